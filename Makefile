@@ -1,0 +1,34 @@
+# make run: the default study.  make test, make lint: checks.  make clean: all but results and what is known of them.
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+CORES ?= 4
+STAMP := $(VENV)/.installed
+
+.PHONY: run test lint clean
+
+run: $(STAMP)
+	PATH="$(BIN):$$PATH" snakemake --cores $(CORES) --resources gpu=1
+
+test: $(STAMP)
+	PATH="$(BIN):$$PATH" python -m pytest -q
+
+lint: $(STAMP)
+	PATH="$(BIN):$$PATH" ruff check .
+	PATH="$(BIN):$$PATH" ruff format --check .
+	PATH="$(BIN):$$PATH" snakefmt --check Snakefile workflow
+	PATH="$(BIN):$$PATH" snakemake --lint
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache build dist
+
+# The first interpreter that is new enough and starts; installed again when pyproject.toml changes.
+$(STAMP): pyproject.toml
+	@found=; for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	    if $$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	        found=$$python; break; \
+	    fi; \
+	done; \
+	if [ -z "$$found" ]; then echo "make: no Python 3.11 or newer with venv found; install one" >&2; exit 1; fi; \
+	if [ ! -x $(BIN)/python ]; then echo "making $(VENV) with $$($$found --version)"; $$found -m venv $(VENV); fi
+	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[dev]"
+	@touch $@

@@ -1,0 +1,26 @@
+"""Hypernetworks that predict low-rank corrections to physics-informed neural networks."""
+
+from __future__ import annotations
+
+__all__ = ["Box", "Condition", "GaussianField", "LogUniform", "Periodic", "Problem", "Uniform", "load"]
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Box": "geometry",
+    "Condition": "problem",
+    "Periodic": "problem",
+    "Problem": "problem",
+    "Uniform": "distributions",
+    "LogUniform": "distributions",
+    "GaussianField": "distributions",
+    "load": "surrogate",
+}
+
+
+def __getattr__(name: str):
+    """Import the public names when they are first used, so that `import pinnlora` stays quick."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'pinnlora' has no attribute {name!r}: it offers {', '.join(__all__)}")
+    from importlib import import_module
+
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

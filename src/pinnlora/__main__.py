@@ -1,0 +1,5 @@
+"""`python -m pinnlora`."""
+
+from pinnlora.cli import main
+
+main()

@@ -1,0 +1,190 @@
+"""The learner of hypernetwork stages: draws tasks, asks the mode for its objective, steps, validates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .data import TaskSet, task_set
+from .geometry import Draw
+from .hypernetwork import Hypernetwork
+from .jet import VALUE
+from .lora import Parametrisation
+from .modes import physics, supervised, weights
+from .objective import Objective
+from .optimise.adam import Adam
+from .optimise.gauss_newton import GaussNewton
+from .per_task import schedule
+from .points import by_residual, draw_points
+from .problem import Problem
+from .stage_settings import StageSettings
+
+
+@dataclass(frozen=True)
+class Solutions:
+    """Reference fields (task, point, field) of some tasks on the evaluation grid (1, point, dim)."""
+
+    tasks: TaskSet
+    grid: Tensor
+    fields: Tensor
+
+    def sample(self, chosen: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Network-frame coordinates and given-frame targets of tasks `chosen` at grid `points` (indices)."""
+        tasks = self.tasks.take(chosen)
+        coords = tasks.to_network(self.grid[:, points]).expand(len(chosen), -1, -1)
+        return coords, self.fields[chosen][:, points]
+
+    def error(self, theta: Tensor, parametrisation: Parametrisation, points: Tensor) -> Tensor:
+        """Mean squared error of each task at grid `points`: (task,)."""
+        everything = torch.arange(len(self.tasks), device=theta.device)
+        coords, targets = self.sample(everything, points)
+        with torch.no_grad():
+            jet = parametrisation.network.forward(parametrisation.weights(theta), coords, VALUE)
+            return (self.tasks.from_network(jet[:, 0]) - targets).square().mean((-1, -2))
+
+
+@dataclass
+class Hyperlearner:
+    """What a hypernetwork stage trains with; `teachers` (task, size) for the modes that learn from PINNs."""
+
+    problem: Problem
+    parametrisation: Parametrisation
+    hypernetwork: Hypernetwork
+    mode: str
+    training: Solutions
+    validation: Solutions
+    settings: StageSettings
+    draw: Draw
+    random: np.random.Generator
+    embed: Callable[[dict[str, Tensor]], Tensor]
+    teachers: Tensor | None = None
+    symmetry: bool = False
+    steps: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        self.steps = settings.steps
+        self._state = [p.detach().clone() for p in self.hypernetwork.parameters()]
+        if settings.optimiser == "gauss_newton":
+            self._newton = GaussNewton(self.hypernetwork, settings.damping, settings.rows, settings.momentum)
+        else:
+            self._newton = None
+            self._adam = Adam(list(self.hypernetwork.parameters()), schedule(settings, settings.steps))
+        device = self.draw.device
+        everything = self.training.grid.shape[1]
+        count = min(everything, 600)
+        self._watched = torch.randperm(everything, generator=self.draw.generator, device=device)[:count]
+        fixed = Draw(self.draw.generator, device, self.draw.dtype, fixed=True, seed=1)
+        values = self.validation.tasks.values
+        self._held_out = draw_points(self.problem, fixed, values, 2 * settings.points, settings.condition_points)
+        self._fixed_points: dict[str, Tensor] = {}
+
+    def step(self, step: int) -> dict[str, Tensor]:
+        """Draw tasks and points, build the mode's objective, take one step."""
+        values, chosen = self._draw_tasks(step)
+        embedding = self.embed(values)
+        if self._newton is not None:
+            return self._newton.step(embedding, self._objective(values, chosen, embedding))
+        theta = self.hypernetwork(embedding)
+        return self._adam.step(theta, self._objective(values, chosen, embedding, theta))
+
+    def _draw_tasks(self, step: int) -> tuple[dict[str, Tensor], Tensor]:
+        """A step's tasks: new ones (physics), or some of the training tasks, and their indices."""
+        settings, training = self.settings, self.training.tasks
+        device, dtype = self.draw.device, self.draw.dtype
+        if self.mode == "physics" and settings.fresh_tasks:
+            sample = self.problem.task.sample(settings.tasks_per_step, self.random)
+            tasks = task_set(self.problem, sample, self.symmetry, device, dtype)
+            chosen = torch.arange(len(tasks), device=device)
+        else:
+            count = min(settings.tasks_per_step, len(training))
+            chosen = torch.from_numpy(self.random.permutation(len(training))[:count]).to(device)
+            tasks = training.take(chosen)
+        if self.mode != "physics":
+            return tasks.values, chosen
+        progress = step / max(1, settings.continuation_steps)
+        return self.problem.ease(tasks.values, settings.continuation, progress), chosen
+
+    def _objective(self, values, chosen: Tensor, embedding: Tensor, theta: Tensor | None = None) -> Objective:
+        if self.mode == "weights":
+            return weights(self.teachers[chosen])
+        if self.mode == "physics":
+            return self._physics(values, embedding, theta)
+        if self.mode == "distilled":
+            coords = self.problem.coords.scale(self.draw.unit(1, self.settings.points, len(self.problem.coords.names)))
+            coords = self.problem.focus(coords.expand(len(chosen), -1, -1), values, self.draw.generator)
+            with torch.no_grad():
+                teacher = self.parametrisation.weights(self.teachers[chosen])
+                targets = self.parametrisation.network.forward(teacher, coords, VALUE)[:, 0]
+            return supervised(self.problem, self.parametrisation, coords, targets, "distilled")
+        total = self.training.grid.shape[1]
+        points = torch.randint(
+            total, (self.settings.points,), generator=self.draw.generator, device=self.draw.device
+        )
+        coords, targets = self.training.sample(chosen, points)
+        tasks = self.training.tasks.take(chosen)
+        if tasks.move is not None:  # targets in the network's frame: restore() is affine with slope +-1
+            offset = tasks.from_network(torch.zeros_like(targets))
+            slope = tasks.from_network(torch.ones_like(targets)) - offset
+            targets = (targets - offset) / slope
+        return supervised(self.problem, self.parametrisation, coords, targets)
+
+    def _physics(self, values, embedding: Tensor, theta: Tensor | None) -> Objective:
+        settings = self.settings
+        if settings.resample and not settings.adaptive:
+            points, importance = self._points(values, settings.points), None
+        elif settings.resample:
+            points = self._points(values, 3 * settings.points)
+            with torch.no_grad():
+                current = self.hypernetwork(embedding) if theta is None else theta.detach()
+            points["interior"], importance = by_residual(
+                self.problem, self.parametrisation, current, values, points["interior"], settings.points, self.draw.generator
+            )
+        else:
+            draw = Draw(self.draw.generator, self.draw.device, self.draw.dtype, fixed=True, seed=2)
+            points, importance = draw_points(self.problem, draw, values, settings.points, settings.condition_points), None
+        return physics(
+            self.problem, self.parametrisation, values, points, importance, settings.condition_weight, settings.causal
+        )
+
+    def _points(self, values, interior: int) -> dict[str, Tensor]:
+        return draw_points(self.problem, self.draw, values, interior, self.settings.condition_points)
+
+    @torch.no_grad()
+    def validate(self) -> Tensor:
+        """Physics loss on the validation tasks for `physics`, else their mean squared error: (1,)."""
+        theta = self.hypernetwork(self.embed(self.validation.tasks.values))
+        if self.mode != "physics":
+            loss = self.validation.error(theta, self.parametrisation, self._watched)
+        else:
+            values = self.validation.tasks.values
+            objective = physics(
+                self.problem, self.parametrisation, values, self._held_out, None, self.settings.condition_weight
+            )
+            loss = objective.total(theta)
+        return torch.nan_to_num(loss.mean().view(1), nan=torch.inf)
+
+    def keep(self, better: Tensor) -> None:
+        """Store the hypernetwork's state when it is the best so far."""
+        if bool(better):
+            self._state = [p.detach().clone() for p in self.hypernetwork.parameters()]
+
+    def drop(self, finished: Tensor) -> bool:
+        """Stop when validation has not improved."""
+        return bool(finished)
+
+    def restore(self) -> None:
+        """The best state."""
+        with torch.no_grad():
+            for p, kept in zip(self.hypernetwork.parameters(), self._state, strict=True):
+                p.copy_(kept)
+
+    def error(self) -> float:
+        """Mean squared error on the validation tasks."""
+        with torch.no_grad():
+            theta = self.hypernetwork(self.embed(self.validation.tasks.values))
+        return float(self.validation.error(theta, self.parametrisation, self._watched).mean())

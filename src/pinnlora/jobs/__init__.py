@@ -1,0 +1,1 @@
+"""One file a workflow stage: each has `run`, which reads files, calls the package and writes files."""

@@ -1,0 +1,74 @@
+"""Levenberg-Marquardt for a batch of independent tasks, in parameter or sample space, whichever is smaller."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from ..objective import Residuals, Terms
+from .damping import adapt
+
+
+@dataclass
+class LevenbergMarquardt:
+    """State of the method: a damping per task. `memory` bounds the Jacobian of one chunk of tasks, in bytes."""
+
+    tasks: int
+    damping: float = 1e-2
+    memory: float = 1e9
+    dampings: Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.dampings = torch.full((self.tasks,), self.damping, dtype=torch.float64)
+
+    def step(self, theta: Tensor, objective, active: Tensor) -> Terms:
+        """Improve theta (task, size) in place for the `active` tasks (indices).
+
+        `objective(indices)` gives the residuals of those tasks. Returns the losses before the step, (active,).
+        """
+        self.dampings = self.dampings.to(theta.device, theta.dtype)
+        rows = objective(active[:1]).rows()
+        chunk = max(1, int(self.memory / (rows * theta.shape[1] * theta.element_size())))
+        parts = [self._step(theta, objective(keep), keep) for keep in active.split(chunk)]
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+    def _step(self, theta: Tensor, residuals: Residuals, keep: Tensor) -> Terms:
+        here, damping = theta[keep], self.dampings[keep]
+        losses, r, jacobian, frozen = residuals.linearise(here)
+        move, predicted = solve(jacobian, r, damping)
+        del jacobian
+        before = r.square().sum(-1)
+        with torch.no_grad():
+            after = frozen.total(here + move)
+        self.dampings[keep], accepted = adapt(damping, before, after, predicted)
+        theta[keep] = torch.where(accepted.unsqueeze(-1), here + move, here)
+        return losses
+
+
+def solve(jacobian: Tensor, r: Tensor, damping: Tensor) -> tuple[Tensor, Tensor]:
+    """The damped Gauss-Newton step and the decrease it predicts: (task, size), (task,).
+
+    Minimises |r + J d|^2 + mu |d|^2. With more rows than columns by (J^T J + mu I) d = -J^T r, else
+    d = -J^T (J J^T + mu I)^-1 r. A failed factorisation gives a step of nan, which the damping rule rejects.
+    """
+    rows, size = jacobian.shape[1:]
+    mu = damping[:, None]
+    if rows >= size:
+        gram = jacobian.mT @ jacobian
+        gradient = (jacobian.mT @ r.unsqueeze(-1)).squeeze(-1)
+        move = -_cholesky_solve(gram, mu, gradient)
+        slope = (gradient * move).sum(-1)
+        return move, -slope + (mu * move.square()).sum(-1)
+    gram = jacobian @ jacobian.mT
+    z = _cholesky_solve(gram, mu, r)
+    move = -(jacobian.mT @ z.unsqueeze(-1)).squeeze(-1)
+    return move, r.square().sum(-1) - (mu * z).square().sum(-1)
+
+
+def _cholesky_solve(gram: Tensor, mu: Tensor, right: Tensor) -> Tensor:
+    gram.diagonal(dim1=-2, dim2=-1).add_(mu)
+    factor, failed = torch.linalg.cholesky_ex(gram)
+    out = torch.cholesky_solve(right.unsqueeze(-1), factor).squeeze(-1)
+    return torch.where(failed.unsqueeze(-1) == 0, out, torch.nan)

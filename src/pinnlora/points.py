@@ -1,0 +1,66 @@
+"""Points of the physics loss: drawn in the domain and on its faces, near fronts, and by residual."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .geometry import Draw
+from .jet import Channels
+from .lora import Parametrisation
+from .problem import BoundCondition, Problem, Values, lookup
+
+
+def draw_points(problem: Problem, draw: Draw, values: Values, interior: int, per_condition: int) -> dict[str, Tensor]:
+    """Coordinates (task, point, dim) under "interior" and each condition's name (faces share the points)."""
+    tasks = len(next(iter(values.values())))
+    dim = len(problem.coords.names)
+    points = {"interior": _focused(problem, draw, values, draw.unit(tasks, interior, dim), None)}
+    for salt, condition in enumerate(problem._conditions, start=1):
+        points[condition.name] = _on_faces(problem, draw, values, condition, per_condition, salt)
+    return points
+
+
+def _focused(problem: Problem, draw: Draw, values: Values, unit: Tensor, fixed: int | None) -> Tensor:
+    return problem.focus(problem.coords.scale(unit), values, draw.generator, fixed)
+
+
+def _on_faces(problem: Problem, draw: Draw, values: Values, condition: BoundCondition, count: int, salt: int) -> Tensor:
+    tasks = len(next(iter(values.values())))
+    dim = len(problem.coords.names)
+    if condition.periodic is not None:  # the same points on both faces
+        base = problem.coords.scale(draw.unit(tasks, count, dim, salt))
+        return torch.cat([face.project(base) for face in condition.faces], 1)
+    parts = []
+    for k, face in enumerate(condition.faces):
+        share = count // len(condition.faces) + (k < count % len(condition.faces))
+        unit = draw.unit(tasks, share, dim, 100 * salt + k)
+        flat = face.project(problem.coords.scale(unit))
+        parts.append(problem.focus(flat, values, draw.generator, face.axis))
+    return torch.cat(parts, 1)
+
+
+def by_residual(
+    problem: Problem, parametrisation: Parametrisation, theta: Tensor, values: Values, pool: Tensor, count: int,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor]:
+    """`count` points of `pool` (task, point, dim), drawn in proportion to |residual| + its mean.
+
+    Returns them, (task, count, dim), and their importance weights (task, count), of mean about 1.
+    """
+    signature = problem._residual
+    channels = signature.channels
+    if problem._weight is not None:
+        channels = Channels.of([*channels.orders, *problem._weight.channels.orders])
+    with torch.no_grad():
+        jet = parametrisation.network.forward(parametrisation.weights(theta), pool, channels)
+        find = lookup(problem, pool, values, jet, channels)
+        size = torch.stack([row.square() for row in signature(problem, find).values()]).sum(0)
+        if problem._weight is not None:
+            size = size * problem._weight(problem, find)
+        size = size.sqrt()
+        density = size + size.mean(-1, keepdim=True) + torch.finfo(size.dtype).tiny
+        chosen = torch.multinomial(density, count, replacement=True, generator=generator)
+        mean = density.mean(-1, keepdim=True)
+        points = pool.gather(1, chosen.unsqueeze(-1).expand(-1, -1, pool.shape[-1]))
+        return points, mean / density.gather(1, chosen)

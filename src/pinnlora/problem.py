@@ -1,0 +1,302 @@
+"""What a problem is: coordinates, fields, a task with its distribution, a residual, conditions, a reference.
+
+A problem is written as a class; the argument names of its functions say what they need (`u`, `u_x`,
+`u_xy`, a coordinate, a task parameter) and are resolved once, when the class is built.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .errors import UserError
+from .geometry import Box, Face
+from .jet import Channels, Index
+
+Values = Mapping[str, Any]
+"""Task parameters by name: (task,) for scalars, (task, points) for functions."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Initial or boundary values: `function` returns the targets of fields (or derivatives) on some faces."""
+
+    function: Callable
+    on: str | tuple[str, ...]
+    name: str = ""
+
+    @property
+    def faces(self) -> tuple[str, ...]:
+        """The faces as a tuple of texts."""
+        return (self.on,) if isinstance(self.on, str) else tuple(self.on)
+
+
+@dataclass(frozen=True)
+class Periodic:
+    """Equal values and equal normal derivatives of all fields at both ends of one coordinate."""
+
+    coordinate: str
+    name: str = "periodic"
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A resolved function: its argument names and the channels of the network they need."""
+
+    function: Callable
+    names: tuple[str, ...]
+    channels: Channels
+
+    def __call__(self, problem: Problem, lookup: Callable[[str], Any]) -> dict[str, Tensor]:
+        return self.function(problem, *(lookup(name) for name in self.names))
+
+
+@dataclass(frozen=True)
+class BoundCondition:
+    """A condition with its faces found and its arguments and targets resolved."""
+
+    name: str
+    faces: tuple[Face, ...]
+    signature: Signature | None
+    channels: Channels
+    periodic: int | None = None
+
+
+class Problem:
+    """Base class of all problems; see README "Your own equation"."""
+
+    coords: ClassVar[Box]
+    fields: ClassVar[tuple[str, ...]]
+    task: ClassVar[Any]
+    conditions: ClassVar[list[Condition | Periodic]] = []
+    grid: ClassVar[dict[str, int]] = {}
+
+    _residual: ClassVar[Signature]
+    _conditions: ClassVar[tuple[BoundCondition, ...]]
+    _exact: ClassVar[Signature | None]
+    _weight: ClassVar[Signature | None]
+
+    def __init_subclass__(cls, **kwargs) -> None:
+        super().__init_subclass__(**kwargs)
+        missing = [name for name in ("coords", "fields", "task", "residual") if not hasattr(cls, name)]
+        if missing:
+            raise TypeError(f"problem {cls.__name__} lacks {', '.join(missing)}: every problem defines them")
+        cls._residual = _resolve(cls, cls.residual)
+        cls._exact = _resolve(cls, cls.exact) if hasattr(cls, "exact") else None
+        cls._weight = _resolve(cls, cls.weight) if hasattr(cls, "weight") else None
+        cls._conditions = tuple(_bind(cls, condition) for condition in cls.conditions)
+
+    @property
+    def name(self) -> str:
+        """The problem's name in files and configuration: its class name in lower case."""
+        return type(self).__name__.lower()
+
+    @property
+    def title(self) -> str:
+        """The first line of the class's docstring."""
+        return (inspect.getdoc(type(self)) or self.name).splitlines()[0]
+
+    def function_values(self, name: str, values: Tensor, coords: Tensor) -> Tensor:
+        """A function-valued task at points: values (task, m), coords (task, point, dim) -> (task, point)."""
+        raise UserError(f"problem {self.name} has no function-valued task {name!r}; define function_values")
+
+    def embed(self, values: Values) -> Any:
+        """What a hypernetwork reads: (task, size), by default the distribution's own scaling."""
+        return self.task.embed(values)
+
+    def canonical(self, values: Values) -> tuple[Values, Values | None]:
+        """The task moved to a standard position by a symmetry, and the move (None: no symmetry is used)."""
+        return values, None
+
+    def ease(self, values: Values, start: Mapping[str, float], progress: float) -> Values:
+        """Continuation: tasks on the way from easy ones (`start`) at progress 0 to themselves at 1.
+
+        Scalars move geometrically when start and value are positive, else linearly. Functions scale in amplitude.
+        """
+        if progress >= 1 or not start:
+            return values
+        eased = dict(values)
+        for name, first in start.items():
+            value = values[name]
+            if value.ndim > 1:
+                eased[name] = value * (first + (1 - first) * progress)
+            elif first > 0 and bool((value > 0).all()):
+                eased[name] = first ** (1 - progress) * value**progress
+            else:
+                eased[name] = first * (1 - progress) + value * progress
+        return eased
+
+    def move(self, coords: Tensor, move: Values) -> Tensor:
+        """Coordinates (task, point, dim) in the frame of the canonical task; overridden with `canonical`."""
+        return coords
+
+    def restore(self, fields: Tensor, move: Values) -> Tensor:
+        """Fields (task, point, field) of the canonical task in the frame of the given one."""
+        return fields
+
+    def focus(self, coords: Tensor, values: Values, generator: torch.Generator, fixed: int | None = None) -> Tensor:
+        """Candidate points (task, point, dim) moved towards where the solution is steep; by default left alone.
+
+        `fixed` is the axis that must not be changed, on a face.
+        """
+        return coords
+
+    def reference(self, values: Values) -> dict[str, np.ndarray]:
+        """Fields on the evaluation grid for tasks given as numpy arrays: name -> (task, *grid), float64.
+
+        By default the exact solution; a problem without one overrides this with a solver.
+        """
+        if self._exact is None:
+            raise UserError(f"problem {self.name} has neither exact() nor reference(): define one to measure errors")
+        axes = self.axes()
+        points = np.stack(np.meshgrid(*axes.values(), indexing="ij"), -1).reshape(-1, len(axes))
+        coords = torch.from_numpy(points)
+        shape = tuple(len(axis) for axis in axes.values())
+        count = len(next(iter(values.values())))
+        out = {name: np.empty((count, *shape)) for name in self.fields}
+        for k in range(count):
+            one = {name: torch.from_numpy(np.asarray(value[k : k + 1])) for name, value in values.items()}
+            exact = self.exact_at(coords.unsqueeze(0), one)
+            for name in self.fields:
+                out[name][k] = exact[name].expand(1, len(points)).numpy().reshape(shape)
+        return out
+
+    def reference_floor(self) -> str:
+        """How exact the reference is, in words, for the tables."""
+        return "analytic, float64"
+
+    def axes(self) -> dict[str, np.ndarray]:
+        """The evaluation grid, one axis a coordinate; `grid` holds the numbers of points (default 101)."""
+        box = self.coords
+        return {
+            name: np.linspace(low, high, self.grid.get(name, 101))
+            for name, low, high in zip(box.names, box.low, box.high, strict=True)
+        }
+
+    def front(self, values: Values, fields: Mapping[str, np.ndarray]) -> np.ndarray | None:
+        """Which grid points (task, *grid) belong to a front where errors are reported apart; None: no front."""
+        return None
+
+    def exact_at(self, coords: Tensor, values: Values) -> dict[str, Tensor]:
+        """The exact solution at points (task, point, dim): name -> (task, point)."""
+        return self._exact(self, lookup(self, coords, values))
+
+
+def lookup(problem: Problem, coords: Tensor, values: Values, jet: Tensor | None = None, channels: Channels | None = None):
+    """A function from argument names to tensors (task, point), for one set of points."""
+
+    def find(name: str) -> Tensor:
+        if name in problem.coords.names:
+            return coords[..., problem.coords.names.index(name)]
+        if name in values:
+            value = values[name]
+            return value.unsqueeze(-1) if value.ndim == 1 else problem.function_values(name, value, coords)
+        number, order = parse(problem, name)
+        return jet[:, channels.position(order), :, number]
+
+    return find
+
+
+def parse(problem: Problem | type[Problem], name: str) -> tuple[int, Index]:
+    """'u_xy' -> (number of the field, sorted coordinate axes); KeyError when it is no field or derivative."""
+    stem, _, letters = name.partition("_")
+    axes = problem.coords.names
+    if stem not in problem.fields or any(letter not in axes for letter in letters) or len(letters) > 2:
+        raise KeyError(name)
+    if name.endswith("_"):
+        raise KeyError(name)
+    return problem.fields.index(stem), tuple(sorted(axes.index(letter) for letter in letters))
+
+
+def _resolve(cls: type[Problem], function: Callable) -> Signature:
+    """Read a function's argument names; a name that means nothing is an error that says what exists."""
+    names = tuple(inspect.signature(function).parameters)[1:]
+    orders = []
+    for name in names:
+        if name in cls.coords.names or name in cls.task.names:
+            continue
+        try:
+            orders.append(parse(cls, name)[1])
+        except KeyError:
+            raise TypeError(_unknown(cls, function, name)) from None
+    return Signature(function, names, Channels.of(orders))
+
+
+def _unknown(cls: type[Problem], function: Callable, name: str) -> str:
+    axes = cls.coords.names
+    derivatives = [f"_{a}" for a in axes] + [f"_{a}{b}" for i, a in enumerate(axes) for b in axes[i:]]
+    known = [*cls.fields, *(f + d for f in cls.fields for d in derivatives), *axes, *cls.task.names]
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    return (
+        f"{cls.__name__}.{function.__name__}: unknown argument {name!r}.{hint} Fields: {', '.join(cls.fields)}; "
+        f"derivatives up to second order in {', '.join(axes)}; parameters: {', '.join(cls.task.names)}"
+    )
+
+
+def _bind(cls: type[Problem], condition: Condition | Periodic) -> BoundCondition:
+    if isinstance(condition, Periodic):
+        if condition.coordinate not in cls.coords.names:
+            raise TypeError(f"{cls.__name__}: Periodic({condition.coordinate!r}): coordinates are {cls.coords.names}")
+        axis = cls.coords.names.index(condition.coordinate)
+        faces = (Face(axis, cls.coords.low[axis]), Face(axis, cls.coords.high[axis]))
+        return BoundCondition(condition.name, faces, None, Channels.of([(axis,)]), axis)
+    signature = _resolve(cls, condition.function)
+    faces = tuple(cls.coords.face(text) for text in condition.faces)
+    return BoundCondition(condition.name or condition.function.__name__, faces, signature, _targets(cls, signature, faces[0]))
+
+
+def _targets(cls: type[Problem], signature: Signature, face: Face) -> Channels:
+    """Call a condition once on a dummy point to learn which fields or derivatives it sets."""
+    problem = cls()
+    coords = face.project(torch.tensor([[cls.coords.low]], dtype=torch.float64))
+    sample = cls.task.sample(1, np.random.default_rng(0))
+    values = {name: torch.as_tensor(np.asarray(value)) for name, value in sample.items()}
+    jet = torch.zeros(1, len(signature.channels), 1, len(cls.fields), dtype=torch.float64)
+    targets = signature(problem, lookup(problem, coords, values, jet, signature.channels))
+    orders = list(signature.channels.orders)
+    for name in targets:
+        try:
+            orders.append(parse(cls, name)[1])
+        except KeyError:
+            raise TypeError(_unknown(cls, signature.function, name)) from None
+    return Channels.of(orders)
+
+
+def load(spec: str) -> Problem:
+    """The problem named `spec`: one of this package's, or FILE.py:Class; UserError says what is wrong."""
+    path, _, name = spec.rpartition(":")
+    if path:
+        return _load_file(Path(path), name)
+    try:
+        module = importlib.import_module(f".problems.{spec}", __package__)
+    except ModuleNotFoundError:
+        known = sorted(p.stem for p in (Path(__file__).parent / "problems").glob("[a-z]*.py"))
+        raise UserError(f"problem {spec!r} is not known: expected one of {', '.join(known)}, or FILE.py:Class") from None
+    return module.PROBLEM()
+
+
+def _load_file(path: Path, name: str) -> Problem:
+    if not path.is_file():
+        raise UserError(f"problem file {path} does not exist: expected FILE.py:Class with an existing file")
+    module_spec = importlib.util.spec_from_file_location(f"pinnlora_user_{path.stem}", path)
+    module = importlib.util.module_from_spec(module_spec)
+    try:
+        module_spec.loader.exec_module(module)
+    except (TypeError, SyntaxError, ImportError, NameError) as error:
+        raise UserError(f"{path}: {error}") from error
+    cls = getattr(module, name, None)
+    if not (isinstance(cls, type) and issubclass(cls, Problem)):
+        found = [key for key, value in vars(module).items() if isinstance(value, type) and issubclass(value, Problem)]
+        raise UserError(f"{path} has no problem {name!r}: it defines {', '.join(n for n in found if n != 'Problem')}")
+    return cls()

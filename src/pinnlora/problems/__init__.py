@@ -1,0 +1,1 @@
+"""The study's problems, one file each; `pinnlora.problem.load` finds them by name."""

@@ -1,0 +1,188 @@
+"""Results in and out: NetCDF for arrays, safetensors for weights, and where they came from. Never pickle."""
+
+import json
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib import metadata as packages
+from pathlib import Path
+from uuid import uuid4
+
+import xarray as xr
+
+from pinnlora.errors import UserError
+
+CONVENTIONS = "CF-1.11"
+REFERENCES = "Majumdar et al., HyperLoRA for PDEs, arXiv:2308.09290, 2023"
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """A temporary path beside `path`, to be made a file or a directory by the caller; renamed at the end.
+
+    If the body fails, what it wrote is removed and whatever stood at `path` stays as it was.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    token = uuid4().hex[:8]
+    temporary = path.with_name(f".{path.stem}-{token}{path.suffix}")  # writers go by the suffix: keep it
+    try:
+        yield temporary
+        _put(temporary, path, aside=path.with_name(f".{path.stem}-{token}-old{path.suffix}"))
+    except BaseException:
+        _remove(temporary)
+        raise
+
+
+def _put(temporary: Path, path: Path, aside: Path) -> None:
+    """Rename; a directory cannot be renamed over, so what stood there steps aside first."""
+    if not temporary.exists():
+        raise UserError(f"nothing was written for {path}")
+    if not (temporary.is_dir() or path.is_dir()):
+        os.replace(temporary, path)
+        return
+    existed = path.exists() or path.is_symlink()
+    if existed:
+        os.replace(path, aside)
+    try:
+        os.replace(temporary, path)
+    except BaseException:
+        if existed:
+            os.replace(aside, path)
+        raise
+    _remove(aside)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_netcdf(dataset: xr.Dataset, path: str | Path, title: str) -> None:
+    """Write NetCDF-4, compressed, with CF attributes; all or nothing.
+
+    Every variable and coordinate needs the attribute `long_name` and, unless it holds strings, `units` ("1"
+    without dimension); otherwise UserError, and nothing is written.
+    """
+    encoding = {}
+    for name, variable in dataset.variables.items():
+        text = variable.dtype.kind in "OUST"
+        for attribute in ("long_name",) if text else ("long_name", "units"):
+            if not variable.attrs.get(attribute):
+                raise UserError(f"variable {name!r} for {Path(path).name} has no attribute {attribute!r}")
+        encoding[name] = {} if text or not variable.ndim else {"zlib": True, "complevel": 4}
+        if name in dataset.coords:
+            encoding[name]["_FillValue"] = None  # CF: a coordinate has no missing values
+    with atomic(path) as temporary:
+        described = dataset.assign_attrs(provenance(dataset.attrs, title))
+        described.to_netcdf(temporary, engine="netcdf4", format="NETCDF4", encoding=encoding)
+
+
+def provenance(attributes: dict, title: str) -> dict[str, str]:
+    """The CF attributes of a file written now; `history` goes before what history there was."""
+    script = Path(sys.argv[0])
+    command = shlex.join([script.parent.name if script.name == "__main__.py" else script.name, *sys.argv[1:]])
+    history = f"{datetime.now(UTC).isoformat(timespec='seconds')} {command}"
+    return {
+        "Conventions": CONVENTIONS,
+        "title": title,
+        "source": f"pinnlora {version()} (commit {commit()})",
+        "history": "\n".join(filter(None, [history, attributes.get("history")])),
+        "references": REFERENCES,
+    }
+
+
+def read_netcdf(path: str | Path, required: Iterable[str] = ()) -> xr.Dataset:
+    """The whole dataset in memory, its file closed; UserError for a missing file or missing `required`."""
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"there is no file {path}; expected a NetCDF file")
+    try:
+        # units of seconds are plain numbers here, not times
+        dataset = xr.load_dataset(path, engine="netcdf4", decode_times=False, decode_timedelta=False)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is not a readable NetCDF file ({str(error).splitlines()[0]})") from None
+    missing = [name for name in required if name not in dataset.variables]
+    if missing:
+        found = ", ".join(map(str, dataset.variables)) or "none"
+        raise UserError(f"{path} has no variable {missing[0]!r}; it has: {found}")
+    return dataset
+
+
+def save_weights(path: str | Path, tensors: dict, metadata: dict) -> None:
+    """Tensors by name into a safetensors file, with `metadata` as JSON in its header; all or nothing."""
+    from safetensors.torch import save_file
+
+    header = {"pinnlora": json.dumps(metadata, sort_keys=True)}
+    # copies, for safetensors refuses tensors that share memory or have gaps
+    copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    with atomic(path) as temporary:
+        save_file(copies, temporary, metadata=header)
+
+
+def load_weights(path: str | Path, device: str = "cpu") -> tuple[dict, dict]:
+    """(tensors by name, metadata) of a file of `save_weights`, the tensors on `device`."""
+    from safetensors import SafetensorError, safe_open
+
+    if not Path(path).is_file():
+        raise UserError(f"there is no file {path}; expected weights in a .safetensors file")
+    try:
+        with safe_open(path, framework="pt", device=str(device)) as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except SafetensorError as error:
+        raise UserError(f"{path} is not a readable safetensors file ({error})") from None
+    return tensors, json.loads(header.get("pinnlora", "{}"))
+
+
+def version() -> str:
+    """The installed version, "unknown" if the package runs without being installed."""
+    try:
+        return packages.version("pinnlora")
+    except packages.PackageNotFoundError:
+        return "unknown"
+
+
+def commit() -> str:
+    """Commit of the source checkout, "-dirty" behind it if the package is changed; "unknown" without one."""
+    here = Path(__file__).resolve()
+    # a package installed below a checkout of something else is not part of it: this very file must be tracked
+    if _git(here.parent, "ls-files", "--error-unmatch", here.name) is None:
+        return "unknown"
+    head = _git(here.parent, "rev-parse", "HEAD")
+    if not head:
+        return "unknown"
+    return head + ("-dirty" if _git(here.parent, "status", "--porcelain", "--", ".") else "")
+
+
+def _git(directory: Path, *arguments: str) -> str | None:
+    """What git prints, None if it fails or is not there."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(directory), *arguments], capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def machine(device: object = "cpu") -> str:
+    """Name of the processor or graphics card that `device` (a string or torch.device) stands for."""
+    if str(device).startswith("cuda"):
+        import torch
+
+        return torch.cuda.get_device_name(device)
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    # the cores this process may use, not those of the whole machine
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{models[0] if models else platform.processor() or platform.machine()}, {cores} cores"

@@ -1,0 +1,210 @@
+"""A trained hypernetwork as a bundle: save it, load it, predict a new task's solution, refine it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+
+from .build import base_weights, device_of, draw_of, network_of, parametrisation_of
+from .data import TaskSet, grid_coords, task_set
+from .errors import UserError
+from .hypernetwork import Hypernetwork
+from .jet import VALUE
+from .lora import Parametrisation
+from .per_task import TaskFits
+from .problem import Problem
+from .problem import load as load_problem
+from .records import atomic, load_weights, save_weights, version, write_netcdf
+from .settings import Network as NetworkSettings
+from .stage_settings import StageSettings
+from .training import History, train
+
+
+def embedding_of(problem: Problem, kind: str) -> Callable[[dict[str, Tensor]], Tensor]:
+    """What the hypernetwork reads of a task: the problem's own embedding, or its distribution's ('raw')."""
+    return problem.embed if kind == "default" else problem.task.embed
+
+
+@dataclass(frozen=True)
+class Surrogate:
+    """A hypernetwork with its base network: tasks in, fields out."""
+
+    problem: Problem
+    parametrisation: Parametrisation
+    hypernetwork: Hypernetwork
+    embed: Callable[[dict[str, Tensor]], Tensor]
+    base: Tensor
+    symmetry: bool = False
+    config: dict[str, Any] | None = None
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision it was trained in."""
+        return next(self.hypernetwork.parameters()).dtype
+
+    def tasks(self, **task: Any) -> TaskSet:
+        """Tasks given by name (a number, a function's values, or arrays of them), checked."""
+        values = self.problem.task.check({name: np.asarray(value, dtype=float) for name, value in task.items()})
+        device = next(self.hypernetwork.parameters()).device
+        return task_set(self.problem, values, self.symmetry, device, self.dtype)
+
+    @torch.no_grad()
+    def numbers(self, tasks: TaskSet) -> Tensor:
+        """The trained numbers the hypernetwork predicts: (task, size)."""
+        return self.hypernetwork(self.embed(tasks.values))
+
+    def predict(self, **task: Any) -> xr.Dataset:
+        """Fields of one task on the evaluation grid; UserError when the task is not one of the family.
+
+        Example: `surrogate.predict(re=42.0)`. The attribute `in_range` says whether it was trained there.
+        """
+        tasks = self.tasks(**task)
+        if len(tasks) != 1:
+            raise UserError(f"predict takes one task, got {len(tasks)}: call it once a task")
+        return self.dataset(tasks, self.numbers(tasks), task)
+
+    def refine(self, steps: int = 10, points: int = 300, seed: int = 0, **task: Any) -> xr.Dataset:
+        """As `predict`, after a few Levenberg-Marquardt steps on the task's own physics (no data needed)."""
+        tasks = self.tasks(**task)
+        parametrisation, theta = refine(self, tasks, steps, points, seed)
+        out = self.dataset(_as(tasks, torch.float64), theta, task, parametrisation)
+        out.attrs["refinement_steps"] = steps
+        return out
+
+    def dataset(
+        self, tasks: TaskSet, theta: Tensor, task: dict[str, Any], parametrisation: Parametrisation | None = None
+    ) -> xr.Dataset:
+        """The fields that `theta` (1, size) stands for, on the evaluation grid."""
+        axes = self.problem.axes()
+        grid = grid_coords(self.problem, theta.device, theta.dtype)
+        fields = fields_of(parametrisation or self.parametrisation, theta, tasks, grid)
+        out = xr.Dataset()
+        for name, axis in axes.items():
+            out = out.assign_coords({name: (name, axis, {"long_name": f"coordinate {name}", "units": "1"})})
+        for k, name in enumerate(self.problem.fields):
+            values = fields[0, :, k].reshape([len(axis) for axis in axes.values()]).cpu().numpy()
+            out[name] = (tuple(axes), values, {"long_name": f"predicted {name}", "units": "1"})
+        values = self.problem.task.check({name: np.asarray(value, dtype=float) for name, value in task.items()})
+        out.attrs.update(problem=self.problem.name, in_range=int(self.problem.task.inside(values)[0]))
+        out.attrs.update({name: float(value[0]) for name, value in values.items() if value.ndim == 1})
+        return out
+
+
+@torch.no_grad()
+def fields_of(parametrisation: Parametrisation, theta: Tensor, tasks: TaskSet, coords: Tensor) -> Tensor:
+    """Fields at given-frame points: coords (task or 1, point, dim) -> (task, point, field), in bounded memory."""
+    out = []
+    for k in range(len(tasks)):
+        one = tasks.take(torch.tensor([k], device=theta.device))
+        weights = parametrisation.weights(theta[k : k + 1])
+        where = one.to_network(coords if coords.shape[0] == 1 else coords[k : k + 1])
+        parts = [parametrisation.network.forward(weights, part, VALUE)[:, 0] for part in where.split(16384, 1)]
+        out.append(one.from_network(torch.cat(parts, 1)))
+    return torch.cat(out)
+
+
+def _as(tasks: TaskSet, dtype: torch.dtype) -> TaskSet:
+    move = None if tasks.move is None else {name: value.to(dtype) for name, value in tasks.move.items()}
+    return TaskSet(tasks.problem, {name: value.to(dtype) for name, value in tasks.values.items()}, move)
+
+
+def refine(
+    surrogate: Surrogate, tasks: TaskSet, steps: int, points: int, seed: int = 0
+) -> tuple[Parametrisation, Tensor]:
+    """At most `steps` Levenberg-Marquardt steps in float64 from the predicted numbers.
+
+    Returns what the numbers parametrise, in float64, and the numbers (task, size).
+    """
+    network = surrogate.parametrisation.network
+    theta = surrogate.numbers(tasks).double()
+    base = base_weights(network, surrogate.base, theta.device, torch.float64)
+    rank = getattr(surrogate.parametrisation, "rank", "full")
+    settings = NetworkSettings(unadapted=getattr(surrogate.parametrisation, "unadapted", ()))
+    parametrisation = parametrisation_of(network, rank, base, settings)
+    exact = _as(tasks, torch.float64)
+    stage = StageSettings(
+        optimiser="levenberg_marquardt", dtype="float64", steps=steps, points=points,
+        condition_points=max(40, points // 3), damping=1e-4, report_every=1,
+    )  # fmt: skip
+    draw = draw_of(seed, "refine", theta.device, torch.float64)
+    learner = TaskFits(surrogate.problem, parametrisation, exact, theta, stage, draw)
+    train(learner, stage.report_every, quiet=True)
+    return parametrisation, learner.theta.detach()
+
+
+def save_bundle(surrogate: Surrogate, output: Path, settings: dict[str, Any], history: History) -> None:
+    """Write the bundle: weights, configuration, model card, history; an own problem's file is copied into it."""
+    tensors = {f"hypernetwork.{name}": p for name, p in surrogate.hypernetwork.state_dict().items()}
+    tensors["base"] = surrogate.base
+    spec = settings["problem"]
+    config = settings | {
+        "inputs": surrogate.hypernetwork.layers[0].in_features,
+        "outputs": surrogate.parametrisation.size,
+        "iterations": history.iterations,
+        "seconds": history.seconds,
+        "version": version(),
+    }
+    with atomic(output) as temporary:
+        temporary.mkdir()
+        if ":" in spec:
+            file, _, name = spec.rpartition(":")
+            shutil.copy(file, temporary / "problem.py")
+            config["problem"] = f"problem.py:{name}"
+        save_weights(temporary / "model.safetensors", tensors, {"format": "pinnlora bundle"})
+        (temporary / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+        (temporary / "README.md").write_text(_card(surrogate.problem, config, history))
+        write_netcdf(history.dataset(), temporary / "history.nc", f"training history of {config['mode']}")
+
+
+def _card(problem: Problem, config: dict[str, Any], history: History) -> str:
+    names = ", ".join(problem.task.names)
+    error = history.rows[-1]["mse"]
+    return f"""# {problem.name}: hypernetwork, mode {config["mode"]}, rank {config["rank"]}
+
+{problem.title}
+
+Given {names} ({problem.task.description}), it predicts the {config["outputs"]} trained numbers of a tanh network
+({config["network"]["hidden_layers"]} hidden layers of {config["network"]["width"]}) for the fields {", ".join(problem.fields)}.
+
+- Training: {config["stage"]["optimiser"]}, {config["iterations"]} steps, {config["seconds"]:.0f} s.
+- Mean squared error on validation tasks after training: {error:.2e} (a sample of grid points).
+- Out of the trained range the prediction is an extrapolation: `predict` says so in the attribute `in_range`;
+  `refine` improves it by the task's own physics.
+
+```python
+import pinnlora
+fields = pinnlora.load("path/to/this/directory").predict({problem.task.names[0]}=...)
+```
+"""
+
+
+def load(path: str | Path, device: str = "cpu") -> Surrogate:
+    """Read a bundle; UserError when it is not one."""
+    path = Path(path)
+    if not (path / "config.json").is_file():
+        raise UserError(f"{path} is no bundle: expected a directory with config.json and model.safetensors")
+    config = json.loads((path / "config.json").read_text())
+    spec = config["problem"]
+    problem = load_problem(f"{path / 'problem.py'}:{spec.rpartition(':')[2]}" if ":" in spec else spec)
+    where = device_of(device)
+    tensors, _ = load_weights(path / "model.safetensors", str(where))
+    settings = NetworkSettings(**config["network"])
+    network = network_of(problem, settings)
+    dtype = tensors["hypernetwork.head.weight"].dtype
+    weights = base_weights(network, tensors["base"], where, dtype)
+    parametrisation = parametrisation_of(network, config["rank"], weights, settings)
+    shape = config["hypernetwork"]
+    body = Hypernetwork(config["inputs"], tuple(shape["body"]), torch.zeros(config["outputs"]), shape["activation"])
+    body = body.to(where, dtype)
+    body.load_state_dict({name.removeprefix("hypernetwork."): p for name, p in tensors.items() if name != "base"})
+    embed = embedding_of(problem, shape["embedding"])
+    return Surrogate(problem, parametrisation, body, embed, tensors["base"], settings.symmetry, config)

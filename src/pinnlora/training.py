@@ -1,0 +1,113 @@
+"""The training loop: every network of the study, single tasks and hypernetworks alike, is trained by it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+from tqdm import tqdm
+
+
+class Learner(Protocol):
+    """What the loop needs to know of what it trains; a per-task learner has one entry a task, else one."""
+
+    steps: int
+
+    def step(self, step: int) -> dict[str, Tensor]:
+        """Improve once; losses by term, (task,)."""
+
+    def validate(self) -> Tensor:
+        """The validation loss the best state is chosen by: (task,) or (1,)."""
+
+    def keep(self, better: Tensor) -> None:
+        """Store the state of the entries that are better than ever."""
+
+    def drop(self, finished: Tensor) -> bool:
+        """Stop training those entries; true when none is left."""
+
+    def restore(self) -> None:
+        """Go back to the stored states."""
+
+    def error(self) -> float:
+        """Mean squared error against a few reference solutions: for the record, never for a decision."""
+
+
+@dataclass
+class History:
+    """What happened, one sample an interval."""
+
+    rows: list[dict[str, float]] = field(default_factory=list)
+    iterations: int = 0
+    seconds: float = 0.0
+    best: Tensor | None = None
+    stopped_at: Tensor | None = None
+
+    def dataset(self) -> xr.Dataset:
+        """Samples as NetCDF variables; a term that a sample lacks is nan."""
+        names = list(dict.fromkeys(name for row in self.rows for name in row))
+        described = {
+            "seconds": ("wall time since the start of training", "s"),
+            "step": ("optimiser step", "1"),
+            "loss": ("training loss, all terms", "1"),
+            "validation": ("validation loss, mean over tasks", "1"),
+            "mse": ("mean squared error against reference solutions, for the record only", "1"),
+        }
+        out = xr.Dataset()
+        for name in names:
+            long_name, units = described.get(name, (f"training loss, term {name.removeprefix('loss_')}", "1"))
+            values = np.array([row.get(name, np.nan) for row in self.rows], dtype=float)
+            out[name] = ("sample", values, {"long_name": long_name, "units": units})
+        out.attrs.update(iterations=self.iterations, seconds=self.seconds)
+        return out
+
+
+def train(learner: Learner, report_every: int, patience: int = 0, title: str = "training", quiet: bool = False) -> History:
+    """Run the learner's steps, keep the best state of every entry, stop entries that no longer improve.
+
+    Progress is a bar on a terminal and a line an interval elsewhere, nothing when `quiet`.
+    """
+    history = History()
+    start = time.perf_counter()
+    best = learner.validate()
+    learner.keep(torch.ones_like(best, dtype=torch.bool))
+    stale = torch.zeros_like(best)
+    bar = tqdm(range(learner.steps), desc=title, disable=quiet or not sys.stderr.isatty())
+    for step in bar:
+        losses = learner.step(step)
+        history.iterations = step + 1
+        if (step + 1) % report_every and step + 1 < learner.steps:
+            continue
+        validation = learner.validate()
+        better = validation < best
+        best = torch.where(better, validation, best)
+        stale = torch.where(better, 0, stale + report_every)
+        learner.keep(better)
+        _report(history, learner, losses, validation, step + 1, time.perf_counter() - start)
+        _show(bar, history.rows[-1], quiet)
+        if patience and learner.drop(stale >= patience):
+            break
+    learner.restore()
+    history.seconds = time.perf_counter() - start
+    history.best = best
+    return history
+
+
+def _report(history: History, learner: Learner, losses, validation, step: int, seconds: float) -> None:
+    row = {"seconds": seconds, "step": step, "validation": float(validation.mean()), "mse": learner.error()}
+    row |= {f"loss_{name}": float(value.mean()) for name, value in losses.items()}
+    row["loss"] = sum(value for name, value in row.items() if name.startswith("loss_"))
+    history.rows.append(row)
+
+
+def _show(bar: tqdm, row: dict[str, float], quiet: bool) -> None:
+    text = f"loss {row['loss']:.2e}  validation {row['validation']:.2e}  mse {row['mse']:.2e}"
+    if not bar.disable:
+        bar.set_postfix_str(text)
+    elif not quiet:
+        print(f"step {row['step']:>6}  {row['seconds']:7.1f} s  {text}", flush=True)

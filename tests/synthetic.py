@@ -1,0 +1,153 @@
+"""Made-up evaluation files with plausible fields, for the tests of tables and figures; nothing is trained."""
+
+import json
+
+import numpy as np
+import xarray as xr
+
+METHODS = ("pinn", "finetuned", "lora", "data", "weights", "distilled", "physics")
+PER_TASK = METHODS[:3]
+RANKS = ("1", "2", "4", "8", "16", "32", "64", "full")
+SPLITS = ("train", "validation", "test")
+LEVEL = {
+    "pinn": 4e-9,
+    "finetuned": 1e-9,
+    "lora": 3e-9,
+    "data": 2e-6,
+    "weights": 4e-4,
+    "distilled": 2e-6,
+    "physics": 6e-8,
+}
+FIELDS = {"kovasznay": ("u", "v", "p"), "burgers2d": ("u", "v"), "burgers1d": ("u",)}
+SIZES = {"kovasznay": (20, 20, 20), "burgers2d": (20, 20, 20), "burgers1d": (100, 20, 20)}
+
+
+def evaluation(name: str = "kovasznay", smoke: bool = False) -> xr.Dataset:
+    """An evaluation of one problem in the format of evaluation.nc; smoke lacks methods, ranks and modes."""
+    generator = np.random.default_rng(len(name))
+    methods = ("lora", "physics") if smoke else METHODS
+    ranks = ("1", "4") if smoke else RANKS
+    dataset = xr.merge(
+        [_numbers(generator, name, methods, ranks), _histories(methods, ranks), showcase(name, methods)]
+    )
+    settings = {"problem": name, "seed": 2023, "evaluation": {"figure_rank": 4, "refine_steps": 10}}
+    return dataset.assign_attrs(
+        problem=name,
+        study="default",
+        showcase_task=0,
+        settings=json.dumps(settings),
+        seed=2023,
+        machine="Example CPU, 2 cores",
+        dtype="float64",
+        source="pinnlora 0.1.0 (commit 0123abc)",
+        floor_reference=1e-30 if name != "burgers1d" else 2.5e-21,
+    )
+
+
+def present(method: str, rank: str) -> bool:
+    """Which pairs a full study trains."""
+    if method in ("pinn", "finetuned"):
+        return rank == "full"
+    return rank != "full" if method == "lora" else rank in ("1", "2", "4", "8", "full")
+
+
+def _numbers(generator, name: str, methods, ranks) -> xr.Dataset:
+    sizes, fields = (SIZES.get(name, (20, 20, 20)), FIELDS.get(name, ("u",)))
+    coords = {"method": list(methods), "rank": list(ranks), "split": list(SPLITS), "field": list(fields)}
+    dims = ("method", "rank", "split", "task", "field")
+    shape = (len(methods), len(ranks), 3, max(sizes), len(fields))
+    mse, refined = np.full(shape, np.nan), np.full(shape, np.nan)
+    per_pair = {
+        key: np.full(shape[:2], np.nan) for key in ("parameters", "seconds", "iterations", "new", "refine")
+    }
+    for (i, method), (j, rank) in ((m, r) for m in enumerate(methods) for r in enumerate(ranks)):
+        if not present(method, rank):
+            continue
+        for k, size in enumerate(sizes):
+            if method in PER_TASK and SPLITS[k] != "test":
+                continue
+            level = LEVEL[method] * (300 if rank == "full" and method not in PER_TASK else 1)
+            level *= 1 + 30 / (j + 1) ** 2
+            mse[i, j, k, :size] = level * np.exp(generator.normal(0, 1, (size, len(fields))))
+        if method not in PER_TASK:
+            refined[i, j, 2, : sizes[2]] = mse[i, j, 2, : sizes[2]] * 1e-3
+        count = 21187 if rank == "full" else 645 * int(rank)
+        values = (
+            count,
+            40.0 + 7 * i + j,
+            500 * (1 + i),
+            30.0 / (1 + i) if method in PER_TASK else 0.004,
+            0.35,
+        )
+        for key, value in zip(per_pair, values, strict=True):
+            per_pair[key][i, j] = value if key != "refine" or method not in PER_TASK else np.nan
+    data = {"mse": (dims, mse), "relative_l2": (dims, np.sqrt(mse)), "mse_refined": (dims, refined)}
+    data["mse_front"] = (dims, mse * 20 if name == "burgers2d" else np.full(shape, np.nan))
+    names = {"new": "seconds_new_task", "refine": "seconds_refine"}
+    data |= {names.get(key, key): (("method", "rank"), value) for key, value in per_pair.items()}
+    return xr.Dataset(data, coords=coords)
+
+
+def _histories(methods, ranks, samples: int = 60) -> xr.Dataset:
+    shape = (len(methods), len(ranks), samples)
+    seconds, mse = np.full(shape, np.nan), np.full(shape, np.nan)
+    for i, method in enumerate(methods):
+        for j, rank in enumerate(ranks):
+            if present(method, rank):
+                progress = np.linspace(0, 1, samples)
+                seconds[i, j] = (40 + 30 * i) * progress
+                mse[i, j] = (
+                    0.3 * (LEVEL[method] / 0.3) ** np.sqrt(progress) * (1 + 0.2 * np.sin(40 * progress))
+                )
+    dims = ("method", "rank", "sample")
+    coords = {"method": list(methods), "rank": list(ranks)}
+    return xr.Dataset({"history_seconds": (dims, seconds), "history_mse": (dims, mse)}, coords=coords)
+
+
+def showcase(name: str, methods) -> xr.Dataset:
+    """The showcase part: smooth and front-like errors of a size that goes with each method."""
+    grid, reference, parameters = fields(name)
+    labels = [m if m in ("pinn", "finetuned") else f"{m} rank 4" for m in methods if m != "pinn"]
+    dims = tuple(grid)
+    points = np.meshgrid(*grid.values(), indexing="ij")
+    predictions = []
+    for number, label in enumerate(labels, start=1):
+        wave = np.prod([np.sin((2 + number + k) * np.pi * p + number) for k, p in enumerate(points)], axis=0)
+        steep = np.abs(np.gradient(reference[0], axis=0))
+        shape = wave * (0.3 + steep / max(steep.max(), 1e-12))
+        predictions.append(reference + 3 * np.sqrt(LEVEL[label.split(" ")[0]]) * shape)
+    names = FIELDS.get(name, ("u",))[: len(reference)]
+    data = {
+        "showcase_reference": (("field", *dims), reference),
+        "showcase_prediction": (("showcase_method", "field", *dims), np.array(predictions)),
+    }
+    data |= {f"task_{key}": (("split", "task"), np.full((3, 20), value)) for key, value in parameters.items()}
+    coords = {"field": list(names), "showcase_method": labels, "split": list(SPLITS)} | grid
+    return xr.Dataset(data, coords=coords)
+
+
+def fields(name: str) -> tuple[dict, np.ndarray, dict]:
+    """Grid, reference (field, grid...) and task parameters of a test problem."""
+    if name == "kovasznay":
+        x, y = np.linspace(0, 1, 101), np.linspace(0, 1, 101)
+        rate = 21.15 - np.sqrt(21.15**2 + 4 * np.pi**2)
+        e, a = np.exp(rate * x)[:, None], 2 * np.pi * y
+        u, v = 1 - e * np.cos(a), rate / (2 * np.pi) * e * np.sin(a)
+        return {"x": x, "y": y}, np.stack([u, v, (1 - e**2) / 2 + 0 * y]), {"re": 42.3}
+    if name == "burgers2d":
+        x, y, t = np.linspace(0, 1, 101), np.linspace(0, 1, 101), np.linspace(0, 1, 11)
+        z = (4 * x[:, None, None] - 4 * y[:, None] + t) / (32 * 5e-4)
+        s = 1 / (1 + np.exp(np.clip(-z, -500, 500)))
+        return {"x": x, "y": y, "t": t}, np.stack([0.75 - s / 4, 0.75 + s / 4]), {"nu": 5e-4}
+    if name == "burgers1d":
+        x, t = np.arange(128) / 128, np.linspace(0, 1, 101)
+        steep = 2 + 12 * t
+        wave = np.sin(2 * np.pi * (x[:, None] - 0.1 * t)) * np.exp(-0.6 * t)
+        return {"x": x, "t": t}, np.tanh(steep * wave)[None] * np.exp(-t), {}
+    if name == "heat":
+        x, t = np.linspace(0, 1, 65), np.linspace(0, 1, 41)
+        return {"x": x, "t": t}, (np.sin(np.pi * x)[:, None] * np.exp(-t))[None], {"alpha": 0.05}
+    if name == "rod":
+        x = np.linspace(0, 1, 65)
+        return {"x": x}, np.sin(np.pi * x)[None], {"alpha": 0.05}
+    raise ValueError(name)
