@@ -13,8 +13,8 @@ from .errors import UserError
 from .geometry import Draw
 from .lora import Full, LowRank, Parametrisation
 from .network import Network, Weights
+from .network_settings import Network as NetworkSettings
 from .problem import Problem
-from .settings import Network as NetworkSettings
 
 
 def device_of(text: str) -> torch.device:
@@ -52,10 +52,19 @@ def network_of(problem: Problem, settings: NetworkSettings) -> Network:
     if settings.input_map == "periodic":
         axes = [c.periodic for c in problem._conditions if c.periodic is not None]
         if not axes:
-            raise UserError(f"network.input_map: periodic, but problem {problem.name} has no Periodic condition; use identity")
+            raise UserError(
+                f"network.input_map: periodic, but problem {problem.name} has no Periodic condition; use identity"
+            )
         box, axis = problem.coords, axes[0]
-        periodic = (axis, box.low[axis], box.high[axis] - box.low[axis])
-    return Network(len(problem.coords.names), len(problem.fields), settings.width, settings.hidden_layers, periodic)
+        periodic = (axis, box.low[axis], box.high[axis] - box.low[axis], settings.modes)
+    return Network(
+        len(problem.coords.names),
+        len(problem.fields),
+        settings.width,
+        settings.hidden_layers,
+        periodic,
+        settings.lift,
+    )
 
 
 def parametrisation_of(
@@ -74,6 +83,13 @@ def base_weights(network: Network, theta: Tensor, device: torch.device, dtype: t
 
 def announce(title: str, device: torch.device, dtype: torch.dtype, **counts: int | str) -> None:
     """The first lines of every training job: what runs where, and how large it is."""
-    where = f"{device.type}, {torch.get_num_threads()} threads" if device.type == "cpu" else torch.cuda.get_device_name()
-    print(f"{time.strftime('%H:%M:%S')} {title}: device {where}; dtype {str(dtype).removeprefix('torch.')}", flush=True)
+    where = (
+        f"{device.type}, {torch.get_num_threads()} threads"
+        if device.type == "cpu"
+        else torch.cuda.get_device_name()
+    )
+    print(
+        f"{time.strftime('%H:%M:%S')} {title}: device {where}; dtype {str(dtype).removeprefix('torch.')}",
+        flush=True,
+    )
     print("; ".join(f"{name} {value}" for name, value in counts.items()), flush=True)

@@ -18,7 +18,9 @@ app.add_typer(jobs, name="job")
 
 Text = Annotated[str, typer.Option("--settings", help="the job's settings, as JSON")]
 Out = Annotated[Path, typer.Option("--output", "-o", help="where to write")]
-Sets = Annotated[list[str], typer.Option("--set", help="NAME=NUMBER, or NAME=FILE.npy|FILE.nc for a function")]
+Sets = Annotated[
+    list[str], typer.Option("--set", help="NAME=NUMBER, or NAME=FILE.npy|FILE.nc for a function")
+]
 Bundle = Annotated[Path, typer.Argument(help="directory of a trained hypernetwork")]
 Source = Annotated[Path, typer.Option()]
 
@@ -82,7 +84,15 @@ def job_hypernetwork(
     teachers: Annotated[Path | None, typer.Option()] = None,
 ) -> None:
     """Train one hypernetwork."""
-    _run("hypernetwork", settings, tasks=tasks, reference=reference, base=base, output=output, teachers=teachers)
+    _run(
+        "hypernetwork",
+        settings,
+        tasks=tasks,
+        reference=reference,
+        base=base,
+        output=output,
+        teachers=teachers,
+    )
 
 
 @jobs.command("evaluate")
@@ -107,7 +117,9 @@ def job_table(
 
 
 @jobs.command("figure")
-def job_figure(evaluations: list[Path], kind: Annotated[str, typer.Option()], output: Out, pdf: Source) -> None:
+def job_figure(
+    evaluations: list[Path], kind: Annotated[str, typer.Option()], output: Out, pdf: Source
+) -> None:
     """Draw a figure: fields, rank or time."""
     _run("figure", kind=kind, output=output, pdf=pdf, evaluations=evaluations)
 

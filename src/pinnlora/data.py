@@ -40,9 +40,13 @@ class TaskSet:
         return fields if self.move is None else self.problem.restore(fields, self.move)
 
 
-def task_set(problem: Problem, values: Values, symmetry: bool, device: torch.device, dtype: torch.dtype) -> TaskSet:
+def task_set(
+    problem: Problem, values: Values, symmetry: bool, device: torch.device, dtype: torch.dtype
+) -> TaskSet:
     """Tasks from numpy arrays; with `symmetry` they are moved to the problem's canonical position."""
-    tensors = {name: torch.as_tensor(np.asarray(value), dtype=torch.float64) for name, value in values.items()}
+    tensors = {
+        name: torch.as_tensor(np.asarray(value), dtype=torch.float64) for name, value in values.items()
+    }
     move = None
     if symmetry:
         tensors, move = problem.canonical(tensors)

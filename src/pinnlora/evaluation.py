@@ -52,7 +52,9 @@ class Result:
     showcase: np.ndarray | None = None
 
 
-def measure(truth: Truth, fields: np.ndarray, split: str, points: np.ndarray | slice) -> dict[str, np.ndarray]:
+def measure(
+    truth: Truth, fields: np.ndarray, split: str, points: np.ndarray | slice
+) -> dict[str, np.ndarray]:
     """mse, relative_l2 and mse_front, (task, field) each, of fields (task, point, field) at grid `points`."""
     reference = truth.chosen(split)[:, points]
     squares = (fields - reference) ** 2
@@ -108,12 +110,18 @@ def evaluate_surrogate(
         if split == "test":
             result.showcase = fields[showcase]
     numbers["seconds_new_task"] = _seconds_predicting(surrogate, tasks, grid)
-    if config["mode"] == "physics" and str(config["rank"]) == str(settings["figure_rank"]) and settings["refine_steps"]:
+    if (
+        config["mode"] == "physics"
+        and str(config["rank"]) == str(settings["figure_rank"])
+        and settings["refine_steps"]
+    ):
         _refine(result, surrogate, tasks, grid, truth, settings)
     return result
 
 
-def _refine(result: Result, surrogate: Surrogate, tasks: TaskSet, grid: Tensor, truth: Truth, settings) -> None:
+def _refine(
+    result: Result, surrogate: Surrogate, tasks: TaskSet, grid: Tensor, truth: Truth, settings
+) -> None:
     steps, points = settings["refine_steps"], settings["refine_points"]
     parametrisation, theta = refine(surrogate, tasks, steps, points)
     exact = tasks_of(truth, "test", surrogate.symmetry, theta.device, torch.float64)
@@ -144,7 +152,9 @@ def _seconds_predicting(surrogate: Surrogate, tasks: TaskSet, grid: Tensor) -> f
     return float(np.median(times[1:]))
 
 
-def _seconds_alone(stored: Stored, problem: Problem, tasks: TaskSet, device: torch.device, steps: int = 3) -> float:
+def _seconds_alone(
+    stored: Stored, problem: Problem, tasks: TaskSet, device: torch.device, steps: int = 3
+) -> float:
     """Time of one task's fit alone: its measured time a step, times the iterations that the batch took."""
     stage = StageSettings(**stored.metadata["stage"])
     one = tasks.take(torch.tensor([0], device=device))

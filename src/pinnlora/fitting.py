@@ -6,13 +6,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .build import announce, base_weights, device_of, draw_of, dtype_of, network_of, parametrisation_of, torch_generator
+from .build import (
+    announce,
+    base_weights,
+    device_of,
+    draw_of,
+    dtype_of,
+    network_of,
+    parametrisation_of,
+    torch_generator,
+)
+from .chain import fit_chain
 from .data import grid_coords, task_set
-from .hyper_training import Solutions
 from .lora import Parametrisation
+from .network_settings import Network as NetworkSettings
 from .per_task import Monitor, TaskFits
 from .problem import Problem, Values
-from .settings import Network as NetworkSettings
+from .solutions import Solutions
 from .stage_settings import StageSettings
 from .training import History, train
 
@@ -46,8 +56,11 @@ def fit(
         tasks=len(tasks), parameters=parametrisation.size, network=network.size, optimiser=stage.optimiser,
     )  # fmt: skip
     draw = draw_of(seed, f"{name} points", where, dtype)
+    start = start.to(where, dtype)
+    if stage.chain:
+        return fit_chain(problem, parametrisation, tasks, start, stage, draw)
     monitor = None if reference is None else monitor_of(problem, tasks, parametrisation, reference)
-    learner = TaskFits(problem, parametrisation, tasks, start.to(where, dtype), stage, draw, monitor)
+    learner = TaskFits(problem, parametrisation, tasks, start, stage, draw, monitor)
     history = train(learner, stage.report_every, stage.patience, f"{problem.name} {name}")
     return learner.theta.detach(), history
 
@@ -60,7 +73,9 @@ def _start(
     return parametrisation.initial(tasks, generator)
 
 
-def monitor_of(problem: Problem, tasks, parametrisation: Parametrisation, reference: np.ndarray, points: int = 500) -> Monitor:
+def monitor_of(
+    problem: Problem, tasks, parametrisation: Parametrisation, reference: np.ndarray, points: int = 500
+) -> Monitor:
     """The mean squared error against references (task, point, field) at some grid points, for the record."""
     some = next(iter(tasks.values.values()))
     grid = grid_coords(problem, some.device, some.dtype)

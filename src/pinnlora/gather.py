@@ -26,7 +26,9 @@ NUMBERS = {
 def gather(results: list[Result], truth: Truth, showcase: int, figure_rank: str) -> xr.Dataset:
     """All results as one dataset; a (method, rank) that was not trained is nan."""
     methods = [method for method in METHODS if any(r.method == method for r in results)]
-    ranks = sorted({r.rank for r in results}, key=lambda rank: (rank == "full", int(rank) if rank != "full" else 0))
+    ranks = sorted(
+        {r.rank for r in results}, key=lambda rank: (rank == "full", int(rank) if rank != "full" else 0)
+    )
     place = {(r.method, r.rank): (methods.index(r.method), ranks.index(r.rank)) for r in results}
     dataset = xr.Dataset(
         coords={
@@ -58,7 +60,11 @@ def _add_errors(dataset: xr.Dataset, results: list[Result], place, truth: Truth)
                 if name in errors:
                     # a diverged task counts: inf, where nan would mean "not made"
                     count = len(errors[name])
-                    kept = errors[name] if name == "mse_front" else np.nan_to_num(errors[name], nan=np.inf, posinf=np.inf)
+                    kept = (
+                        errors[name]
+                        if name == "mse_front"
+                        else np.nan_to_num(errors[name], nan=np.inf, posinf=np.inf)
+                    )
                     values[place[r.method, r.rank]][SPLITS.index(split), :count] = kept
         dims = ("method", "rank", "split", "task", "field")
         dataset[name] = (dims, values, {"long_name": long_name, "units": "1"})
@@ -86,10 +92,16 @@ def _add_tasks(dataset: xr.Dataset, truth: Truth) -> None:
         for k, split in enumerate(SPLITS):
             own = value[truth.splits == split]
             padded[k, : len(own)] = own
-        dataset[f"task_{name}"] = (("split", "task"), padded, {"long_name": f"task parameter {name}", "units": "1"})
+        dataset[f"task_{name}"] = (
+            ("split", "task"),
+            padded,
+            {"long_name": f"task parameter {name}", "units": "1"},
+        )
 
 
-def _add_showcase(dataset: xr.Dataset, results: list[Result], truth: Truth, showcase: int, figure_rank: str) -> None:
+def _add_showcase(
+    dataset: xr.Dataset, results: list[Result], truth: Truth, showcase: int, figure_rank: str
+) -> None:
     axes = truth.problem.axes()
     shape = tuple(len(axis) for axis in axes.values())
     shown = [r for r in results if r.method == "finetuned" or (r.method != "pinn" and r.rank == figure_rank)]
@@ -104,7 +116,15 @@ def _add_showcase(dataset: xr.Dataset, results: list[Result], truth: Truth, show
     )  # fmt: skip
     if shown:
         stacked = np.stack([r.showcase.T.reshape(fields, *shape) for r in shown])
-        dataset.coords["showcase_method"] = ("showcase_method", labels, {"long_name": "method and rank shown"})
+        dataset.coords["showcase_method"] = (
+            "showcase_method",
+            labels,
+            {"long_name": "method and rank shown"},
+        )
         dims = ("showcase_method", "field", *axes)
-        dataset["showcase_prediction"] = (dims, stacked, {"long_name": "predictions for that task", "units": "1"})
+        dataset["showcase_prediction"] = (
+            dims,
+            stacked,
+            {"long_name": "predictions for that task", "units": "1"},
+        )
     dataset.attrs["showcase_task"] = showcase

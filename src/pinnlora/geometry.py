@@ -21,7 +21,9 @@ class Box:
     def __init__(self, **intervals: tuple[float, float]) -> None:
         for name, (low, high) in intervals.items():
             if len(name) != 1 or not name.isalpha():
-                raise TypeError(f"coordinate {name!r}: names are single letters, so that u_{name}{name} can be read")
+                raise TypeError(
+                    f"coordinate {name!r}: names are single letters, so that u_{name}{name} can be read"
+                )
             if not low < high:
                 raise TypeError(f"coordinate {name}: the interval ({low}, {high}) is empty, give (low, high)")
         object.__setattr__(self, "names", tuple(intervals))
@@ -31,7 +33,9 @@ class Box:
     def face(self, text: str) -> Face:
         """Read 't=0': a coordinate held at one end of its interval."""
         name, sign, value = (part.strip() for part in text.partition("="))
-        ends = ", ".join(f"{n}={end:g}" for n, *pair in zip(self.names, self.low, self.high, strict=True) for end in pair)
+        ends = ", ".join(
+            f"{n}={end:g}" for n, *pair in zip(self.names, self.low, self.high, strict=True) for end in pair
+        )
         try:
             axis = self.names.index(name)
             end = float(value)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .data import TaskSet, task_set
+from .data import task_set
 from .geometry import Draw
 from .hypernetwork import Hypernetwork
 from .jet import VALUE
@@ -20,31 +20,9 @@ from .optimise.adam import Adam
 from .optimise.gauss_newton import GaussNewton
 from .per_task import schedule
 from .points import by_residual, draw_points
-from .problem import Problem
+from .problem import Problem, lifted
+from .solutions import Solutions
 from .stage_settings import StageSettings
-
-
-@dataclass(frozen=True)
-class Solutions:
-    """Reference fields (task, point, field) of some tasks on the evaluation grid (1, point, dim)."""
-
-    tasks: TaskSet
-    grid: Tensor
-    fields: Tensor
-
-    def sample(self, chosen: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Network-frame coordinates and given-frame targets of tasks `chosen` at grid `points` (indices)."""
-        tasks = self.tasks.take(chosen)
-        coords = tasks.to_network(self.grid[:, points]).expand(len(chosen), -1, -1)
-        return coords, self.fields[chosen][:, points]
-
-    def error(self, theta: Tensor, parametrisation: Parametrisation, points: Tensor) -> Tensor:
-        """Mean squared error of each task at grid `points`: (task,)."""
-        everything = torch.arange(len(self.tasks), device=theta.device)
-        coords, targets = self.sample(everything, points)
-        with torch.no_grad():
-            jet = parametrisation.network.forward(parametrisation.weights(theta), coords, VALUE)
-            return (self.tasks.from_network(jet[:, 0]) - targets).square().mean((-1, -2))
 
 
 @dataclass
@@ -80,7 +58,9 @@ class Hyperlearner:
         self._watched = torch.randperm(everything, generator=self.draw.generator, device=device)[:count]
         fixed = Draw(self.draw.generator, device, self.draw.dtype, fixed=True, seed=1)
         values = self.validation.tasks.values
-        self._held_out = draw_points(self.problem, fixed, values, 2 * settings.points, settings.condition_points)
+        self._held_out = draw_points(
+            self.problem, fixed, values, 2 * settings.points, settings.condition_points
+        )
         self._fixed_points: dict[str, Tensor] = {}
 
     def step(self, step: int) -> dict[str, Tensor]:
@@ -115,12 +95,15 @@ class Hyperlearner:
         if self.mode == "physics":
             return self._physics(values, embedding, theta)
         if self.mode == "distilled":
-            coords = self.problem.coords.scale(self.draw.unit(1, self.settings.points, len(self.problem.coords.names)))
+            coords = self.problem.coords.scale(
+                self.draw.unit(1, self.settings.points, len(self.problem.coords.names))
+            )
             coords = self.problem.focus(coords.expand(len(chosen), -1, -1), values, self.draw.generator)
             with torch.no_grad():
                 teacher = self.parametrisation.weights(self.teachers[chosen])
-                targets = self.parametrisation.network.forward(teacher, coords, VALUE)[:, 0]
-            return supervised(self.problem, self.parametrisation, coords, targets, "distilled")
+                jet = self.parametrisation.network.forward(teacher, coords, VALUE)
+                targets = lifted(self.problem, self.parametrisation.network, coords, values, VALUE)(jet)[:, 0]
+            return supervised(self.problem, self.parametrisation, values, coords, targets, "distilled")
         total = self.training.grid.shape[1]
         points = torch.randint(
             total, (self.settings.points,), generator=self.draw.generator, device=self.draw.device
@@ -131,7 +114,7 @@ class Hyperlearner:
             offset = tasks.from_network(torch.zeros_like(targets))
             slope = tasks.from_network(torch.ones_like(targets)) - offset
             targets = (targets - offset) / slope
-        return supervised(self.problem, self.parametrisation, coords, targets)
+        return supervised(self.problem, self.parametrisation, values, coords, targets)
 
     def _physics(self, values, embedding: Tensor, theta: Tensor | None) -> Objective:
         settings = self.settings
@@ -142,13 +125,28 @@ class Hyperlearner:
             with torch.no_grad():
                 current = self.hypernetwork(embedding) if theta is None else theta.detach()
             points["interior"], importance = by_residual(
-                self.problem, self.parametrisation, current, values, points["interior"], settings.points, self.draw.generator
+                self.problem,
+                self.parametrisation,
+                current,
+                values,
+                points["interior"],
+                settings.points,
+                self.draw.generator,
             )
         else:
             draw = Draw(self.draw.generator, self.draw.device, self.draw.dtype, fixed=True, seed=2)
-            points, importance = draw_points(self.problem, draw, values, settings.points, settings.condition_points), None
+            points, importance = (
+                draw_points(self.problem, draw, values, settings.points, settings.condition_points),
+                None,
+            )
         return physics(
-            self.problem, self.parametrisation, values, points, importance, settings.condition_weight, settings.causal
+            self.problem,
+            self.parametrisation,
+            values,
+            points,
+            importance,
+            settings.condition_weight,
+            settings.causal,
         )
 
     def _points(self, values, interior: int) -> dict[str, Tensor]:
@@ -163,7 +161,12 @@ class Hyperlearner:
         else:
             values = self.validation.tasks.values
             objective = physics(
-                self.problem, self.parametrisation, values, self._held_out, None, self.settings.condition_weight
+                self.problem,
+                self.parametrisation,
+                values,
+                self._held_out,
+                None,
+                self.settings.condition_weight,
             )
             loss = objective.total(theta)
         return torch.nan_to_num(loss.mean().view(1), nan=torch.inf)

@@ -22,11 +22,12 @@ from .build import (
 )
 from .data import grid_coords, of_split, read_reference, task_set
 from .errors import UserError
-from .hyper_training import Hyperlearner, Solutions
+from .hyper_training import Hyperlearner
 from .hypernetwork import Hypernetwork
+from .network_settings import Hypernetwork as HypernetworkSettings
+from .network_settings import Network as NetworkSettings
 from .problem import Problem, Values
-from .settings import Hypernetwork as HypernetworkSettings
-from .settings import Network as NetworkSettings
+from .solutions import Solutions
 from .stage_settings import StageSettings
 from .stored import read
 from .surrogate import Surrogate, embedding_of
@@ -79,7 +80,9 @@ def fit_hypernetwork(
     return surrogate, history
 
 
-def _teachers(mode: str, path: Path | None, problem: Problem, device: torch.device, dtype: torch.dtype) -> Tensor | None:
+def _teachers(
+    mode: str, path: Path | None, problem: Problem, device: torch.device, dtype: torch.dtype
+) -> Tensor | None:
     if mode not in ("weights", "distilled"):
         return None
     if path is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -23,7 +25,7 @@ class Hypernetwork(nn.Module):
         super().__init__()
         sizes = (inputs, *body)
         self.activation = ACTIVATIONS[activation]()
-        self.layers = nn.ModuleList(nn.Linear(into, out) for into, out in zip(sizes[:-1], sizes[1:], strict=True))
+        self.layers = nn.ModuleList(nn.Linear(into, out) for into, out in pairwise(sizes))
         self.head = nn.Linear(sizes[-1], start.numel())
         gain = 1.0 if activation == "tanh" else 2.0**0.5
         with torch.no_grad():

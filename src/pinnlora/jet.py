@@ -29,7 +29,9 @@ class Channels:
         wanted: set[Index] = {()}
         for order in requested:
             if len(order) > 2:
-                raise ValueError(f"derivative {order} has order {len(order)}: jets carry at most second order")
+                raise ValueError(
+                    f"derivative {order} has order {len(order)}: jets carry at most second order"
+                )
             wanted.add(tuple(sorted(order)))
             wanted.update((axis,) for axis in order)
         return cls(tuple(sorted(wanted, key=lambda order: (len(order), order))))
@@ -68,22 +70,35 @@ def seed(coords: Tensor, channels: Channels) -> Tensor:
     return jet
 
 
-def periodic_features(coords: Tensor, channels: Channels, axis: int, low: float, length: float) -> Tensor:
-    """The jet of (cos w x, sin w x, other coordinates), exactly periodic along `axis`: (..., channel, point, dim + 1)."""
-    frequency = 2 * torch.pi / length
-    angle = frequency * (coords[..., axis] - low)
-    cos, sin = torch.cos(angle), torch.sin(angle)
+def periodic_features(
+    coords: Tensor, channels: Channels, axis: int, low: float, length: float, modes: int = 1
+) -> Tensor:
+    """The jet of cos(k w x) / k, sin(k w x) / k for k = 1 .. modes and the other coordinates.
+
+    Exactly periodic along `axis`: (..., point, dim) -> (..., channel, point, dim - 1 + 2 modes).
+    """
+    k = torch.arange(1, modes + 1, dtype=coords.dtype, device=coords.device)
+    frequency = 2 * torch.pi / length * k
+    angle = frequency * (coords[..., axis, None] - low)
+    cos, sin = torch.cos(angle) / k, torch.sin(angle) / k
     plain = seed(coords, channels)
-    waves = plain.new_zeros(*plain.shape[:-1], 2)
-    waves[..., 0, :, 0], waves[..., 0, :, 1] = cos, sin
-    for order, factors in (
-        ((axis,), (-frequency * sin, frequency * cos)),
-        ((axis, axis), (-(frequency**2) * cos, -(frequency**2) * sin)),
-    ):
-        if order in channels.orders:
-            channel = channels.position(order)
-            waves[..., channel, :, 0], waves[..., channel, :, 1] = factors
+    waves = plain.new_zeros(*plain.shape[:-1], 2 * modes)
+    waves[..., 0, :, :] = torch.cat((cos, sin), -1)
+    if (axis,) in channels.orders:
+        waves[..., channels.position((axis,)), :, :] = torch.cat((-frequency * sin, frequency * cos), -1)
+    if (axis, axis) in channels.orders:
+        square = frequency**2
+        waves[..., channels.position((axis, axis)), :, :] = torch.cat((-square * cos, -square * sin), -1)
     return torch.cat((waves, plain[..., :axis], plain[..., axis + 1 :]), dim=-1)
+
+
+def product(left: Tensor, right: Tensor, channels: Channels) -> Tensor:
+    """The jet of a product of two jets that share shape (task, channel, point, field): Leibniz' rule."""
+    out = left[:, :1] * right + left * right[:, :1]
+    out[:, 0] = left[:, 0] * right[:, 0]
+    for ij, i, j in channels.seconds:
+        out[:, ij] += left[:, i] * right[:, j] + left[:, j] * right[:, i]
+    return out
 
 
 class TanhJet(torch.autograd.Function):

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 
-from .jet import VALUE
+from .jet import VALUE, Channels
 from .lora import Parametrisation
+from .network import Network
 from .objective import Block, Regression, Residuals, Terms
-from .problem import BoundCondition, Problem, Values, lookup, parse
+from .problem import BoundCondition, Problem, Values, lifted, lookup, parse
 
 
 def supervised(
-    problem: Problem, parametrisation: Parametrisation, coords: Tensor, targets: Tensor, name: str = "data"
+    problem: Problem,
+    parametrisation: Parametrisation,
+    values: Values,
+    coords: Tensor,
+    targets: Tensor,
+    name: str = "data",
 ) -> Residuals:
     """`data` and `distilled`: mean square distance to given fields at coords (task, point, dim).
 
     targets (task, point, field) come from the reference solutions, or from the PINNs of the training tasks.
     """
 
+    fields = lifted(problem, parametrisation.network, coords, values, VALUE)
+
     def terms(jet: Tensor) -> Terms:
+        jet = fields(jet)
         return {f"{name}_{f}": jet[:, 0, :, k] - targets[..., k] for k, f in enumerate(problem.fields)}
 
     count = targets.shape[1] * len(problem.fields)
@@ -47,27 +56,38 @@ def physics(
     points holds coordinates (task or 1, point, dim) under "interior" and under each condition's name;
     importance (task, point) are the interior points' weights, of mean 1.
     """
-    blocks = [_interior(problem, values, points["interior"], importance, causal)]
+    network = parametrisation.network
+    blocks = [_interior(problem, network, values, points["interior"], importance, causal)]
     for condition in problem._conditions:
-        blocks.append(_condition(problem, condition, values, points[condition.name], condition_weight))
+        blocks.append(
+            _condition(problem, network, condition, values, points[condition.name], condition_weight)
+        )
     return Residuals(tuple(blocks), parametrisation)
 
 
-def _interior(problem: Problem, values: Values, coords: Tensor, importance: Tensor | None, causal: float) -> Block:
+def _interior(
+    problem: Problem,
+    network: Network,
+    values: Values,
+    coords: Tensor,
+    importance: Tensor | None,
+    causal: float,
+) -> Block:
     signature = problem._residual
     channels = signature.channels
     if problem._weight is not None:
-        channels = type(channels).of([*channels.orders, *problem._weight.channels.orders])
+        channels = Channels.of([*channels.orders, *problem._weight.channels.orders])
+    fields = lifted(problem, network, coords, values, channels)
 
     def terms(jet: Tensor) -> Terms:
-        return signature(problem, lookup(problem, coords, values, jet, channels))
+        return signature(problem, lookup(problem, coords, values, fields(jet), channels))
 
     def weight(jet: Tensor, rows: Terms) -> Tensor:
         factor = torch.full_like(next(iter(rows.values())), 1.0 / coords.shape[1])
         if importance is not None:
             factor = factor * importance
         if problem._weight is not None:
-            factor = factor * problem._weight(problem, lookup(problem, coords, values, jet, channels))
+            factor = factor * problem._weight(problem, lookup(problem, coords, values, fields(jet), channels))
         if causal and "t" in problem.coords.names:
             squares = torch.stack([row.square() for row in rows.values()]).sum(0) * factor
             factor = factor * _causal(coords[..., problem.coords.names.index("t")], squares, causal)
@@ -83,11 +103,20 @@ def _causal(t: Tensor, squares: Tensor, epsilon: float) -> Tensor:
     return torch.empty_like(squares).scatter_(-1, order, torch.exp(-epsilon * before))
 
 
-def _condition(problem: Problem, condition: BoundCondition, values: Values, coords: Tensor, factor: float) -> Block:
+def _condition(
+    problem: Problem,
+    network: Network,
+    condition: BoundCondition,
+    values: Values,
+    coords: Tensor,
+    factor: float,
+) -> Block:
+    fields = lifted(problem, network, coords, values, condition.channels)
     if condition.periodic is not None:
-        return _periodic(problem, condition, coords, factor)
+        return _periodic(problem, condition, coords, fields, factor)
 
     def terms(jet: Tensor) -> Terms:
+        jet = fields(jet)
         find = lookup(problem, coords, values, jet, condition.channels)
         targets = condition.signature(problem, find)
         out = {}
@@ -99,12 +128,15 @@ def _condition(problem: Problem, condition: BoundCondition, values: Values, coor
     return Block(coords, condition.channels, terms, factor / coords.shape[1])
 
 
-def _periodic(problem: Problem, condition: BoundCondition, coords: Tensor, factor: float) -> Block:
+def _periodic(
+    problem: Problem, condition: BoundCondition, coords: Tensor, fields: Callable, factor: float
+) -> Block:
     """Values and normal derivatives at both ends; coords holds the low end's points, then the high end's."""
     half = coords.shape[1] // 2
     normal = condition.channels.position((condition.periodic,))
 
     def terms(jet: Tensor) -> Terms:
+        jet = fields(jet)
         jump = jet[:, :, :half] - jet[:, :, half:]
         out = {}
         for k, name in enumerate(problem.fields):

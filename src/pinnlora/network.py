@@ -36,18 +36,23 @@ class Tape:
 
 @dataclass(frozen=True)
 class Network:
-    """Layout of a tanh MLP from coordinates to fields; `periodic` is (axis, low, length) or None."""
+    """Layout of a tanh MLP from coordinates to fields.
+
+    `periodic` is (axis, low, length, number of modes) or None. With `lift` the fields are not the network's
+    outputs N but offset + factor N, as the problem's `lift` says.
+    """
 
     coords: int
     fields: int
     width: int = 64
     hidden_layers: int = 6
-    periodic: tuple[int, float, float] | None = None
+    periodic: tuple[int, float, float, int] | None = None
+    lift: bool = False
 
     @property
     def shapes(self) -> tuple[tuple[int, int], ...]:
         """(out, in) of every map: the input map, hidden_layers - 1 hidden maps, the output map."""
-        first = self.coords + (self.periodic is not None)
+        first = self.coords if self.periodic is None else self.coords - 1 + 2 * self.periodic[3]
         hidden = [(self.width, self.width)] * (self.hidden_layers - 1)
         return ((self.width, first), *hidden, (self.fields, self.width))
 
@@ -59,10 +64,13 @@ class Network:
     def initial(self, tasks: int, generator: torch.Generator) -> Weights:
         """Glorot-normal matrices and zero biases, drawn afresh for each task on the CPU in float64."""
         matrices = tuple(
-            torch.randn(tasks, out, into, generator=generator, dtype=torch.float64) * math.sqrt(2 / (out + into))
+            torch.randn(tasks, out, into, generator=generator, dtype=torch.float64)
+            * math.sqrt(2 / (out + into))
             for out, into in self.shapes
         )
-        return Weights(matrices, tuple(torch.zeros(tasks, out, dtype=torch.float64) for out, _ in self.shapes))
+        return Weights(
+            matrices, tuple(torch.zeros(tasks, out, dtype=torch.float64) for out, _ in self.shapes)
+        )
 
     def unflatten(self, theta: Tensor) -> Weights:
         """The inverse of `Weights.flat`, as views: (task, size) -> Weights."""
@@ -80,7 +88,9 @@ class Network:
             return seed(coords, channels)
         return periodic_features(coords, channels, *self.periodic)
 
-    def forward(self, weights: Weights, coords: Tensor, channels: Channels, tape: Tape | None = None) -> Tensor:
+    def forward(
+        self, weights: Weights, coords: Tensor, channels: Channels, tape: Tape | None = None
+    ) -> Tensor:
         """Fields and derivatives: coords (task or 1, point, coord) -> (task, channel, point, field).
 
         With a `tape`, every map's input and pre-activation are recorded on it.
@@ -95,6 +105,8 @@ class Network:
             if k < last:
                 jet = tanh_jet(z, bias, channels)
             else:
-                head = torch.cat((bias.unsqueeze(1), bias.new_zeros(*bias.shape[:1], len(channels) - 1, bias.shape[1])), 1)
+                head = torch.cat(
+                    (bias.unsqueeze(1), bias.new_zeros(*bias.shape[:1], len(channels) - 1, bias.shape[1])), 1
+                )
                 jet = z + head.unsqueeze(2)
         return jet

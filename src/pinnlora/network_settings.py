@@ -14,7 +14,9 @@ class Network(Strict):
     hidden_layers: Positive = 6
     unadapted: tuple[Count, ...] = (1,)
     input_map: Literal["identity", "periodic"] = "identity"
+    modes: Positive = 1
     symmetry: bool = False
+    lift: bool = False
 
     @model_validator(mode="after")
     def _maps_exist(self) -> Self:

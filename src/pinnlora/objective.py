@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -13,6 +14,20 @@ from .lora import Parametrisation
 from .network import Tape
 
 Terms = dict[str, Tensor]
+
+
+@dataclass
+class Workspace:
+    """Memory that is used again: a fresh Jacobian every step would cost more in page faults than its arithmetic."""
+
+    _flat: Tensor | None = None
+
+    def take(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
+        """An uninitialised tensor of this shape, valid until the next call."""
+        size = math.prod(shape)
+        if self._flat is None or self._flat.numel() < size:
+            self._flat = like.new_empty(size)
+        return self._flat[:size].view(shape)
 
 
 @dataclass(frozen=True)
@@ -41,7 +56,9 @@ class Block:
     def take(self, keep: Tensor) -> Block:
         """The same block for some of the tasks (indices)."""
         coords = self.coords if self.coords.shape[0] == 1 else self.coords[keep]
-        weight = self.weight[keep] if isinstance(self.weight, Tensor) and self.weight.shape[0] > 1 else self.weight
+        weight = (
+            self.weight[keep] if isinstance(self.weight, Tensor) and self.weight.shape[0] > 1 else self.weight
+        )
         return replace(self, coords=coords, weight=weight)
 
 
@@ -68,39 +85,48 @@ class Residuals:
         """The sum of all terms: (task, size) -> (task,)."""
         return torch.stack(list(self.losses(theta).values())).sum(0)
 
-    def linearise(self, theta: Tensor) -> tuple[Terms, Tensor, Tensor, Residuals]:
+    def linearise(
+        self, theta: Tensor, workspace: Workspace | None = None
+    ) -> tuple[Terms, Tensor, Tensor, Residuals]:
         """Losses by term, weighted residuals (task, row), their Jacobian (task, row, size), and the objective
-        with its weights frozen, for judging a step.
+        with its weights frozen, for judging a step. The Jacobian lives in the workspace until the next call.
 
         One reverse pass a residual component, seeded with ones at all points, gives d row / d pre-activation
         of every map at once, because a row depends on its own points only.
         """
         theta = theta.detach()
         weights = self.parametrisation.weights(theta)
-        losses, residuals, jacobians, frozen = {}, [], [], []
+        losses, rows, sources, frozen = {}, [], [], []
         for block in self.blocks:
             tape = Tape([], [])
             with torch.enable_grad():
                 jet = self.parametrisation.network.forward(weights, block.coords, block.channels, tape)
                 terms = block.terms(jet)
-            weight = block.frozen_weight(jet, terms)
+                weight = block.frozen_weight(jet, terms)
+                root = torch.as_tensor(weight, dtype=theta.dtype, device=theta.device).sqrt()
+                for name, row in terms.items():
+                    rows.append(root * row)
+                    losses[name] = rows[-1].detach().square().sum(-1)
+                    sources.append((tape, block.sides))
             frozen.append(replace(block, weight=weight))
-            for k, (name, row) in enumerate(terms.items()):
-                last = k == len(terms) - 1
-                root = torch.as_tensor(weight, dtype=theta.dtype, device=theta.device).sqrt().expand(row.shape)
-                residuals.append(root * row.detach())
-                losses[name] = residuals[-1].square().sum(-1)
-                rows = self._rows(tape, row, theta, block.sides, retain=not last)
-                jacobians.append(rows.mul_(root.unsqueeze(-1)))
-        return losses, torch.cat(residuals, 1), torch.cat(jacobians, 1), replace(self, blocks=tuple(frozen))
+        shape = (len(theta), sum(row.shape[1] for row in rows), theta.shape[1])
+        jacobian, start = (workspace or Workspace()).take(shape, theta), 0
+        for row, (tape, sides) in zip(rows, sources, strict=True):
+            self._fill(jacobian[:, start : start + row.shape[1]], tape, row, theta, sides)
+            start += row.shape[1]
+        return losses, torch.cat(rows, 1).detach(), jacobian, replace(self, blocks=tuple(frozen))
 
-    def _rows(self, tape: Tape, row: Tensor, theta: Tensor, sides: int, retain: bool) -> Tensor:
-        seeds = torch.autograd.grad(row.sum(), tape.outputs, retain_graph=retain, materialize_grads=True)
-        points = tape.outputs[0].shape[2]
-        jacobian = theta.new_empty(theta.shape[0], points, theta.shape[1])
-        tape = Tape([jet.detach() for jet in tape.inputs], [])
-        self.parametrisation.fill_jacobian(jacobian, tape, list(seeds), theta)
-        return jacobian if sides == 1 else jacobian[:, : points // 2] + jacobian[:, points // 2 :]
+    def _fill(self, out: Tensor, tape: Tape, row: Tensor, theta: Tensor, sides: int) -> None:
+        """d row / d theta into `out` (task, row, size); the rows of a two-sided block read two points each."""
+        seeds = torch.autograd.grad(row.sum(), tape.outputs, retain_graph=True, materialize_grads=True)
+        count = row.shape[1]
+        for side in range(sides):
+            chosen = slice(side * count, (side + 1) * count)
+            part = Tape([jet.detach()[:, :, chosen] for jet in tape.inputs], [])
+            target = out if side == 0 else torch.empty_like(out)
+            self.parametrisation.fill_jacobian(target, part, [dz[:, :, chosen] for dz in seeds], theta)
+            if side:
+                out.add_(target)
 
     def rows(self) -> int:
         """Upper bound on the residual rows a task: points times fields, for memory estimates."""

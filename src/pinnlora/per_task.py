@@ -14,6 +14,7 @@ from .lora import Parametrisation
 from .modes import physics
 from .objective import Residuals
 from .optimise.adam import Adam, Schedule
+from .optimise.damping import LOWEST
 from .optimise.lbfgs import LBFGS
 from .optimise.levenberg_marquardt import LevenbergMarquardt
 from .points import by_residual, draw_points
@@ -27,8 +28,13 @@ Monitor = Callable[[Tensor], float]
 def schedule(settings: StageSettings, steps: int) -> Schedule:
     """The learning-rate schedule a stage asks for."""
     return Schedule(
-        settings.schedule, settings.learning_rate, steps, settings.decay_start, settings.decay_every,
-        settings.decay_factor, settings.final_rate,
+        settings.schedule,
+        settings.learning_rate,
+        steps,
+        settings.decay_start,
+        settings.decay_every,
+        settings.decay_factor,
+        settings.final_rate,
     )
 
 
@@ -54,13 +60,17 @@ class TaskFits:
         self.active = torch.arange(len(self.tasks), device=self.theta.device)
         self.steps = settings.steps + (settings.lbfgs_steps if settings.optimiser == "adam+lbfgs" else 0)
         if settings.optimiser == "levenberg_marquardt":
-            self._marquardt = LevenbergMarquardt(len(self.tasks), settings.damping)
+            self._marquardt = LevenbergMarquardt(
+                len(self.tasks), settings.damping, lowest=settings.damping if settings.chain else LOWEST
+            )
         else:
             self.theta.requires_grad_()
-            self._adam = Adam([self.theta], schedule(settings, settings.steps))
+            self._adam = Adam([self.theta], schedule(settings, settings.steps), independent=True)
             self._lbfgs = LBFGS()
         fixed = Draw(self.draw.generator, self.draw.device, self.draw.dtype, fixed=True, seed=1)
-        held_out = draw_points(self.problem, fixed, self.tasks.values, settings.points, settings.condition_points)
+        held_out = draw_points(
+            self.problem, fixed, self.tasks.values, settings.points, settings.condition_points
+        )
         self._held_out = held_out
         self._points: dict[str, Tensor] = {}
         self._importance: Tensor | None = None
@@ -96,7 +106,13 @@ class TaskFits:
         if settings.adaptive:
             pool = points["interior"].expand(len(self.tasks), -1, -1)
             points["interior"], self._importance = by_residual(
-                self.problem, self.parametrisation, self.theta.detach(), values, pool, settings.points, self.draw.generator
+                self.problem,
+                self.parametrisation,
+                self.theta.detach(),
+                values,
+                pool,
+                settings.points,
+                self.draw.generator,
             )
         self._points = points
 

@@ -8,10 +8,12 @@ from torch import Tensor
 from .geometry import Draw
 from .jet import Channels
 from .lora import Parametrisation
-from .problem import BoundCondition, Problem, Values, lookup
+from .problem import BoundCondition, Problem, Values, lifted, lookup
 
 
-def draw_points(problem: Problem, draw: Draw, values: Values, interior: int, per_condition: int) -> dict[str, Tensor]:
+def draw_points(
+    problem: Problem, draw: Draw, values: Values, interior: int, per_condition: int
+) -> dict[str, Tensor]:
     """Coordinates (task, point, dim) under "interior" and each condition's name (faces share the points)."""
     tasks = len(next(iter(values.values())))
     dim = len(problem.coords.names)
@@ -25,7 +27,9 @@ def _focused(problem: Problem, draw: Draw, values: Values, unit: Tensor, fixed: 
     return problem.focus(problem.coords.scale(unit), values, draw.generator, fixed)
 
 
-def _on_faces(problem: Problem, draw: Draw, values: Values, condition: BoundCondition, count: int, salt: int) -> Tensor:
+def _on_faces(
+    problem: Problem, draw: Draw, values: Values, condition: BoundCondition, count: int, salt: int
+) -> Tensor:
     tasks = len(next(iter(values.values())))
     dim = len(problem.coords.names)
     if condition.periodic is not None:  # the same points on both faces
@@ -41,7 +45,12 @@ def _on_faces(problem: Problem, draw: Draw, values: Values, condition: BoundCond
 
 
 def by_residual(
-    problem: Problem, parametrisation: Parametrisation, theta: Tensor, values: Values, pool: Tensor, count: int,
+    problem: Problem,
+    parametrisation: Parametrisation,
+    theta: Tensor,
+    values: Values,
+    pool: Tensor,
+    count: int,
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
     """`count` points of `pool` (task, point, dim), drawn in proportion to |residual| + its mean.
@@ -53,7 +62,9 @@ def by_residual(
     if problem._weight is not None:
         channels = Channels.of([*channels.orders, *problem._weight.channels.orders])
     with torch.no_grad():
-        jet = parametrisation.network.forward(parametrisation.weights(theta), pool, channels)
+        network = parametrisation.network
+        jet = network.forward(parametrisation.weights(theta), pool, channels)
+        jet = lifted(problem, network, pool, values, channels)(jet)
         find = lookup(problem, pool, values, jet, channels)
         size = torch.stack([row.square() for row in signature(problem, find).values()]).sum(0)
         if problem._weight is not None:

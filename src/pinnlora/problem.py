@@ -21,7 +21,8 @@ from torch import Tensor
 
 from .errors import UserError
 from .geometry import Box, Face
-from .jet import Channels, Index
+from .jet import Channels, Index, product
+from .network import Network
 
 Values = Mapping[str, Any]
 """Task parameters by name: (task,) for scalars, (task, points) for functions."""
@@ -95,6 +96,12 @@ class Problem:
         cls._exact = _resolve(cls, cls.exact) if hasattr(cls, "exact") else None
         cls._weight = _resolve(cls, cls.weight) if hasattr(cls, "weight") else None
         cls._conditions = tuple(_bind(cls, condition) for condition in cls.conditions)
+        names = ["interior", *(condition.name for condition in cls._conditions)]
+        for name in names:
+            if names.count(name) > 1:
+                raise TypeError(
+                    f"{cls.__name__}: condition {name!r}: the name is taken, give this one another with name=..."
+                )
 
     @property
     def name(self) -> str:
@@ -118,6 +125,13 @@ class Problem:
         """The task moved to a standard position by a symmetry, and the move (None: no symmetry is used)."""
         return values, None
 
+    def lift(self, coords: Tensor, values: Values, channels: Channels) -> tuple[Tensor, Tensor]:
+        """An ansatz that holds conditions exactly: fields = offset + factor * network.
+
+        Returns the jets of offset (task, channel, point, field) and factor (task or 1, channel, point, 1).
+        """
+        raise UserError(f"network.lift: true, but problem {self.name} has no lift(); set it to false")
+
     def ease(self, values: Values, start: Mapping[str, float], progress: float) -> Values:
         """Continuation: tasks on the way from easy ones (`start`) at progress 0 to themselves at 1.
 
@@ -127,6 +141,8 @@ class Problem:
             return values
         eased = dict(values)
         for name, first in start.items():
+            if name not in values:
+                raise UserError(f"continuation: no task parameter {name!r}, expected {', '.join(values)}")
             value = values[name]
             if value.ndim > 1:
                 eased[name] = value * (first + (1 - first) * progress)
@@ -144,7 +160,9 @@ class Problem:
         """Fields (task, point, field) of the canonical task in the frame of the given one."""
         return fields
 
-    def focus(self, coords: Tensor, values: Values, generator: torch.Generator, fixed: int | None = None) -> Tensor:
+    def focus(
+        self, coords: Tensor, values: Values, generator: torch.Generator, fixed: int | None = None
+    ) -> Tensor:
         """Candidate points (task, point, dim) moved towards where the solution is steep; by default left alone.
 
         `fixed` is the axis that must not be changed, on a face.
@@ -157,7 +175,9 @@ class Problem:
         By default the exact solution; a problem without one overrides this with a solver.
         """
         if self._exact is None:
-            raise UserError(f"problem {self.name} has neither exact() nor reference(): define one to measure errors")
+            raise UserError(
+                f"problem {self.name} has neither exact() nor reference(): define one to measure errors"
+            )
         axes = self.axes()
         points = np.stack(np.meshgrid(*axes.values(), indexing="ij"), -1).reshape(-1, len(axes))
         coords = torch.from_numpy(points)
@@ -188,11 +208,32 @@ class Problem:
         return None
 
     def exact_at(self, coords: Tensor, values: Values) -> dict[str, Tensor]:
-        """The exact solution at points (task, point, dim): name -> (task, point)."""
-        return self._exact(self, lookup(self, coords, values))
+        """The exact solution at points (task, point, dim): name -> (task, point), in the order of the fields."""
+        exact = self._exact(self, lookup(self, coords, values))
+        if set(exact) != set(self.fields):
+            raise UserError(
+                f"{type(self).__name__}.exact returns {', '.join(exact)}, expected {', '.join(self.fields)}"
+            )
+        return {name: exact[name] for name in self.fields}
 
 
-def lookup(problem: Problem, coords: Tensor, values: Values, jet: Tensor | None = None, channels: Channels | None = None):
+def lifted(
+    problem: Problem, network: Network, coords: Tensor, values: Values, channels: Channels
+) -> Callable:
+    """What turns the network's output jets at some points into jets of the fields."""
+    if not network.lift:
+        return lambda jet: jet
+    offset, factor = problem.lift(coords, values, channels)
+    return lambda jet: offset + product(factor, jet, channels)
+
+
+def lookup(
+    problem: Problem,
+    coords: Tensor,
+    values: Values,
+    jet: Tensor | None = None,
+    channels: Channels | None = None,
+):
     """A function from argument names to tensors (task, point), for one set of points."""
 
     def find(name: str) -> Tensor:
@@ -247,13 +288,17 @@ def _unknown(cls: type[Problem], function: Callable, name: str) -> str:
 def _bind(cls: type[Problem], condition: Condition | Periodic) -> BoundCondition:
     if isinstance(condition, Periodic):
         if condition.coordinate not in cls.coords.names:
-            raise TypeError(f"{cls.__name__}: Periodic({condition.coordinate!r}): coordinates are {cls.coords.names}")
+            raise TypeError(
+                f"{cls.__name__}: Periodic({condition.coordinate!r}): coordinates are {cls.coords.names}"
+            )
         axis = cls.coords.names.index(condition.coordinate)
         faces = (Face(axis, cls.coords.low[axis]), Face(axis, cls.coords.high[axis]))
         return BoundCondition(condition.name, faces, None, Channels.of([(axis,)]), axis)
     signature = _resolve(cls, condition.function)
     faces = tuple(cls.coords.face(text) for text in condition.faces)
-    return BoundCondition(condition.name or condition.function.__name__, faces, signature, _targets(cls, signature, faces[0]))
+    return BoundCondition(
+        condition.name or condition.function.__name__, faces, signature, _targets(cls, signature, faces[0])
+    )
 
 
 def _targets(cls: type[Problem], signature: Signature, face: Face) -> Channels:
@@ -282,7 +327,9 @@ def load(spec: str) -> Problem:
         module = importlib.import_module(f".problems.{spec}", __package__)
     except ModuleNotFoundError:
         known = sorted(p.stem for p in (Path(__file__).parent / "problems").glob("[a-z]*.py"))
-        raise UserError(f"problem {spec!r} is not known: expected one of {', '.join(known)}, or FILE.py:Class") from None
+        raise UserError(
+            f"problem {spec!r} is not known: expected one of {', '.join(known)}, or FILE.py:Class"
+        ) from None
     return module.PROBLEM()
 
 
@@ -293,10 +340,16 @@ def _load_file(path: Path, name: str) -> Problem:
     module = importlib.util.module_from_spec(module_spec)
     try:
         module_spec.loader.exec_module(module)
-    except (TypeError, SyntaxError, ImportError, NameError) as error:
-        raise UserError(f"{path}: {error}") from error
+    except Exception as error:  # whatever a user's file may do
+        raise UserError(f"{path}: {type(error).__name__}: {' '.join(str(error).split())}") from error
     cls = getattr(module, name, None)
     if not (isinstance(cls, type) and issubclass(cls, Problem)):
-        found = [key for key, value in vars(module).items() if isinstance(value, type) and issubclass(value, Problem)]
-        raise UserError(f"{path} has no problem {name!r}: it defines {', '.join(n for n in found if n != 'Problem')}")
+        found = [
+            key
+            for key, value in vars(module).items()
+            if isinstance(value, type) and issubclass(value, Problem)
+        ]
+        raise UserError(
+            f"{path} has no problem {name!r}: it defines {', '.join(n for n in found if n != 'Problem')}"
+        )
     return cls()

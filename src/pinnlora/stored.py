@@ -11,9 +11,9 @@ from torch import Tensor
 
 from .build import base_weights, network_of, parametrisation_of
 from .lora import Parametrisation
+from .network_settings import Network as NetworkSettings
 from .problem import Problem
 from .records import atomic, load_weights, save_weights, write_netcdf
-from .settings import Network as NetworkSettings
 from .training import History
 
 
@@ -26,7 +26,9 @@ class Stored:
     metadata: dict[str, Any]
 
 
-def save(output: Path, theta: Tensor, base: Tensor | None, metadata: dict[str, Any], history: History) -> None:
+def save(
+    output: Path, theta: Tensor, base: Tensor | None, metadata: dict[str, Any], history: History
+) -> None:
     """Write a directory of fits at once: theta (task, size), the base's flat numbers (1, size)."""
     metadata = metadata | {"iterations": history.iterations, "seconds": history.seconds}
     tensors = {"theta": theta.detach().cpu()}

@@ -20,11 +20,11 @@ from .errors import UserError
 from .hypernetwork import Hypernetwork
 from .jet import VALUE
 from .lora import Parametrisation
+from .network_settings import Network as NetworkSettings
 from .per_task import TaskFits
-from .problem import Problem
+from .problem import Problem, lifted
 from .problem import load as load_problem
 from .records import atomic, load_weights, save_weights, version, write_netcdf
-from .settings import Network as NetworkSettings
 from .stage_settings import StageSettings
 from .training import History, train
 
@@ -53,7 +53,9 @@ class Surrogate:
 
     def tasks(self, **task: Any) -> TaskSet:
         """Tasks given by name (a number, a function's values, or arrays of them), checked."""
-        values = self.problem.task.check({name: np.asarray(value, dtype=float) for name, value in task.items()})
+        values = self.problem.task.check(
+            {name: np.asarray(value, dtype=float) for name, value in task.items()}
+        )
         device = next(self.hypernetwork.parameters()).device
         return task_set(self.problem, values, self.symmetry, device, self.dtype)
 
@@ -81,7 +83,11 @@ class Surrogate:
         return out
 
     def dataset(
-        self, tasks: TaskSet, theta: Tensor, task: dict[str, Any], parametrisation: Parametrisation | None = None
+        self,
+        tasks: TaskSet,
+        theta: Tensor,
+        task: dict[str, Any],
+        parametrisation: Parametrisation | None = None,
     ) -> xr.Dataset:
         """The fields that `theta` (1, size) stands for, on the evaluation grid."""
         axes = self.problem.axes()
@@ -93,7 +99,9 @@ class Surrogate:
         for k, name in enumerate(self.problem.fields):
             values = fields[0, :, k].reshape([len(axis) for axis in axes.values()]).cpu().numpy()
             out[name] = (tuple(axes), values, {"long_name": f"predicted {name}", "units": "1"})
-        values = self.problem.task.check({name: np.asarray(value, dtype=float) for name, value in task.items()})
+        values = self.problem.task.check(
+            {name: np.asarray(value, dtype=float) for name, value in task.items()}
+        )
         out.attrs.update(problem=self.problem.name, in_range=int(self.problem.task.inside(values)[0]))
         out.attrs.update({name: float(value[0]) for name, value in values.items() if value.ndim == 1})
         return out
@@ -107,7 +115,10 @@ def fields_of(parametrisation: Parametrisation, theta: Tensor, tasks: TaskSet, c
         one = tasks.take(torch.tensor([k], device=theta.device))
         weights = parametrisation.weights(theta[k : k + 1])
         where = one.to_network(coords if coords.shape[0] == 1 else coords[k : k + 1])
-        parts = [parametrisation.network.forward(weights, part, VALUE)[:, 0] for part in where.split(16384, 1)]
+        parts = []
+        for part in where.split(16384, 1):
+            jet = parametrisation.network.forward(weights, part, VALUE)
+            parts.append(lifted(one.problem, parametrisation.network, part, one.values, VALUE)(jet)[:, 0])
         out.append(one.from_network(torch.cat(parts, 1)))
     return torch.cat(out)
 
@@ -173,7 +184,8 @@ def _card(problem: Problem, config: dict[str, Any], history: History) -> str:
 {problem.title}
 
 Given {names} ({problem.task.description}), it predicts the {config["outputs"]} trained numbers of a tanh network
-({config["network"]["hidden_layers"]} hidden layers of {config["network"]["width"]}) for the fields {", ".join(problem.fields)}.
+({config["network"]["hidden_layers"]} hidden layers of {config["network"]["width"]})
+for the fields {", ".join(problem.fields)}.
 
 - Training: {config["stage"]["optimiser"]}, {config["iterations"]} steps, {config["seconds"]:.0f} s.
 - Mean squared error on validation tasks after training: {error:.2e} (a sample of grid points).
@@ -203,8 +215,12 @@ def load(path: str | Path, device: str = "cpu") -> Surrogate:
     weights = base_weights(network, tensors["base"], where, dtype)
     parametrisation = parametrisation_of(network, config["rank"], weights, settings)
     shape = config["hypernetwork"]
-    body = Hypernetwork(config["inputs"], tuple(shape["body"]), torch.zeros(config["outputs"]), shape["activation"])
+    body = Hypernetwork(
+        config["inputs"], tuple(shape["body"]), torch.zeros(config["outputs"]), shape["activation"]
+    )
     body = body.to(where, dtype)
-    body.load_state_dict({name.removeprefix("hypernetwork."): p for name, p in tensors.items() if name != "base"})
+    body.load_state_dict(
+        {name.removeprefix("hypernetwork."): p for name, p in tensors.items() if name != "base"}
+    )
     embed = embedding_of(problem, shape["embedding"])
     return Surrogate(problem, parametrisation, body, embed, tensors["base"], settings.symmetry, config)

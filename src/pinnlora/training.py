@@ -67,7 +67,9 @@ class History:
         return out
 
 
-def train(learner: Learner, report_every: int, patience: int = 0, title: str = "training", quiet: bool = False) -> History:
+def train(
+    learner: Learner, report_every: int, patience: int = 0, title: str = "training", quiet: bool = False
+) -> History:
     """Run the learner's steps, keep the best state of every entry, stop entries that no longer improve.
 
     Progress is a bar on a terminal and a line an interval elsewhere, nothing when `quiet`.
@@ -76,7 +78,7 @@ def train(learner: Learner, report_every: int, patience: int = 0, title: str = "
     start = time.perf_counter()
     best = learner.validate()
     learner.keep(torch.ones_like(best, dtype=torch.bool))
-    stale = torch.zeros_like(best)
+    stale, finished = torch.zeros_like(best), torch.zeros_like(best, dtype=torch.bool)
     bar = tqdm(range(learner.steps), desc=title, disable=quiet or not sys.stderr.isatty())
     for step in bar:
         losses = learner.step(step)
@@ -84,13 +86,16 @@ def train(learner: Learner, report_every: int, patience: int = 0, title: str = "
         if (step + 1) % report_every and step + 1 < learner.steps:
             continue
         validation = learner.validate()
-        better = validation < best
+        better = (
+            validation < best
+        ) & ~finished  # what has stopped stays as it was, whatever goes on around it
         best = torch.where(better, validation, best)
         stale = torch.where(better, 0, stale + report_every)
         learner.keep(better)
         _report(history, learner, losses, validation, step + 1, time.perf_counter() - start)
         _show(bar, history.rows[-1], quiet)
-        if patience and learner.drop(stale >= patience):
+        finished |= (stale >= patience) & bool(patience)
+        if patience and learner.drop(finished):
             break
     learner.restore()
     history.seconds = time.perf_counter() - start

@@ -13,8 +13,7 @@ def exact_jet(problem: Problem, coords: Tensor, values: Values) -> Tensor:
     channels = problem._residual.channels
     coords = coords.detach().requires_grad_()
     columns = []
-    for name, field in problem.exact_at(coords, values).items():
-        assert name in problem.fields
+    for field in problem.exact_at(coords, values).values():
         known = {(): field.expand(coords.shape[:-1])}
         for order in channels.orders[1:]:
             inner = known[order[:-1]]
@@ -26,7 +25,9 @@ def exact_jet(problem: Problem, coords: Tensor, values: Values) -> Tensor:
     return torch.stack(columns, -1).detach()
 
 
-def residual_of_exact(problem: Problem, values: Values, points: int = 200, seed: int = 0) -> dict[str, tuple[float, float]]:
+def residual_of_exact(
+    problem: Problem, values: Values, points: int = 200, seed: int = 0
+) -> dict[str, tuple[float, float]]:
     """Each equation's largest residual of the exact solution, and the size of its terms.
 
     The size is the largest change of the residual when one derivative or field is set to zero.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..data import of_split, read_tasks, task_set
+from ..data import of_split, read_tasks
 from ..fitting import fit
+from ..network_settings import Network as NetworkSettings
 from ..problem import load
-from ..settings import Network as NetworkSettings
 from ..stage_settings import StageSettings
 from ..stored import save
 
@@ -22,6 +22,11 @@ def run(settings: dict[str, Any], tasks: Path, output: Path) -> None:
     theta, history = fit(
         problem, values, stage, network, "base", "full", settings["seed"], settings["device"]
     )  # fmt: skip
-    metadata = {"problem": settings["problem"], "method": "base", "rank": "full", "network": settings["network"]}
+    metadata = {
+        "problem": settings["problem"],
+        "method": "base",
+        "rank": "full",
+        "network": settings["network"],
+    }
     metadata["stage"] = settings["stage"]
     save(output, theta, None, metadata, history)

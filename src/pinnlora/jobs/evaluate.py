@@ -17,7 +17,12 @@ from ..records import machine, write_netcdf
 
 
 def run(
-    settings: dict[str, Any], tasks: Path, reference: Path, fit: list[Path], surrogate: list[Path], output: Path
+    settings: dict[str, Any],
+    tasks: Path,
+    reference: Path,
+    fit: list[Path],
+    surrogate: list[Path],
+    output: Path,
 ) -> None:
     """Write evaluation.nc."""
     problem = load(settings["problem"])

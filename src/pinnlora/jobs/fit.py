@@ -7,8 +7,8 @@ from typing import Any
 
 from ..data import of_split, read_reference, read_tasks
 from ..fitting import fit
+from ..network_settings import Network as NetworkSettings
 from ..problem import load
-from ..settings import Network as NetworkSettings
 from ..stage_settings import StageSettings
 from ..stored import read_base, save
 

@@ -13,10 +13,17 @@ from ..surrogate import save_bundle
 
 
 def run(
-    settings: dict[str, Any], tasks: Path, reference: Path, base: Path, output: Path, teachers: Path | None = None
+    settings: dict[str, Any],
+    tasks: Path,
+    reference: Path,
+    base: Path,
+    output: Path,
+    teachers: Path | None = None,
 ) -> None:
     """Write the bundle."""
     problem = load(settings["problem"])
     values, splits = read_tasks(tasks, problem)
-    surrogate, history = fit_hypernetwork(problem, settings, values, splits, reference, read_base(base), teachers)
+    surrogate, history = fit_hypernetwork(
+        problem, settings, values, splits, reference, read_base(base), teachers
+    )
     save_bundle(surrogate, output, settings, history)

@@ -19,7 +19,9 @@ def run(settings: dict[str, Any], tasks: Path, output: Path) -> None:
     axes = problem.axes()
     dataset = xr.Dataset(coords={"split": ("task", splits, {"long_name": "split of the task"})})
     for name, axis in axes.items():
-        dataset = dataset.assign_coords({name: (name, axis, {"long_name": f"coordinate {name}", "units": "1"})})
+        dataset = dataset.assign_coords(
+            {name: (name, axis, {"long_name": f"coordinate {name}", "units": "1"})}
+        )
     for name, field in problem.reference(values).items():
         dataset[name] = (("task", *axes), field, {"long_name": f"reference solution {name}", "units": "1"})
     dataset.attrs.update(problem=settings["problem"], floor_reference=problem.reference_floor())

@@ -17,13 +17,17 @@ def run(settings: dict[str, Any], output: Path) -> None:
     """Write tasks.nc."""
     problem = load(settings["problem"])
     values, splits = sample_splits(problem.task, settings["tasks"], settings["seed"])
-    dataset = xr.Dataset(coords={"split": ("task", np.asarray(splits, dtype=str), {"long_name": "split of the task"})})
+    dataset = xr.Dataset(
+        coords={"split": ("task", np.asarray(splits, dtype=str), {"long_name": "split of the task"})}
+    )
     for name, value in values.items():
         dims = ("task",) if value.ndim == 1 else ("task", "x")
         dataset[name] = (dims, value, {"long_name": f"task parameter {name}", "units": "1"})
         if value.ndim > 1:
             grid = np.asarray(problem.task.grid)
             dataset = dataset.assign_coords(x=("x", grid, {"long_name": "coordinate x", "units": "1"}))
-    dataset.attrs.update(problem=settings["problem"], seed=settings["seed"], distribution=problem.task.description)
+    dataset.attrs.update(
+        problem=settings["problem"], seed=settings["seed"], distribution=problem.task.description
+    )
     write_netcdf(dataset, output, title=f"tasks of {problem.name}")
     print(f"{len(splits)} tasks of {problem.name}")

@@ -7,8 +7,8 @@ from typing import Any
 
 from ..data import of_split, read_reference, read_tasks
 from ..fitting import fit
+from ..network_settings import Network as NetworkSettings
 from ..problem import load
-from ..settings import Network as NetworkSettings
 from ..stage_settings import StageSettings
 from ..stored import read_base, save
 
@@ -23,5 +23,7 @@ def run(settings: dict[str, Any], tasks: Path, reference: Path, base: Path, outp
         NetworkSettings(**settings["network"]), method, settings["rank"], settings["seed"], settings["device"],
         read_base(base), read_reference(reference, problem, splits == "train"), name="teachers",
     )  # fmt: skip
-    metadata = {key: settings[key] for key in ("problem", "rank", "network", "stage")} | {"method": "teachers"}
+    metadata = {key: settings[key] for key in ("problem", "rank", "network", "stage")} | {
+        "method": "teachers"
+    }
     save(output, theta, None if settings["rank"] == "full" else read_base(base), metadata, history)

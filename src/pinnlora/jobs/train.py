@@ -28,4 +28,6 @@ def run(spec: str, output: Path, rank: int, config: Path | None) -> None:
         part("hypernetwork", mode="physics", rank=rank), files["tasks"], files["reference"], output / "base",
         output / "bundle",
     )  # fmt: skip
-    print(f"the bundle is {output / 'bundle'}: try `pinnlora predict {output / 'bundle'} --set ... -o out.nc`")
+    print(
+        f"the bundle is {output / 'bundle'}: try `pinnlora predict {output / 'bundle'} --set ... -o out.nc`"
+    )

@@ -33,17 +33,24 @@ class Schedule:
         warm = max(1, self.steps // 50)
         if step < warm:
             return self.rate * (step + 1) / warm
-        return self.rate * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, self.steps - warm))) + 1e-3 * self.rate
+        return (
+            self.rate * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, self.steps - warm)))
+            + 1e-3 * self.rate
+        )
 
 
 @dataclass
 class Adam:
-    """torch's Adam on `parameters`; when the loss is not finite or leaps, return to the last good state at half rate."""
+    """torch's Adam on `parameters`; when the loss is not finite or leaps, return to the last good state at half rate.
+
+    With `independent`, every task has parameters of its own and goes the way it would go alone.
+    """
 
     parameters: list[Tensor]
     schedule: Schedule
     leap: float = 100.0
     check_every: int = 100
+    independent: bool = False
     halvings: int = 0
     _optimiser: torch.optim.Adam = field(init=False)
     _good: list[Tensor] = field(init=False)
@@ -58,28 +65,28 @@ class Adam:
     def step(self, theta: Tensor, objective: Objective) -> Terms:
         """One step on the mean over tasks; theta (task, size) is a function of the parameters.
 
-        Tasks with their own parameters do not influence each other, because Adam works number by number
-        and its step does not change with the scale of the gradient.
+        Independent tasks are summed instead: a mean would make them small against Adam's epsilon.
         """
         for group in self._optimiser.param_groups:
             group["lr"] = self.schedule(self._count) * 0.5**self.halvings
         losses = objective.losses(theta)
-        total = torch.stack(list(losses.values())).sum(0).mean()
-        self._optimiser.zero_grad(set_to_none=True)
-        total.backward()
-        self._optimiser.step()
+        totals = torch.stack(list(losses.values())).sum(0)
         self._count += 1
-        if self._count % self.check_every == 0:
-            self._guard(float(total.detach()))
+        if self._count % self.check_every or self._sound(float(totals.detach().mean())):
+            self._optimiser.zero_grad(set_to_none=True)
+            (totals.sum() if self.independent else totals.mean()).backward()
+            self._optimiser.step()
         return {name: value.detach() for name, value in losses.items()}
 
-    def _guard(self, loss: float) -> None:
+    def _sound(self, loss: float) -> bool:
+        """Keep the parameters that have this loss, or return to those that were kept last (False)."""
         if math.isfinite(loss) and loss < self.leap * self._good_loss:
             self._good_loss = min(loss, self._good_loss)
             self._good = [p.detach().clone() for p in self.parameters]
-            return
+            return True
         with torch.no_grad():
             for p, good in zip(self.parameters, self._good, strict=True):
                 p.copy_(good)
         self._optimiser.state.clear()
         self.halvings += 1
+        return False

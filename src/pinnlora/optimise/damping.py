@@ -8,7 +8,9 @@ from torch import Tensor
 LOWEST, HIGHEST = 1e-14, 1e12
 
 
-def adapt(damping: Tensor, before: Tensor, after: Tensor, predicted: Tensor) -> tuple[Tensor, Tensor]:
+def adapt(
+    damping: Tensor, before: Tensor, after: Tensor, predicted: Tensor, lowest: float = LOWEST
+) -> tuple[Tensor, Tensor]:
     """New damping and whether the step is accepted, each (task,).
 
     The gain ratio is actual over predicted decrease of the sum of squares: above 0.5 the damping is divided
@@ -18,4 +20,4 @@ def adapt(damping: Tensor, before: Tensor, after: Tensor, predicted: Tensor) -> 
     ratio = (before - after) / predicted.clamp_min(torch.finfo(before.dtype).tiny)
     factor = torch.where(ratio > 0.5, 1 / 3, torch.where(ratio < 0.1, 2.0, 1.0))
     factor = torch.where(accepted, factor, 4.0)
-    return (damping * factor).clamp(LOWEST, HIGHEST), accepted
+    return (damping * factor).clamp(lowest, HIGHEST), accepted

@@ -9,12 +9,13 @@ from torch import Tensor
 
 from ..errors import UserError
 from ..hypernetwork import Hypernetwork
-from ..objective import Residuals, Terms
+from ..objective import Residuals, Terms, Workspace
 from .damping import adapt
+from .gram import lower_gram, solve_lower
 
 
 def kernel(hypernetwork: Hypernetwork, embedding: Tensor, jacobian: Tensor) -> Tensor:
-    """K = J_w J_w^T over all rows of all tasks, (task rows, task rows).
+    """K = J_w J_w^T over all rows of all tasks, (task rows, task rows), its lower triangle.
 
     jacobian (task, row, outputs) holds d row / d (hypernetwork output). Back-propagating its rows gives
     D_l, and K = sum over layers of (a_l(i) . a_l(j) + 1) (D_l D_l^T), a_l(i) being layer l's input for task i.
@@ -26,7 +27,7 @@ def kernel(hypernetwork: Hypernetwork, embedding: Tensor, jacobian: Tensor) -> T
     total: Tensor | None = None
     for level in reversed(range(len(layers))):
         flat = down.reshape(tasks * rows, -1)
-        part = (flat @ flat.T).view(tasks, rows, tasks, rows)
+        part = lower_gram(flat).view(tasks, rows, tasks, rows)
         part.mul_((inputs[level] @ inputs[level].T + 1)[:, None, :, None])
         total = part if total is None else total.add_(part)
         if level:
@@ -47,6 +48,7 @@ class GaussNewton:
     momentum: float = 0.0
     _damping: Tensor = field(init=False)
     _previous: list[Tensor] | None = field(init=False, default=None)
+    _workspace: Workspace = field(init=False, default_factory=Workspace)
 
     def __post_init__(self) -> None:
         parameter = next(self.hypernetwork.parameters())
@@ -56,7 +58,7 @@ class GaussNewton:
         """One step on the rows of `objective` for the tasks embedded as (task, inputs); returns losses (task,)."""
         with torch.no_grad():
             theta = self.hypernetwork(embedding)
-        losses, r, jacobian, frozen = objective.linearise(theta)
+        losses, r, jacobian, frozen = objective.linearise(theta, self._workspace)
         tasks, rows, _ = jacobian.shape
         self._check(tasks, rows)
         scale = tasks**-0.5
@@ -83,7 +85,7 @@ class GaussNewton:
     def _check(self, tasks: int, rows: int) -> None:
         if tasks * rows > self.rows:
             raise UserError(
-                f"gauss_newton: {tasks} tasks x {rows} residual rows = {tasks * rows} rows a step, but rows = {self.rows}: "
+                f"gauss_newton: {tasks} tasks x {rows} residual rows = {tasks * rows} a step, but rows = {self.rows}: "
                 f"at most {self.rows // rows} tasks fit; lower tasks_per_step or points, or raise rows "
                 f"({8 * (tasks * rows) ** 2 * 3 / 1e9:.1f} GB would be needed)"
             )
@@ -105,9 +107,7 @@ class GaussNewton:
     def _solve(self, gram: Tensor, r: Tensor) -> Tensor:
         """(K + mu I)^-1 r; nan where the factorisation fails, which the damping rule rejects."""
         gram.diagonal().add_(self._damping)
-        factor, failed = torch.linalg.cholesky_ex(gram)
-        z = torch.cholesky_solve(r.unsqueeze(-1), factor).squeeze(-1)
-        return torch.where(failed == 0, z, torch.nan)
+        return solve_lower(gram, r)
 
     def _pull_back(self, embedding: Tensor, pull: Tensor, carried: list[Tensor] | None) -> list[Tensor]:
         """The step in the hypernetwork's weights, -J_w^T z, by one reverse pass (plus the momentum)."""

@@ -7,18 +7,22 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ..objective import Residuals, Terms
-from .damping import adapt
+from ..objective import Residuals, Terms, Workspace
+from .damping import LOWEST, adapt
+from .gram import lower_gram, solve_lower
 
 
 @dataclass
 class LevenbergMarquardt:
-    """State of the method: a damping per task. `memory` bounds the Jacobian of one chunk of tasks, in bytes."""
+    """State of the method: a damping per task. `memory` bounds the Jacobian of one chunk of tasks, in bytes;
+    the damping never falls below `lowest`."""
 
     tasks: int
     damping: float = 1e-2
     memory: float = 1e9
+    lowest: float = LOWEST
     dampings: Tensor = field(init=False)
+    _workspace: Workspace = field(init=False, default_factory=Workspace)
 
     def __post_init__(self) -> None:
         self.dampings = torch.full((self.tasks,), self.damping, dtype=torch.float64)
@@ -36,13 +40,12 @@ class LevenbergMarquardt:
 
     def _step(self, theta: Tensor, residuals: Residuals, keep: Tensor) -> Terms:
         here, damping = theta[keep], self.dampings[keep]
-        losses, r, jacobian, frozen = residuals.linearise(here)
+        losses, r, jacobian, frozen = residuals.linearise(here, self._workspace)
         move, predicted = solve(jacobian, r, damping)
-        del jacobian
         before = r.square().sum(-1)
         with torch.no_grad():
             after = frozen.total(here + move)
-        self.dampings[keep], accepted = adapt(damping, before, after, predicted)
+        self.dampings[keep], accepted = adapt(damping, before, after, predicted, self.lowest)
         theta[keep] = torch.where(accepted.unsqueeze(-1), here + move, here)
         return losses
 
@@ -56,19 +59,14 @@ def solve(jacobian: Tensor, r: Tensor, damping: Tensor) -> tuple[Tensor, Tensor]
     rows, size = jacobian.shape[1:]
     mu = damping[:, None]
     if rows >= size:
-        gram = jacobian.mT @ jacobian
         gradient = (jacobian.mT @ r.unsqueeze(-1)).squeeze(-1)
-        move = -_cholesky_solve(gram, mu, gradient)
-        slope = (gradient * move).sum(-1)
-        return move, -slope + (mu * move.square()).sum(-1)
-    gram = jacobian @ jacobian.mT
-    z = _cholesky_solve(gram, mu, r)
+        move = -_damped(lower_gram(jacobian.mT), mu, gradient)
+        return move, (mu * move.square()).sum(-1) - (gradient * move).sum(-1)
+    z = _damped(lower_gram(jacobian), mu, r)
     move = -(jacobian.mT @ z.unsqueeze(-1)).squeeze(-1)
     return move, r.square().sum(-1) - (mu * z).square().sum(-1)
 
 
-def _cholesky_solve(gram: Tensor, mu: Tensor, right: Tensor) -> Tensor:
+def _damped(gram: Tensor, mu: Tensor, right: Tensor) -> Tensor:
     gram.diagonal(dim1=-2, dim2=-1).add_(mu)
-    factor, failed = torch.linalg.cholesky_ex(gram)
-    out = torch.cholesky_solve(right.unsqueeze(-1), factor).squeeze(-1)
-    return torch.where(failed.unsqueeze(-1) == 0, out, torch.nan)
+    return solve_lower(gram, right)

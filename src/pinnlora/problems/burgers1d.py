@@ -26,6 +26,10 @@ class Burgers1D(Problem):
         """The equation with the flux differentiated."""
         return {"burgers": u_t + u * u_x - NU * u_xx}
 
+    def weight(self, u_x):
+        """Rows of the loss count less inside a shock, where residuals are of the size of its gradient squared."""
+        return 1 / (1 + u_x**2)
+
     def initial(self, u0):
         """The initial condition at t = 0."""
         return {"u": u0}
@@ -64,6 +68,32 @@ class Burgers1D(Problem):
         growth[0] = 1
         scale = 2 * growth * (1 + 4 * math.pi**2 / 25)
         return torch.cat((amplitudes.real * scale, (amplitudes.imag * scale)[:, 1:]), 1)
+
+    def lift(self, coords, values, channels):
+        """u = h + t N, where h solves the heat equation from u0: it carries u0's fine scales and its decay.
+
+        h = sum_k a_k exp(2 pi i k x - 4 pi^2 k^2 nu t); the network is left with what the nonlinearity makes of it.
+        """
+        amplitudes = torch.fft.rfft(values["u0"], norm="forward")[:, : POINTS // 2]
+        k = 2 * math.pi * torch.arange(POINTS // 2, dtype=coords.dtype, device=coords.device)
+        x, t = coords[..., 0, None], coords[..., 1, None]
+        decay = torch.exp(-NU * k**2 * t)
+        cos, sin = torch.cos(k * x) * decay, torch.sin(k * x) * decay
+        weight = torch.full_like(k, 2.0)
+        weight[0] = 1.0
+        real, imag = (part * weight for part in (amplitudes.real, amplitudes.imag))
+
+        def series(a, b):
+            return (cos @ a.unsqueeze(-1) - sin @ b.unsqueeze(-1)).squeeze(-1)
+
+        known = {(): (real, imag), (0,): (-k * imag, k * real)}
+        known |= {(1,): (-NU * k**2 * real, -NU * k**2 * imag), (0, 0): (-(k**2) * real, -(k**2) * imag)}
+        offset = torch.stack([series(*known[order]) for order in channels.orders], 1).unsqueeze(-1)
+        factor = torch.zeros_like(offset[:, :, : coords.shape[1]])
+        factor[:, 0, :, 0] = coords[..., 1]
+        if (1,) in channels.orders:
+            factor[:, channels.position((1,))] = 1.0
+        return offset, factor
 
     def canonical(self, values):
         """Use three symmetries: translation, mirror and Galilean; the first mode becomes + sin(2 pi x).

@@ -50,7 +50,9 @@ class Burgers2D(Problem):
         spread = torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
         width = 48 * values["nu"].unsqueeze(-1) * spread  # 32 nu is the scale of the exponent in `exact`
         moved_x, moved_y = (y - t / 4 + width, y) if fixed == 1 else (x, x + t / 4 + width)
-        inside = (moved_x > 0) & (moved_x < 1) & (moved_y >= 0) & (moved_y <= 1)
+        inside = (
+            (moved_x >= 0) & (moved_x <= 1) & (moved_y >= 0) & (moved_y <= 1)
+        )  # a face's own points are in
         near = torch.stack((torch.where(inside, moved_x, x), torch.where(inside, moved_y, y), t), -1)
         return torch.cat((near, coords[:, count:]), 1)
 

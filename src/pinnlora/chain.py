@@ -1,0 +1,93 @@
+"""Teachers that can be learned from: fits along a tree through task space, each started from its neighbour.
+
+Fits from one common start wander along the flat directions of the loss and cannot be interpolated; fits that
+follow each other in small damped steps lie on a smooth surface.
+"""
+
+from __future__ import annotations
+
+import time
+
+import torch
+from torch import Tensor
+
+from .data import TaskSet
+from .geometry import Draw
+from .lora import Parametrisation
+from .per_task import TaskFits
+from .problem import Problem
+from .stage_settings import StageSettings
+from .training import History, train
+
+SUBSTEPS = 4
+"""How many intermediate tasks lie between a task and its neighbour."""
+
+
+def spanning_tree(embedding: Tensor) -> list[tuple[int, int | None]]:
+    """(task, parent) in the order of training: the median task first, then always the nearest one left (Prim)."""
+    distance = torch.cdist(embedding, embedding)
+    root = int(distance.sum(1).argmin())
+    order: list[tuple[int, int | None]] = [(root, None)]
+    nearest, parent = distance[root].clone(), torch.full((len(distance),), root)
+    nearest[root] = torch.inf
+    for _ in range(len(distance) - 1):
+        task = int(nearest.argmin())
+        order.append((task, int(parent[task])))
+        closer = (distance[task] < nearest) & nearest.isfinite()
+        nearest = torch.where(closer, distance[task], nearest)
+        parent = torch.where(closer.cpu(), task, parent)
+        nearest[task] = torch.inf
+    return order
+
+
+def fit_chain(
+    problem: Problem,
+    parametrisation: Parametrisation,
+    tasks: TaskSet,
+    start: Tensor,
+    stage: StageSettings,
+    draw: Draw,
+) -> tuple[Tensor, History]:
+    """Fit all tasks along the tree; `stage.steps` iterations a task, five times as many for the first.
+
+    The points are one fixed set, so that nothing but the task changes from fit to fit, and the damping stays at
+    or above its start. Returns theta (task, size) and a history with one sample a task.
+    """
+    fixed = stage.model_copy(update={"resample": 0, "adaptive": False, "report_every": 10**9, "patience": 0})
+    theta, history, began = start.clone(), History(), time.perf_counter()
+    for task, parent in spanning_tree(problem.embed(tasks.values)):
+        own = tasks.take(torch.tensor([task], device=start.device))
+        current = start[task : task + 1] if parent is None else theta[parent : parent + 1]
+        for values, steps in _way(tasks, task, parent, stage.steps):
+            settings = fixed.model_copy(update={"steps": steps})
+            learner = TaskFits(
+                problem, parametrisation, TaskSet(problem, values, own.move), current, settings, draw
+            )
+            train(learner, steps, quiet=True)
+            current = learner.theta.detach()
+            history.iterations += steps
+        theta[task] = current[0]
+        _record(history, learner, len(tasks), time.perf_counter() - began)
+    history.seconds = time.perf_counter() - began
+    return theta, history
+
+
+def _way(tasks: TaskSet, task: int, parent: int | None, steps: int):
+    """The tasks on the way from the parent (values in batches of one), and the iterations spent on each."""
+    goal = {name: value[task : task + 1] for name, value in tasks.values.items()}
+    if parent is None:
+        yield goal, 5 * steps
+        return
+    origin = {name: value[parent : parent + 1] for name, value in tasks.values.items()}
+    for k in range(1, SUBSTEPS + 1):
+        part = k / SUBSTEPS
+        values = {name: origin[name] + part * (goal[name] - origin[name]) for name in goal}
+        yield values, max(1, steps // SUBSTEPS)
+
+
+def _record(history: History, learner: TaskFits, total: int, seconds: float) -> None:
+    loss = float(learner.validate().mean())
+    history.rows.append(
+        {"seconds": seconds, "step": history.iterations, "validation": loss, "mse": float("nan")}
+    )
+    print(f"teacher {len(history.rows):>4} of {total}  {seconds:7.1f} s  validation {loss:.2e}", flush=True)

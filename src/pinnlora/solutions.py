@@ -1,0 +1,37 @@
+"""Reference solutions on the evaluation grid, in the frame of the networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .data import TaskSet
+from .jet import VALUE
+from .lora import Parametrisation
+from .problem import lifted
+
+
+@dataclass(frozen=True)
+class Solutions:
+    """Reference fields (task, point, field) of some tasks on the evaluation grid (1, point, dim)."""
+
+    tasks: TaskSet
+    grid: Tensor
+    fields: Tensor
+
+    def sample(self, chosen: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Network-frame coordinates and given-frame targets of tasks `chosen` at grid `points` (indices)."""
+        tasks = self.tasks.take(chosen)
+        coords = tasks.to_network(self.grid[:, points]).expand(len(chosen), -1, -1)
+        return coords, self.fields[chosen][:, points]
+
+    def error(self, theta: Tensor, parametrisation: Parametrisation, points: Tensor) -> Tensor:
+        """Mean squared error of each task at grid `points`: (task,)."""
+        everything = torch.arange(len(self.tasks), device=theta.device)
+        coords, targets = self.sample(everything, points)
+        with torch.no_grad():
+            jet = parametrisation.network.forward(parametrisation.weights(theta), coords, VALUE)
+            jet = lifted(self.tasks.problem, parametrisation.network, coords, self.tasks.values, VALUE)(jet)
+            return (self.tasks.from_network(jet[:, 0]) - targets).square().mean((-1, -2))

@@ -1,0 +1,101 @@
+"""Small networks and problems for the tests of the numerical core, and a plain network to compare with."""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.func import hessian, jacfwd, vmap
+
+from pinnlora.lora import Full, LowRank
+from pinnlora.network import Network, Weights
+from pinnlora.problem import Problem, load
+
+CPU = torch.device("cpu")
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def random_weights(network: Network, tasks: int, seed: int = 0) -> Weights:
+    """Weights and biases of order one, different for each task, float64."""
+    start = network.initial(tasks, generator(seed))
+    biases = [
+        0.3 * torch.randn(b.shape, generator=generator(seed + 1 + k)).double()
+        for k, b in enumerate(start.biases)
+    ]
+    return Weights(start.matrices, tuple(biases))
+
+
+def plain(network: Network, matrices, biases, point: Tensor) -> Tensor:
+    """The network written out for one point (dim,) of one task: (field,)."""
+    if network.periodic is not None:
+        axis, low, length = network.periodic
+        angle = 2 * math.pi * (point[axis] - low) / length
+        others = [point[k] for k in range(len(point)) if k != axis]
+        point = torch.stack([torch.cos(angle), torch.sin(angle), *others])
+    for k, (matrix, bias) in enumerate(zip(matrices, biases, strict=True)):
+        point = matrix @ point + bias
+        if k < len(matrices) - 1:
+            point = torch.tanh(point)
+    return point
+
+
+def plain_jet(network: Network, matrices, biases, coords: Tensor, orders) -> Tensor:
+    """Values and derivatives by torch.func, of one task at coords (point, dim): (channel, point, field)."""
+
+    def function(point):
+        return plain(network, matrices, biases, point)
+
+    value, first, second = (vmap(f)(coords) for f in (function, jacfwd(function), hessian(function)))
+    parts = {0: lambda: value, 1: lambda i: first[..., i], 2: lambda i, j: second[..., i, j]}
+    return torch.stack([parts[len(order)](*order) for order in orders])
+
+
+def task_values(problem: Problem, count: int, seed: int = 0) -> dict[str, Tensor]:
+    """Tasks of a problem's distribution, float64."""
+    sample = problem.task.sample(count, np.random.default_rng(seed))
+    return {name: torch.from_numpy(value) for name, value in sample.items()}
+
+
+def tiny(name: str, kind: str, width: int = 5, hidden_layers: int = 3, rank: int = 2):
+    """A problem and a small network of it, adapted ('lora', map 1 not) or all of it ('full')."""
+    problem = load(name)
+    network = Network(len(problem.coords.names), len(problem.fields), width, hidden_layers)
+    if kind == "full":
+        return problem, Full(network)
+    return problem, LowRank(network, random_weights(network, 1, seed=9), rank, unadapted=(1,))
+
+
+def random_theta(parametrisation, tasks: int, seed: int = 0) -> Tensor:
+    """Trained numbers (task, size), none of them zero and no task like another."""
+    if isinstance(parametrisation, Full):
+        return random_weights(parametrisation.network, tasks, seed).flat()
+    return 0.4 * torch.randn(tasks, parametrisation.size, generator=generator(seed), dtype=torch.float64)
+
+
+def dense(parametrisation, theta: Tensor):
+    """Matrices and biases of one task from its flat numbers (size,), taken apart by hand."""
+    shapes, start = parametrisation.network.shapes, 0
+
+    def cut(*shape):
+        nonlocal start
+        start += math.prod(shape)
+        return theta[start - math.prod(shape) : start].reshape(shape)
+
+    if isinstance(parametrisation, Full):
+        pairs = [(cut(out, into), cut(out)) for out, into in shapes]
+        return [matrix for matrix, _ in pairs], [bias for _, bias in pairs]
+    matrices = [matrix[0] for matrix in parametrisation.base.matrices]
+    for k, (out, into) in enumerate(shapes):
+        if k not in parametrisation.unadapted:
+            down = cut(parametrisation.rank, into)
+            matrices[k] = matrices[k] + cut(out, parametrisation.rank) @ down
+    return matrices, [bias[0] for bias in parametrisation.base.biases]
+
+
+def relative(found: Tensor, expected: Tensor) -> float:
+    """Largest difference over the largest expected number."""
+    assert found.shape == expected.shape
+    return float((found - expected).abs().max() / expected.abs().max())

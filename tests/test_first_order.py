@@ -1,0 +1,171 @@
+"""L-BFGS for batches of tasks, Adam with its schedules and its guard."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import minimize
+from small import generator, relative
+
+from pinnlora.optimise.adam import Adam, Schedule
+from pinnlora.optimise.lbfgs import LBFGS
+
+STARTS = torch.tensor([[-1.2, 1.0], [2.0, -1.5], [0.3, 0.0]], dtype=torch.float64)
+
+
+def rosenbrock(theta: torch.Tensor) -> torch.Tensor:
+    x, y = theta.unbind(-1)
+    return (1 - x) ** 2 + 100 * (y - x**2) ** 2
+
+
+def minimise(loss, theta: torch.Tensor, steps: int) -> torch.Tensor:
+    method, path = LBFGS(), [theta]
+    for _ in range(steps):
+        moved, value = method.step(path[-1], loss)
+        torch.testing.assert_close(value, loss(moved))
+        path.append(moved)
+    return torch.stack(path)
+
+
+def test_lbfgs_finds_the_minimum_of_rosenbrock_that_scipy_finds():
+    path = minimise(rosenbrock, STARTS, 60)
+    for task, start in enumerate(STARTS):
+        truth = minimize(
+            lambda p: float(rosenbrock(torch.from_numpy(p))),
+            start.numpy(),
+            method="BFGS",
+            options={"gtol": 1e-8},
+        )
+        np.testing.assert_allclose(path[-1][task].numpy(), truth.x, atol=1e-4)
+        assert rosenbrock(path[-1][task]) < 1e-12
+    losses = torch.stack([rosenbrock(theta) for theta in path])
+    assert (losses.diff(dim=0) <= 0).all()  # no step goes uphill
+
+
+def test_each_task_goes_the_way_it_goes_alone():
+    together = minimise(rosenbrock, STARTS, 40)
+    for task in range(len(STARTS)):
+        alone = minimise(rosenbrock, STARTS[task : task + 1], 40)
+        assert torch.equal(together[:, task], alone[:, 0])
+
+
+def test_lbfgs_solves_badly_scaled_quadratics_exactly():
+    scales = torch.logspace(0, 3, 8, dtype=torch.float64)
+    turn = torch.linalg.qr(torch.randn(2, 8, 8, generator=generator(), dtype=torch.float64))[0]
+    hessians = turn @ torch.diag(scales) @ turn.mT
+    right = torch.randn(2, 8, generator=generator(1), dtype=torch.float64)
+
+    def loss(theta):
+        return 0.5 * torch.einsum("ti,tij,tj->t", theta, hessians, theta) - (right * theta).sum(-1)
+
+    end = minimise(loss, torch.zeros(2, 8, dtype=torch.float64), 60)[-1]
+    assert relative(end, torch.linalg.solve(hessians, right)) < 1e-6
+
+
+def test_a_task_that_cannot_move_waits_and_holds_nobody_up():
+    def loss(theta):
+        value = rosenbrock(theta)
+        return torch.cat((value[:1], torch.where((theta[1:] == STARTS[1:2]).all(-1), value[1:], torch.nan)))
+
+    path = minimise(rosenbrock, STARTS[:1], 30)
+    both = [STARTS[:2]]
+    method = LBFGS()
+    for _ in range(30):
+        both.append(method.step(both[-1], loss)[0])
+    assert torch.equal(both[-1][1], STARTS[1])
+    assert torch.equal(both[-1][0], path[-1][0])
+
+
+@pytest.mark.parametrize(
+    ("step", "rate"),
+    [
+        (0, 1e-3),
+        (9_999, 1e-3),
+        (10_000, 1e-4),
+        (14_999, 1e-4),
+        (15_000, 1e-5),
+        (20_000, 1e-6),
+        (25_000, 1e-7),
+        (29_999, 1e-7),
+        (1_000_000, 1e-7),
+    ],
+)
+def test_the_papers_schedule(step, rate):
+    assert Schedule("steps", 1e-3, 30_000)(step) == pytest.approx(rate)
+
+
+def test_the_papers_schedule_of_hypernetworks():
+    rate = Schedule("steps", 1e-3, 15_000, decay_start=5_000, decay_every=3_000)
+    assert [rate(step) for step in (4_999, 5_000, 7_999, 8_000, 14_999)] == pytest.approx(
+        [1e-3, 1e-4, 1e-4, 1e-5, 1e-7]
+    )
+
+
+def test_the_cosine_rises_falls_and_ends_near_zero():
+    rate = Schedule("cosine", 2e-3, 1000)
+    rates = np.array([rate(step) for step in range(1000)])
+    assert rates[0] == pytest.approx(1e-4) and rates.argmax() in (19, 20)
+    assert rates.max() == pytest.approx(2e-3, rel=2e-3)
+    assert (np.diff(rates[20:]) < 0).all() and 0 < rates[-1] < 1e-5
+    assert rate(510) == pytest.approx(1e-3, rel=5e-3)  # halfway down
+    assert {Schedule("constant", 3e-4, 10)(step) for step in range(10)} == {3e-4}
+
+
+class Bowl:
+    """The loss |theta|^2 a task; `broken` replaces it."""
+
+    broken: float | None = None
+
+    def losses(self, theta):
+        loss = theta.square().sum(-1)
+        return {"bowl": loss if self.broken is None else loss * self.broken}
+
+
+def adam(check_every: int = 5, rate: float = 0.1) -> tuple[Adam, torch.Tensor]:
+    theta = torch.tensor([[3.0, -2.0]], dtype=torch.float64, requires_grad=True)
+    return Adam([theta], Schedule("constant", rate, 1000), check_every=check_every), theta
+
+
+def test_adam_descends_by_the_schedules_rate():
+    method, theta = adam()
+    losses = [float(method.step(theta, Bowl())["bowl"]) for _ in range(60)]
+    assert losses[0] == 13 and losses[-1] < 0.1
+    method, theta = adam(rate=0.25)
+    method.step(theta, Bowl())
+    assert theta.tolist()[0] == pytest.approx([2.75, -1.75])  # the first step of Adam is the rate itself
+
+
+@pytest.mark.parametrize("factor", [math.nan, math.inf, 1e6])
+def test_a_blow_up_is_rolled_back_at_half_the_rate(factor):
+    method, theta = adam()
+    bowl = Bowl()
+    for _ in range(4):
+        method.step(theta, bowl)
+    good = theta.detach().clone()
+    method.step(theta, bowl)  # the fifth: the loss of the state before it is checked, and that state kept
+    bowl.broken = factor
+    for _ in range(4):
+        method.step(theta, bowl)
+    assert method.halvings == 0 and not torch.equal(theta, good)
+    method.step(theta, bowl)
+    assert method.halvings == 1 and torch.equal(theta, good)
+    bowl.broken = None
+    method.step(theta, bowl)
+    assert (good - theta).abs().tolist()[0] == pytest.approx([0.05, 0.05])  # half the rate, memory forgotten
+    for _ in range(200):
+        method.step(theta, bowl)
+    assert float(theta.detach().abs().max()) < 0.1
+
+
+def test_a_last_good_state_is_one_whose_gradient_was_good_too():
+    """A loss may be finite where its gradient is not: that step is not one to return to."""
+    method, theta = adam()
+
+    class Cusp(Bowl):
+        def losses(self, theta):
+            return {"cusp": super().losses(theta)["bowl"] + (theta - theta.detach()).abs().sum(-1).sqrt()}
+
+    for step in range(10):
+        method.step(theta, Cusp() if step == 4 else Bowl())
+    assert theta.isfinite().all()

@@ -1,0 +1,202 @@
+"""The three problems: exact solutions, residuals by hand, conditions, points, symmetries of 1D Burgers."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from small import CPU, generator, relative, task_values, tiny
+
+from pinnlora.geometry import Box, Draw
+from pinnlora.modes import physics
+from pinnlora.points import draw_points
+from pinnlora.problem import load, lookup
+from pinnlora.problems.burgers2d import Burgers2D
+from pinnlora.problems.kovasznay import Kovasznay
+from pinnlora.spectral import solve_burgers
+from pinnlora.verify import residual_of_exact
+
+EXTREMES = {"kovasznay": {"re": [20.0, 42.0, 100.0]}, "burgers2d": {"nu": [1e-4, 4e-4, 1e-3]}}
+
+
+class Printed2D(Burgers2D):
+    """The signs as the paper prints them."""
+
+    def exact(self, x, y, t, nu):
+        s = torch.sigmoid((4 * x - 4 * y + t) / (32 * nu))
+        return {"u": 0.75 + s / 4, "v": 0.75 - s / 4}
+
+
+class PrintedKovasznay(Kovasznay):
+    """The root closes early, as the paper prints it; near x = 0, for the fields grow like exp(40 x)."""
+
+    coords = Box(x=(0, 0.01), y=(0, 1))
+    conditions = []
+
+    def exact(self, x, y, re):
+        lam = re / 2 - torch.sqrt(re**2 / 4) + 4 * math.pi**2
+        wave, decay = 2 * math.pi * y, torch.exp(lam * x)
+        u, v = 1 - decay * torch.cos(wave), lam / (2 * math.pi) * decay * torch.sin(wave)
+        return {"u": u, "v": v, "p": (1 - torch.exp(2 * lam * x)) / 2}
+
+
+def tensors(values: dict) -> dict[str, torch.Tensor]:
+    return {name: torch.tensor(numbers, dtype=torch.float64) for name, numbers in values.items()}
+
+
+@pytest.mark.parametrize("name", EXTREMES)
+def test_exact_solutions_solve_the_equations(name):
+    found = residual_of_exact(load(name), tensors(EXTREMES[name]))
+    assert set(found) >= {"momentum_x", "momentum_y"}
+    for equation, (residual, size) in found.items():
+        assert size > 1e-2
+        assert residual < 1e-10 * size, equation
+
+
+@pytest.mark.parametrize(
+    ("problem", "values", "equations"),
+    [
+        (Printed2D(), EXTREMES["burgers2d"], ["momentum_x", "momentum_y"]),
+        (PrintedKovasznay(), EXTREMES["kovasznay"], ["momentum_x", "momentum_y"]),
+    ],
+    ids=["2D Burgers, signs", "Kovasznay, root"],
+)
+def test_exact_solutions_as_printed_do_not(problem, values, equations):
+    found = residual_of_exact(problem, tensors(values))
+    for equation in equations:
+        residual, size = found[equation]
+        assert residual > 0.1 * size, equation
+
+
+BY_HAND = {
+    # u = x^2 t at (1/2, 1/5): u_t + u u_x - 0.01 u_xx
+    "burgers1d": (
+        {"x": 0.5, "t": 0.2},
+        {("u", ()): 0.05, ("u", (0,)): 0.2, ("u", (1,)): 0.25, ("u", (0, 0)): 0.4},
+        {"burgers": 0.25 + 0.05 * 0.2 - 0.01 * 0.4},
+    ),
+    # u = x^2 t + y, v = x y^2 - t, nu = 1/8 at (2, 3, 5): u = 23, v = 13
+    "burgers2d": (
+        {"x": 2.0, "y": 3.0, "t": 5.0, "nu": 0.125},
+        {("u", ()): 23.0, ("u", (0,)): 20.0, ("u", (1,)): 1.0, ("u", (2,)): 4.0, ("u", (0, 0)): 10.0}
+        | {("v", ()): 13.0, ("v", (0,)): 9.0, ("v", (1,)): 12.0, ("v", (2,)): -1.0, ("v", (1, 1)): 4.0},
+        {"momentum_x": 4 + 23 * 20 + 13 * 1 - 10 / 8, "momentum_y": -1 + 23 * 9 + 13 * 12 - 4 / 8},
+    ),
+    # u = x^2 y, v = x y^3, p = x + 2 y, re = 4 at (2, 3): u = 12, v = 54
+    "kovasznay": (
+        {"x": 2.0, "y": 3.0, "re": 4.0},
+        {("u", ()): 12.0, ("u", (0,)): 12.0, ("u", (1,)): 4.0, ("u", (0, 0)): 6.0}
+        | {("v", ()): 54.0, ("v", (0,)): 27.0, ("v", (1,)): 54.0, ("v", (1, 1)): 36.0}
+        | {("p", (0,)): 1.0, ("p", (1,)): 2.0},
+        {
+            "momentum_x": 12 * 12 + 54 * 4 + 1 - 6 / 4,
+            "momentum_y": 12 * 27 + 54 * 54 + 2 - 36 / 4,
+            "continuity": 12 + 54,
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_residuals_by_hand(name):
+    """The derivatives are put in by their place in the jet, so that names and places are checked too."""
+    numbers, derivatives, expected = BY_HAND[name]
+    problem, channels = load(name), load(name)._residual.channels
+    coords = torch.tensor([[[numbers[axis] for axis in problem.coords.names]]])
+    values = tensors({key: [value] for key, value in numbers.items() if key not in problem.coords.names})
+    jet = torch.zeros(1, len(channels), 1, len(problem.fields), dtype=torch.float64)
+    for (field, order), value in derivatives.items():
+        jet[:, channels.orders.index(order), :, problem.fields.index(field)] = value
+    rows = problem._residual(problem, lookup(problem, coords.double(), values, jet, channels))
+    assert {key: float(row) for key, row in rows.items()} == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["kovasznay", "burgers2d", "burgers1d"])
+def test_condition_points_lie_on_their_faces_and_the_solution_meets_the_conditions(name):
+    problem, parametrisation = tiny(name, "full")
+    values, box = task_values(problem, 2), problem.coords
+    points = draw_points(problem, Draw(generator(), CPU, torch.float64), values, 5, 8)
+    objective = physics(problem, parametrisation, values, points)
+    low, high = torch.tensor(box.low), torch.tensor(box.high)
+    assert all(((at >= low) & (at <= high)).all() for at in points.values())
+    for condition, block in zip(problem._conditions, objective.blocks[1:], strict=True):
+        on = torch.stack([block.coords[..., face.axis] == face.value for face in condition.faces])
+        assert on.any(0).all()
+        assert (on.sum((1, 2)) >= 2 * (8 // len(condition.faces))).all()
+        jet = torch.zeros(
+            2, len(block.channels), block.coords.shape[1], len(problem.fields), dtype=torch.float64
+        )
+        if condition.periodic is not None:
+            jet += torch.sin(block.coords[..., 1])[:, None, :, None]  # the same at both ends
+        else:
+            known = (
+                problem.exact_at(block.coords, values)
+                if problem._exact
+                else {"u": problem.function_values("u0", values["u0"], block.coords)}
+            )
+            jet[:, 0] = torch.stack([known[field] for field in problem.fields], -1)
+        assert all(float(row.abs().max()) < 1e-12 for row in block.terms(jet).values())
+
+
+def test_points_of_2d_burgers_follow_the_front_into_every_face_it_crosses():
+    """At nu = 1e-4 the front y = x + t/4 is 0.0048 wide; it enters at x = 0 and leaves at y = 1."""
+    problem, nu = load("burgers2d"), torch.tensor([1e-4], dtype=torch.float64)
+    unit = torch.rand(1, 4000, 3, generator=generator(), dtype=torch.float64)
+    for face in (None, "t=0", "x=0", "y=1"):
+        fixed = None if face is None else problem.coords.face(face)
+        coords = unit if fixed is None else fixed.project(unit)
+        moved = problem.focus(coords, {"nu": nu}, generator(1), None if fixed is None else fixed.axis)
+        x, y, t = moved.unbind(-1)
+        near = float(((y - x - t / 4).abs() < 0.0144).double().mean())
+        assert near > 0.3, f"{face}: {near:.2f} of the points are near the front"
+        assert ((moved >= 0) & (moved <= 1)).all()
+        assert fixed is None or (moved[..., fixed.axis] == fixed.value).all()
+
+
+def test_an_initial_function_is_interpolated_by_its_fourier_series():
+    problem, values = load("burgers1d"), task_values(load("burgers1d"), 3)["u0"]
+    at_grid = torch.zeros(3, 128, 2, dtype=torch.float64)
+    at_grid[..., 0] = torch.arange(128) / 128
+    assert relative(problem.function_values("u0", values, at_grid), values) < 1e-12
+
+    def known(x):
+        return 0.7 + torch.sin(2 * math.pi * x) - 0.4 * torch.cos(2 * math.pi * 5 * x + 1)
+
+    between = torch.rand(1, 50, 2, generator=generator(), dtype=torch.float64)
+    found = problem.function_values("u0", known(at_grid[:1, :, 0]), between)
+    assert relative(found, known(between[..., 0])) < 1e-12
+
+
+def smooth() -> torch.Tensor:
+    """Two gentle initial conditions with a mean; their solutions stay band-limited for a while."""
+    x = torch.arange(128, dtype=torch.float64) / 128
+    amplitude = 0.1 * torch.randn(2, 3, 2, generator=generator(3), dtype=torch.float64)
+    angle = 2 * math.pi * torch.arange(1, 4)[:, None] * x
+    waves = amplitude[..., :1] * torch.cos(angle) + amplitude[..., 1:] * torch.sin(angle)
+    return waves.sum(1) + torch.tensor([[0.3], [-0.2]])
+
+
+def test_the_solution_of_the_canonical_task_is_the_solution_moved():
+    problem, u0, times = load("burgers1d"), smooth(), np.array([0.0, 0.1, 0.4])
+    values, move = problem.canonical({"u0": u0})
+    assert {-1.0, 1.0} == set(move["sign"].tolist())  # both the plain and the mirrored case
+    direct, canonical = (
+        torch.from_numpy(solve_burgers(start.numpy(), 0.01, times, modes=512, step=1e-3))
+        for start in (u0, values["u0"])
+    )
+    for k, t in enumerate(times):
+        coords = torch.stack((torch.arange(128) / 128, torch.full((128,), t)), -1).double().unsqueeze(0)
+        moved = problem.move(coords, move)
+        fields = problem.function_values("u0", canonical[:, k], moved).unsqueeze(-1)
+        assert relative(problem.restore(fields, move)[..., 0], direct[:, k]) < 1e-8
+
+
+def test_shifted_mirrored_and_faster_copies_of_a_task_have_one_canonical_form():
+    problem, u0 = load("burgers1d"), task_values(load("burgers1d"), 4)["u0"]
+    canonical = problem.canonical({"u0": u0})[0]["u0"]
+    mirrored = -torch.roll(u0.flip(-1), 1, -1)  # -u0(-x)
+    for copy in (canonical, torch.roll(u0, 37, -1), u0 + 0.8, mirrored, torch.roll(mirrored, 5, -1) - 2):
+        assert relative(problem.canonical({"u0": copy})[0]["u0"], canonical) < 1e-10
+    first = torch.fft.rfft(canonical)[:, :2]
+    assert float(first[:, 0].abs().max()) < 1e-10
+    assert float(first[:, 1].real.abs().max()) < 1e-10 and float(first[:, 1].imag.max()) < 0
