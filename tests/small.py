@@ -31,10 +31,12 @@ def random_weights(network: Network, tasks: int, seed: int = 0) -> Weights:
 def plain(network: Network, matrices, biases, point: Tensor) -> Tensor:
     """The network written out for one point (dim,) of one task: (field,)."""
     if network.periodic is not None:
-        axis, low, length = network.periodic
+        axis, low, length, modes = network.periodic
         angle = 2 * math.pi * (point[axis] - low) / length
+        cosines = [torch.cos(k * angle) / k for k in range(1, modes + 1)]
+        sines = [torch.sin(k * angle) / k for k in range(1, modes + 1)]
         others = [point[k] for k in range(len(point)) if k != axis]
-        point = torch.stack([torch.cos(angle), torch.sin(angle), *others])
+        point = torch.stack([*cosines, *sines, *others])
     for k, (matrix, bias) in enumerate(zip(matrices, biases, strict=True)):
         point = matrix @ point + bias
         if k < len(matrices) - 1:
@@ -43,11 +45,12 @@ def plain(network: Network, matrices, biases, point: Tensor) -> Tensor:
 
 
 def plain_jet(network: Network, matrices, biases, coords: Tensor, orders) -> Tensor:
-    """Values and derivatives by torch.func, of one task at coords (point, dim): (channel, point, field)."""
+    """Jets of one task's plain network at coords (point, dim): (channel, point, field)."""
+    return function_jet(lambda point: plain(network, matrices, biases, point), coords, orders)
 
-    def function(point):
-        return plain(network, matrices, biases, point)
 
+def function_jet(function, coords: Tensor, orders) -> Tensor:
+    """Values and derivatives of (dim,) -> (field,) by torch.func, at coords (point, dim)."""
     value, first, second = (vmap(f)(coords) for f in (function, jacfwd(function), hessian(function)))
     parts = {0: lambda: value, 1: lambda i: first[..., i], 2: lambda i, j: second[..., i, j]}
     return torch.stack([parts[len(order)](*order) for order in orders])
@@ -59,10 +62,10 @@ def task_values(problem: Problem, count: int, seed: int = 0) -> dict[str, Tensor
     return {name: torch.from_numpy(value) for name, value in sample.items()}
 
 
-def tiny(name: str, kind: str, width: int = 5, hidden_layers: int = 3, rank: int = 2):
+def tiny(name: str, kind: str, width: int = 5, hidden_layers: int = 3, rank: int = 2, lift: bool = False):
     """A problem and a small network of it, adapted ('lora', map 1 not) or all of it ('full')."""
     problem = load(name)
-    network = Network(len(problem.coords.names), len(problem.fields), width, hidden_layers)
+    network = Network(len(problem.coords.names), len(problem.fields), width, hidden_layers, lift=lift)
     if kind == "full":
         return problem, Full(network)
     return problem, LowRank(network, random_weights(network, 1, seed=9), rank, unadapted=(1,))

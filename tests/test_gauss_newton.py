@@ -88,7 +88,7 @@ def test_a_step_is_the_damped_step_of_the_explicit_jacobian(setting):
     losses = newton.step(setting.embedding, setting.objective)
     assert relative(setting.weights() - before, damped_step(jacobian, rows, 1e-2)) < 1e-9
     assert float(sum(losses.values()).mean()) == pytest.approx(float(rows.square().sum()), rel=1e-10)
-    assert setting.explicit()[0].square().sum() < 0.6 * rows.square().sum()
+    assert setting.explicit()[0].square().sum() < 0.8 * rows.square().sum()
 
 
 def test_momentum_is_that_of_spring(setting):

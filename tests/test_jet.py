@@ -2,16 +2,17 @@
 
 import pytest
 import torch
-from small import generator, plain_jet, random_weights, relative
+from small import function_jet, generator, plain, plain_jet, random_weights, relative
 from torch.func import grad
 
-from pinnlora.jet import Channels, TanhJet, tanh_jet
+from pinnlora.jet import Channels, TanhJet, product, tanh_jet
 from pinnlora.network import Network
 
 ALL = Channels.of([(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)])
 NETWORKS = {
     "identity": Network(3, 2, width=7, hidden_layers=3),
-    "periodic": Network(3, 2, width=7, hidden_layers=3, periodic=(1, -0.5, 2.0)),
+    "periodic": Network(3, 2, width=7, hidden_layers=3, periodic=(1, -0.5, 2.0, 1)),
+    "three modes": Network(3, 2, width=7, hidden_layers=3, periodic=(1, -0.5, 2.0, 3)),
 }
 
 
@@ -96,13 +97,31 @@ def test_reverse_pass_through_tanh_is_exact():
     torch.testing.assert_close(value, torch.tanh(z[:, 0] + bias.unsqueeze(1)))
 
 
+def test_the_jet_of_a_product_follows_from_the_jets_of_its_factors():
+    left, right = (random_weights(NETWORKS["identity"], 2, seed) for seed in (0, 1))
+    coords = random(2, 5, 3)
+    jets = [NETWORKS["identity"].forward(weights, coords, ALL) for weights in (left, right)]
+    found = product(*jets, ALL)
+    for task in range(2):
+
+        def function(point, task=task):
+            parts = [
+                plain(NETWORKS["identity"], [m[task] for m in w.matrices], [b[task] for b in w.biases], point)
+                for w in (left, right)
+            ]
+            return parts[0] * parts[1]
+
+        expected = function_jet(function, coords[task], ALL.orders)
+        assert relative(found[task], expected) < 1e-10
+
+
 def test_third_order_is_refused():
     with pytest.raises(ValueError, match="at most second order"):
         Channels.of([(0, 0, 1)])
 
 
 def test_periodic_inputs_make_values_and_derivatives_periodic():
-    network = NETWORKS["periodic"]
+    network = NETWORKS["three modes"]
     weights, low = random_weights(network, 2), random(1, 8, 3)
     low[..., 1] = -0.5
     high = low.clone()

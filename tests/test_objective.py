@@ -17,9 +17,9 @@ PROBLEMS = ("kovasznay", "burgers2d", "burgers1d")
 TASKS, POINTS = 2, 6
 
 
-def setting(name: str, kind: str):
+def setting(name: str, kind: str, lift: bool = False):
     """Problem, parametrisation, theta, tasks and points; 2D Burgers at larger nu, for fields of order one."""
-    problem, parametrisation = tiny(name, kind)
+    problem, parametrisation = tiny(name, kind, lift=lift)
     values = task_values(problem, TASKS)
     if name == "burgers2d":
         values = {"nu": 100 * values["nu"]}
@@ -47,9 +47,10 @@ def plain_rows(objective, frozen, theta: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("kind", ["lora", "full"])
-@pytest.mark.parametrize("name", PROBLEMS)
+@pytest.mark.parametrize("name", [*PROBLEMS, "burgers1d lifted"])
 def test_rows_and_jacobian_are_those_of_torch_func(name, kind):
-    problem, parametrisation, theta, values, points = setting(name, kind)
+    name, _, lift = name.partition(" ")
+    problem, parametrisation, theta, values, points = setting(name, kind, bool(lift))
     importance = 0.5 + torch.rand(TASKS, POINTS, generator=generator(2), dtype=torch.float64)
     settings = {"condition_weight": 3.0, "causal": 2.0}
     objective = physics(problem, parametrisation, values, points, importance, **settings)
@@ -72,13 +73,13 @@ def test_rows_and_jacobian_are_those_of_torch_func(name, kind):
 def test_jacobian_of_supervised_rows(kind):
     problem, parametrisation, theta, _, _ = setting("kovasznay", kind)
     coords, targets = torch.rand(2, 3, 7, 3, generator=generator(4), dtype=torch.float64)[:, :TASKS]
-    objective = supervised(problem, parametrisation, coords[..., :2], targets)
+    objective = supervised(problem, parametrisation, {}, coords[..., :2], targets)
     losses, _, jacobian, frozen = objective.linearise(theta)
     fields = parametrisation.network.forward(parametrisation.weights(theta), coords[..., :2], VALUE)[:, 0]
     assert list(losses) == ["data_u", "data_v", "data_p"]
     assert relative(sum(losses.values()), (fields - targets).square().mean((1, 2))) < 1e-12
     for task in range(TASKS):
-        alone = supervised(problem, parametrisation, coords[task : task + 1, :, :2], targets[task : task + 1])
+        alone = supervised(problem, parametrisation, {}, coords[[task], :, :2], targets[[task]])
         derivative = jacrev(lambda flat: plain_rows(alone, frozen, flat))(theta[task])  # noqa: B023
         assert relative(jacobian[task], derivative) < 1e-10
 

@@ -32,8 +32,11 @@ def dtype_of(text: str) -> torch.dtype:
 
 
 def torch_generator(seed: int, name: str, device: torch.device | str = "cpu") -> torch.Generator:
-    """A generator of its own for every purpose, so that one more draw here changes nothing there."""
-    return torch.Generator(device).manual_seed((seed << 32) + zlib.crc32(name.encode()))
+    """A generator of its own for every purpose, so that one more draw here changes nothing there.
+
+    On the CPU torch looks at the lowest 32 bits of a seed only: both seed and name must go into these.
+    """
+    return torch.Generator(device).manual_seed(zlib.crc32(f"{seed} {name}".encode()))
 
 
 def numpy_generator(seed: int, name: str) -> np.random.Generator:

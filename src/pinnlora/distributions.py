@@ -53,6 +53,13 @@ class _Scalars:
         unit = rng.random((count, self.size)).T
         return {name: self._place(u, a, b) for (name, a, b), u in zip(self.ranges, unit, strict=True)}
 
+    def spread(self, count: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """As `sample`, but evenly spread (a Latin hypercube): what a training step wants of its fresh tasks."""
+        from scipy.stats import qmc
+
+        unit = qmc.LatinHypercube(self.size, rng=rng).random(count).T
+        return {name: self._place(u, a, b) for (name, a, b), u in zip(self.ranges, unit, strict=True)}
+
     def check(self, values: Mapping) -> dict[str, np.ndarray]:
         """The same values as float64 arrays (task,), a lone number being one task; UserError if wrong."""
         _check_names(values, self.names)
@@ -157,6 +164,8 @@ class GaussianField:
         modes = (normal[..., 0] - 1j * normal[..., 1]) * deviation / np.sqrt(2)
         modes[:, 0] = normal[:, 0, 0] * deviation[0]
         return {self.name: np.fft.irfft(modes * self.points, n=self.points, axis=-1)}
+
+    spread = sample  # in so many directions an even spread is out of reach
 
     def embed(self, values: Mapping):
         """(task, points), of unit variance at every point."""

@@ -77,7 +77,7 @@ class Hyperlearner:
         settings, training = self.settings, self.training.tasks
         device, dtype = self.draw.device, self.draw.dtype
         if self.mode == "physics" and settings.fresh_tasks:
-            sample = self.problem.task.sample(settings.tasks_per_step, self.random)
+            sample = self.problem.task.spread(settings.tasks_per_step, self.random)
             tasks = task_set(self.problem, sample, self.symmetry, device, dtype)
             chosen = torch.arange(len(tasks), device=device)
         else:

@@ -32,7 +32,8 @@ class Hypernetwork(nn.Module):
             for layer in self.layers:
                 noise = torch.randn(layer.weight.shape, generator=generator, dtype=torch.float64)
                 layer.weight.copy_(noise * gain / layer.in_features**0.5)
-                layer.bias.zero_()
+                noise = torch.randn(layer.bias.shape, generator=generator, dtype=torch.float64)
+                layer.bias.copy_(noise / layer.in_features**0.5)  # without it tanh bodies are odd functions
             noise = torch.randn(self.head.weight.shape, generator=generator, dtype=torch.float64)
             self.head.weight.copy_(noise * spread / sizes[-1] ** 0.5 * start.std().clamp_min(1e-3))
             self.head.bias.copy_(start)

@@ -24,7 +24,7 @@ def draw_points(
 
 
 def _focused(problem: Problem, draw: Draw, values: Values, unit: Tensor, fixed: int | None) -> Tensor:
-    return problem.focus(problem.coords.scale(unit), values, draw.generator, fixed)
+    return problem.focus(problem.coords.scale(unit), values, draw.stream(), fixed)
 
 
 def _on_faces(
@@ -40,7 +40,7 @@ def _on_faces(
         share = count // len(condition.faces) + (k < count % len(condition.faces))
         unit = draw.unit(tasks, share, dim, 100 * salt + k)
         flat = face.project(problem.coords.scale(unit))
-        parts.append(problem.focus(flat, values, draw.generator, face.axis))
+        parts.append(problem.focus(flat, values, draw.stream(), face.axis))
     return torch.cat(parts, 1)
 
 

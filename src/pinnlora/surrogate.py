@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor
@@ -53,9 +52,7 @@ class Surrogate:
 
     def tasks(self, **task: Any) -> TaskSet:
         """Tasks given by name (a number, a function's values, or arrays of them), checked."""
-        values = self.problem.task.check(
-            {name: np.asarray(value, dtype=float) for name, value in task.items()}
-        )
+        values = self.problem.task.check(task)
         device = next(self.hypernetwork.parameters()).device
         return task_set(self.problem, values, self.symmetry, device, self.dtype)
 
@@ -99,9 +96,7 @@ class Surrogate:
         for k, name in enumerate(self.problem.fields):
             values = fields[0, :, k].reshape([len(axis) for axis in axes.values()]).cpu().numpy()
             out[name] = (tuple(axes), values, {"long_name": f"predicted {name}", "units": "1"})
-        values = self.problem.task.check(
-            {name: np.asarray(value, dtype=float) for name, value in task.items()}
-        )
+        values = self.problem.task.check(task)
         out.attrs.update(problem=self.problem.name, in_range=int(self.problem.task.inside(values)[0]))
         out.attrs.update({name: float(value[0]) for name, value in values.items() if value.ndim == 1})
         return out
@@ -139,7 +134,8 @@ def refine(
     theta = surrogate.numbers(tasks).double()
     base = base_weights(network, surrogate.base, theta.device, torch.float64)
     rank = getattr(surrogate.parametrisation, "rank", "full")
-    settings = NetworkSettings(unadapted=getattr(surrogate.parametrisation, "unadapted", ()))
+    unadapted = getattr(surrogate.parametrisation, "unadapted", ())
+    settings = NetworkSettings(hidden_layers=network.hidden_layers, unadapted=unadapted)
     parametrisation = parametrisation_of(network, rank, base, settings)
     exact = _as(tasks, torch.float64)
     stage = StageSettings(

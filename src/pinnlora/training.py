@@ -86,17 +86,16 @@ def train(
         if (step + 1) % report_every and step + 1 < learner.steps:
             continue
         validation = learner.validate()
-        better = (
-            validation < best
-        ) & ~finished  # what has stopped stays as it was, whatever goes on around it
+        better = (validation < best) & ~finished  # what has stopped stays as it was
         best = torch.where(better, validation, best)
         stale = torch.where(better, 0, stale + report_every)
         learner.keep(better)
         _report(history, learner, losses, validation, step + 1, time.perf_counter() - start)
         _show(bar, history.rows[-1], quiet)
-        finished |= (stale >= patience) & bool(patience)
-        if patience and learner.drop(finished):
-            break
+        if patience:
+            finished |= stale >= patience
+            if learner.drop(finished):
+                break
     learner.restore()
     history.seconds = time.perf_counter() - start
     history.best = best

@@ -36,7 +36,10 @@ def _assignment(text: str) -> tuple[str, Any]:
     if path.suffix == ".npy":
         if not path.is_file():
             raise UserError(f"--set {text}: no file {path}")
-        return name, np.load(path, allow_pickle=False)
+        try:
+            return name, np.load(path, allow_pickle=False)
+        except (ValueError, EOFError):
+            raise UserError(f"--set {text}: {path} holds no array of numpy.save") from None
     if path.suffix in (".nc", ".nc4"):
         return name, np.squeeze(read_netcdf(path, required=(name,))[name].values)
     try:

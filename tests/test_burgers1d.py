@@ -1,0 +1,91 @@
+"""1D Burgers: its initial functions, its ansatz, its symmetries."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from small import function_jet, generator, plain, random_weights, relative, task_values
+
+from pinnlora.errors import UserError
+from pinnlora.jet import Channels
+from pinnlora.network import Network
+from pinnlora.problem import lifted, load
+from pinnlora.spectral import solve_burgers
+
+
+def test_an_initial_function_is_interpolated_by_its_fourier_series():
+    problem, values = load("burgers1d"), task_values(load("burgers1d"), 3)["u0"]
+    at_grid = torch.zeros(3, 128, 2, dtype=torch.float64)
+    at_grid[..., 0] = torch.arange(128) / 128
+    assert relative(problem.function_values("u0", values, at_grid), values) < 1e-12
+
+    def known(x):
+        return 0.7 + torch.sin(2 * math.pi * x) - 0.4 * torch.cos(2 * math.pi * 5 * x + 1)
+
+    between = torch.rand(1, 50, 2, generator=generator(), dtype=torch.float64)
+    found = problem.function_values("u0", known(at_grid[:1, :, 0]), between)
+    assert relative(found, known(between[..., 0])) < 1e-12
+
+
+def test_the_ansatz_of_1d_burgers_holds_the_initial_condition_whatever_the_network():
+    problem, channels = load("burgers1d"), Channels.of([(0, 0), (1,)])
+    network, theta = Network(2, 1, 6, 2, lift=True), random_weights(Network(2, 1, 6, 2), 2).flat()
+    weights, values = network.unflatten(theta), task_values(problem, 2)
+    coords = torch.rand(2, 9, 2, generator=generator(), dtype=torch.float64)
+    coords[:, :4, 1] = 0
+
+    def heat(point, u0):
+        """sum_k a_k exp(2 pi i k x - (2 pi k)^2 nu t)"""
+        k = 2 * math.pi * torch.arange(64, dtype=torch.float64)
+        modes = torch.fft.rfft(u0)[:64] / 128 * torch.where(k == 0, 1.0, 2.0)
+        return (modes * torch.exp(1j * k * point[0] - 0.01 * k**2 * point[1])).real.sum().unsqueeze(0)
+
+    jet = network.forward(weights, coords, channels)
+    fields = lifted(problem, network, coords, values, channels)(jet)
+    for task in range(2):
+        matrices, biases = [m[task] for m in weights.matrices], [b[task] for b in weights.biases]
+
+        def u(point, task=task, matrices=matrices, biases=biases):
+            return heat(point, values["u0"][task]) + point[1] * plain(network, matrices, biases, point)
+
+        assert relative(fields[task], function_jet(u, coords[task], channels.orders)) < 1e-10
+    initial = problem.function_values("u0", values["u0"], coords)[:, :4]
+    assert relative(fields[:, 0, :4, 0], initial) < 1e-12
+    with pytest.raises(UserError, match="kovasznay has no lift"):
+        lifted(load("kovasznay"), Network(2, 3, lift=True), coords, {}, channels)
+
+
+def smooth() -> torch.Tensor:
+    """Two gentle initial conditions with a mean; their solutions stay band-limited for a while."""
+    x = torch.arange(128, dtype=torch.float64) / 128
+    amplitude = 0.1 * torch.randn(2, 3, 2, generator=generator(3), dtype=torch.float64)
+    angle = 2 * math.pi * torch.arange(1, 4)[:, None] * x
+    waves = amplitude[..., :1] * torch.cos(angle) + amplitude[..., 1:] * torch.sin(angle)
+    return waves.sum(1) + torch.tensor([[0.3], [-0.2]])
+
+
+def test_the_solution_of_the_canonical_task_is_the_solution_moved():
+    problem, u0, times = load("burgers1d"), smooth(), np.array([0.0, 0.1, 0.4])
+    values, move = problem.canonical({"u0": u0})
+    assert {-1.0, 1.0} == set(move["sign"].tolist())  # both the plain and the mirrored case
+    direct, canonical = (
+        torch.from_numpy(solve_burgers(start.numpy(), 0.01, times, modes=512, step=1e-3))
+        for start in (u0, values["u0"])
+    )
+    for k, t in enumerate(times):
+        coords = torch.stack((torch.arange(128) / 128, torch.full((128,), t)), -1).double().unsqueeze(0)
+        moved = problem.move(coords, move)
+        fields = problem.function_values("u0", canonical[:, k], moved).unsqueeze(-1)
+        assert relative(problem.restore(fields, move)[..., 0], direct[:, k]) < 1e-8
+
+
+def test_shifted_mirrored_and_faster_copies_of_a_task_have_one_canonical_form():
+    problem, u0 = load("burgers1d"), task_values(load("burgers1d"), 4)["u0"]
+    canonical = problem.canonical({"u0": u0})[0]["u0"]
+    mirrored = -torch.roll(u0.flip(-1), 1, -1)  # -u0(-x)
+    for copy in (canonical, torch.roll(u0, 37, -1), u0 + 0.8, mirrored, torch.roll(mirrored, 5, -1) - 2):
+        assert relative(problem.canonical({"u0": copy})[0]["u0"], canonical) < 1e-10
+    first = torch.fft.rfft(canonical)[:, :2]
+    assert float(first[:, 0].abs().max()) < 1e-10
+    assert float(first[:, 1].real.abs().max()) < 1e-10 and float(first[:, 1].imag.max()) < 0

@@ -1,0 +1,188 @@
+"""The command line: queries of bundles, checks of problems, one clear line for what is wrong."""
+
+import textwrap
+
+import numpy as np
+import pytest
+import xarray as xr
+from test_surrogate import KINDS, OWN, bundle, task_of
+
+import pinnlora
+from pinnlora.cli import main
+from pinnlora.records import read_netcdf
+
+WRONG = (
+    OWN
+    + """
+        def exact(self, x, t, alpha):
+            return {"u": torch.sin(torch.pi * x) * torch.exp(-alpha * t)}
+"""
+)
+RIGHT = WRONG.replace("torch.exp(-alpha", "torch.exp(-torch.pi**2 * alpha")
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run `pinnlora ARGUMENTS`: (exit status, standard output, standard error)."""
+
+    def call(*arguments) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["pinnlora", *map(str, arguments)])
+        with pytest.raises(SystemExit) as done:
+            main()
+        return done.value.code, *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory):
+    """Untrained bundles by name."""
+    where = tmp_path_factory.mktemp("bundles")
+    for name, kind in (("kovasznay", "kovasznay, rank 2"), ("burgers1d", "burgers1d")):
+        bundle(where / name, *KINDS[kind])
+    return where
+
+
+def test_a_prediction_is_written_with_its_origin(run, bundles, tmp_path):
+    status, said, _ = run("predict", bundles / "kovasznay", "--set", "re=42", "-o", tmp_path / "out.nc")
+    assert (status, said) == (0, f"wrote {tmp_path / 'out.nc'}\n")
+    fields = read_netcdf(tmp_path / "out.nc")
+    assert fields.attrs["Conventions"].startswith("CF-")
+    assert fields.attrs["title"] == "kovasznay, predicted fields"
+    assert "pinnlora" in fields.attrs["source"] and "predict" in fields.attrs["history"]
+    expected = pinnlora.load(bundles / "kovasznay").predict(re=42.0)
+    xr.testing.assert_equal(fields, expected)
+    assert fields.attrs["re"] == 42 and fields["v"].attrs == {"long_name": "predicted v", "units": "1"}
+
+
+def test_out_of_range_is_a_warning(run, bundles, tmp_path):
+    status, said, _ = run("predict", bundles / "kovasznay", "--set", "re=500", "-o", tmp_path / "out.nc")
+    assert status == 0 and "warning: the task lies outside the range" in said
+    assert read_netcdf(tmp_path / "out.nc").attrs["in_range"] == 0
+
+
+def test_refined_fields_are_written(run, bundles, tmp_path):
+    out = tmp_path / "out.nc"
+    assert run("refine", bundles / "kovasznay", "--set", "re=42", "-o", out, "--steps", 2)[0] == 0
+    fields = read_netcdf(out)
+    assert fields.attrs["refinement_steps"] == 2 and fields.attrs["title"] == "kovasznay, refined fields"
+    assert not fields["u"].equals(pinnlora.load(bundles / "kovasznay").predict(re=42.0)["u"])
+
+
+@pytest.mark.parametrize("suffix", ["npy", "nc"])
+@pytest.mark.parametrize("shape", [(128,), (1, 128)])
+def test_a_function_comes_from_a_file(run, bundles, tmp_path, suffix, shape):
+    u0, file = task_of("burgers1d")["u0"].reshape(shape), tmp_path / f"u0.{suffix}"
+    if suffix == "npy":
+        np.save(file, u0)
+    else:
+        xr.Dataset({"u0": (("task", "x")[-len(shape) :], u0)}).to_netcdf(file)
+    assert run("predict", bundles / "burgers1d", "--set", f"u0={file}", "-o", tmp_path / "out.nc")[0] == 0
+    expected = pinnlora.load(bundles / "burgers1d").predict(u0=u0)
+    xr.testing.assert_equal(read_netcdf(tmp_path / "out.nc"), expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "assignment", "words"),
+    [
+        ("kovasznay", "rey=42", ["'rey'", "did you mean 're'"]),
+        ("kovasznay", "re", ["--set re", "NAME=NUMBER"]),
+        ("kovasznay", "re=fast", ["'fast'", "neither a number nor"]),
+        ("kovasznay", "re=nan", ["re holds 1 NaN"]),
+        ("burgers1d", "u0=3", ["u0 has shape ()", "(128,)"]),
+        ("burgers1d", "u0=absent.npy", ["no file absent.npy"]),
+        ("burgers1d", "u0=absent.nc", ["no file absent.nc"]),
+        ("burgers1d", "u0=short.npy", ["u0 has shape (5,)", "(128,)"]),
+        ("burgers1d", "u0=text.npy", ["text.npy"]),
+        ("burgers1d", "u0=other.nc", ["no variable 'u0'", "it has: w"]),
+        ("absent", "re=42", ["no bundle", "config.json"]),
+    ],
+)
+def test_a_wrong_query_is_one_line_and_writes_nothing(
+    run, bundles, tmp_path, monkeypatch, name, assignment, words
+):
+    monkeypatch.chdir(tmp_path)
+    np.save("short.npy", np.zeros(5))
+    (tmp_path / "text.npy").write_text("1 2 3")
+    xr.Dataset({"w": ("x", np.zeros(128))}).to_netcdf("other.nc")
+    status, said, error = run("predict", bundles / name, "--set", assignment, "-o", "out.nc")
+    assert (status, said) == (1, "")
+    assert error.startswith("error: ") and error.count("\n") == 1
+    assert all(word in error for word in words), error
+    assert not (tmp_path / "out.nc").exists()
+
+
+def test_info_prints_the_model_card(run, bundles, tmp_path):
+    status, said, _ = run("info", bundles / "kovasznay")
+    assert status == 0 and said.startswith("# kovasznay: hypernetwork, mode physics, rank 2")
+    assert "Uniform(re=(20, 100))" in said and "predict(re=...)" in said
+    assert run("info", tmp_path)[0] == 1
+
+
+def own(tmp_path, text: str) -> str:
+    (tmp_path / "heat.py").write_text(textwrap.dedent(text))
+    return f"{tmp_path / 'heat.py'}:Heat"
+
+
+def test_a_good_problem_is_told_back(run, tmp_path):
+    status, said, error = run("check", own(tmp_path, RIGHT))
+    assert (status, error) == (0, "")
+    for line in (
+        "heat: Heat equation with a sine arch at the start.",
+        "domain      x in [0, 1], t in [0, 1]",
+        "residual    needs u_t, u_xx, alpha",
+        "condition   start on t=0",
+        "exact       solves heat",
+    ):
+        assert line in said
+    assert "exact       none" in run("check", own(tmp_path, OWN))[1]
+    assert "solves momentum_x" in run("check", "burgers2d")[1]
+
+
+def test_an_exact_solution_that_is_none_is_told(run, tmp_path):
+    assert "exact       DOES NOT SOLVE heat: residual" in run("check", own(tmp_path, WRONG))[1]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("u_xx, alpha", "u_xy, alpha", ["Heat.residual: unknown argument 'u_xy'", "Did you mean 'u_x"]),
+        ('on="t=0"', 'on="t=2"', ["on='t=2': expected one of x=0, x=1, t=0, t=1"]),
+        ('{"u": torch.sin', '{"w": torch.sin', ["Heat.start", "'w'"]),
+        ("class Heat", "class Cold", ["no problem 'Heat'", "Cold"]),
+        ("(Problem):", "(Problem:", ["heat.py"]),
+        ("import torch", "import touch", ["touch"]),
+        ("Uniform(alpha", "Uniform(", ["heat.py"]),
+    ],
+)
+def test_a_bad_problem_is_one_line(run, tmp_path, old, new, words):
+    assert old in OWN
+    status, said, error = run("check", own(tmp_path, OWN.replace(old, new)))
+    assert (status, said) == (1, "")
+    assert error.startswith("error: ") and error.count("\n") == 1
+    assert all(word in error for word in words), error
+
+
+def test_settings_of_a_job_that_are_not_json_are_one_line(run, tmp_path):
+    status, _, error = run("job", "tasks", "--settings", "{tasks", "--output", tmp_path / "tasks.nc")
+    assert status == 1 and error.startswith("error: --settings is not JSON") and error.count("\n") == 1
+
+
+CONFIG = """
+tasks: {train: 2, validation: 2, test: 1}
+network: {width: 8, hidden_layers: 3}
+hypernetwork: {body: [8]}
+training:
+  base: {optimiser: levenberg_marquardt, steps: 5, points: 40, condition_points: 10}
+  physics: {optimiser: gauss_newton, steps: 4, points: 20, condition_points: 8, tasks_per_step: 3}
+"""
+
+
+def test_from_an_own_equation_to_a_bundle_in_one_command(run, tmp_path):
+    (tmp_path / "tiny.yaml").write_text(CONFIG)
+    spec, out = own(tmp_path, RIGHT), tmp_path / "heat"
+    status, said, error = run("train", spec, "-o", out, "--rank", 2, "--config", tmp_path / "tiny.yaml")
+    assert status == 0, error
+    assert "the bundle is" in said and "device cpu" in said
+    assert run("predict", out / "bundle", "--set", "alpha=0.3", "-o", tmp_path / "out.nc")[0] == 0
+    assert read_netcdf(tmp_path / "out.nc")["u"].shape == (11, 6)
