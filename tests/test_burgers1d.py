@@ -1,16 +1,12 @@
-"""1D Burgers: its initial functions, its ansatz, its symmetries."""
+"""1D Burgers: its initial functions and its symmetries."""
 
 import math
 
 import numpy as np
-import pytest
 import torch
-from small import function_jet, generator, plain, random_weights, relative, task_values
+from small import generator, relative, task_values
 
-from pinnlora.errors import UserError
-from pinnlora.jet import Channels
-from pinnlora.network import Network
-from pinnlora.problem import lifted, load
+from pinnlora.problem import load
 from pinnlora.spectral import solve_burgers
 
 
@@ -26,34 +22,6 @@ def test_an_initial_function_is_interpolated_by_its_fourier_series():
     between = torch.rand(1, 50, 2, generator=generator(), dtype=torch.float64)
     found = problem.function_values("u0", known(at_grid[:1, :, 0]), between)
     assert relative(found, known(between[..., 0])) < 1e-12
-
-
-def test_the_ansatz_of_1d_burgers_holds_the_initial_condition_whatever_the_network():
-    problem, channels = load("burgers1d"), Channels.of([(0, 0), (1,)])
-    network, theta = Network(2, 1, 6, 2, lift=True), random_weights(Network(2, 1, 6, 2), 2).flat()
-    weights, values = network.unflatten(theta), task_values(problem, 2)
-    coords = torch.rand(2, 9, 2, generator=generator(), dtype=torch.float64)
-    coords[:, :4, 1] = 0
-
-    def heat(point, u0):
-        """sum_k a_k exp(2 pi i k x - (2 pi k)^2 nu t)"""
-        k = 2 * math.pi * torch.arange(64, dtype=torch.float64)
-        modes = torch.fft.rfft(u0)[:64] / 128 * torch.where(k == 0, 1.0, 2.0)
-        return (modes * torch.exp(1j * k * point[0] - 0.01 * k**2 * point[1])).real.sum().unsqueeze(0)
-
-    jet = network.forward(weights, coords, channels)
-    fields = lifted(problem, network, coords, values, channels)(jet)
-    for task in range(2):
-        matrices, biases = [m[task] for m in weights.matrices], [b[task] for b in weights.biases]
-
-        def u(point, task=task, matrices=matrices, biases=biases):
-            return heat(point, values["u0"][task]) + point[1] * plain(network, matrices, biases, point)
-
-        assert relative(fields[task], function_jet(u, coords[task], channels.orders)) < 1e-10
-    initial = problem.function_values("u0", values["u0"], coords)[:, :4]
-    assert relative(fields[:, 0, :4, 0], initial) < 1e-12
-    with pytest.raises(UserError, match="kovasznay has no lift"):
-        lifted(load("kovasznay"), Network(2, 3, lift=True), coords, {}, channels)
 
 
 def smooth() -> torch.Tensor:

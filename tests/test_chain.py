@@ -9,6 +9,7 @@ from small import CPU, generator, random_theta, relative, tiny
 from pinnlora.chain import fit_chain, spanning_tree
 from pinnlora.data import task_set
 from pinnlora.geometry import Draw
+from pinnlora.per_task import TaskFits
 from pinnlora.stage_settings import StageSettings
 
 
@@ -43,3 +44,15 @@ def test_teachers_solve_their_tasks_and_neighbours_resemble_each_other():
     apart = relative(theta[1], theta[2])
     assert 0 < apart < 0.5 * relative(theta[2], start[2])
     assert torch.equal(run()[1], theta)
+
+
+def test_on_a_chain_the_damping_does_not_fall_below_its_start():
+    problem, lora = tiny("kovasznay", "lora")
+    tasks = task_set(problem, {"re": np.array([40.0])}, False, CPU, torch.float64)
+    for chain, falls in ((True, False), (False, True)):
+        stage = StageSettings(optimiser="levenberg_marquardt", points=20, condition_points=8, chain=chain)
+        draw = Draw(generator(), CPU, torch.float64)
+        learner = TaskFits(problem, lora, tasks, random_theta(lora, 1), stage, draw)
+        for step in range(10):
+            learner.step(step)
+        assert (learner._marquardt.dampings.item() < stage.damping * 0.99) == falls

@@ -11,7 +11,7 @@ from pinnlora.geometry import Draw
 from pinnlora.jet import VALUE
 from pinnlora.modes import _causal, physics, supervised, weights
 from pinnlora.objective import Workspace
-from pinnlora.points import by_residual, draw_points
+from pinnlora.points import draw_points
 
 PROBLEMS = ("kovasznay", "burgers2d", "burgers1d")
 TASKS, POINTS = 2, 6
@@ -139,24 +139,6 @@ def test_regression_is_the_mean_squared_distance_of_the_numbers():
     objective = weights(target)
     assert objective.total(target + torch.tensor([[1.0], [2.0]])).tolist() == [1.0, 4.0]
     assert list(objective.losses(target)) == ["weights"]
-
-
-def test_points_drawn_by_residual_are_unbiased_and_prefer_large_residuals():
-    """Importance-weighted means over the drawn points estimate the means over the pool."""
-    problem, parametrisation, theta, values, _ = setting("kovasznay", "full")
-    pool = torch.rand(TASKS, 3000, 2, generator=generator(7), dtype=torch.float64)
-    drawn, importance = by_residual(problem, parametrisation, theta, values, pool, 40000, generator(8))
-
-    def squares(coords):
-        channels = problem._residual.channels
-        objective = physics(problem, parametrisation, values, {"interior": coords} | walls)
-        jet = parametrisation.network.forward(parametrisation.weights(theta), coords, channels)
-        return sum(row.square() for row in objective.blocks[0].terms(jet).values())
-
-    walls = {"walls": pool[:, :1], "outflow": pool[:, :1]}
-    assert relative(importance.mean(1), torch.ones(TASKS, dtype=torch.float64)) < 0.02
-    assert relative((importance * squares(drawn)).mean(1), squares(pool).mean(1)) < 0.02
-    assert (squares(drawn).mean(1) > 1.1 * squares(pool).mean(1)).all()
 
 
 def test_the_jacobian_lives_in_memory_that_is_used_again():

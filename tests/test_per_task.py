@@ -11,7 +11,6 @@ from pinnlora.data import TaskSet, grid_coords, task_set
 from pinnlora.fitting import fit, monitor_of
 from pinnlora.geometry import Draw
 from pinnlora.per_task import TaskFits
-from pinnlora.points import draw_points
 from pinnlora.problem import load
 from pinnlora.settings import Network as NetworkSettings
 from pinnlora.stage_settings import StageSettings
@@ -123,18 +122,6 @@ def test_points_are_drawn_when_they_are_due(resample, changes):
         assert fresh == changes
 
 
-@pytest.mark.parametrize("name", ["kovasznay", "burgers2d", "burgers1d"])
-def test_a_fixed_set_of_points_is_the_same_every_time_and_fills_the_domain(name):
-    problem = load(name)
-    values, draw = task_values(problem, 2), Draw(generator(), CPU, torch.float64, fixed=True, seed=2)
-    first, again = (draw_points(problem, draw, values, 200, 30) for _ in range(2))
-    assert all(torch.equal(first[key], again[key]) for key in first)
-    other = Draw(generator(), CPU, torch.float64, fixed=True, seed=1)
-    assert not torch.equal(first["interior"], draw_points(problem, other, values, 200, 30)["interior"])
-    middle = first["interior"][:, 100:].mean(1)  # the first half may sit at a front
-    assert float((middle - 0.5).abs().max()) < 0.05
-
-
 def test_continuation_walks_the_tasks_to_their_own_values():
     settings = stage("levenberg_marquardt", 4, continuation={"re": 10.0}, continuation_steps=4)
     learner = learner_of(settings)
@@ -179,3 +166,12 @@ def test_a_seed_repeats_a_fit_and_another_seed_does_not():
     assert relative(run(2), run(1)) > 1e-2
     assert relative(run(1, "base"), run(1)) > 1e-2  # every stage has random numbers of its own
     assert run(1, dtype="float32").dtype == torch.float32
+
+
+def test_lbfgs_follows_an_adam_that_was_stopped_early():
+    """The paper's protocol: stop when validation has not improved, then L-BFGS."""
+    settings = stage("adam+lbfgs", 100, lbfgs_steps=20, learning_rate=1e-30, patience=10, resample=0)
+    learner = learner_of(settings)
+    before = learner.validate()
+    train(learner, 5, settings.patience, quiet=True)
+    assert (learner.validate() < 0.5 * before).all()

@@ -42,6 +42,9 @@ class Script:
         self.dropped.append(finished.tolist())
         return bool(finished.all())
 
+    def next_phase(self):
+        return False
+
     def restore(self):
         self.restored = True
 

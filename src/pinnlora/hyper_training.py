@@ -61,7 +61,6 @@ class Hyperlearner:
         self._held_out = draw_points(
             self.problem, fixed, values, 2 * settings.points, settings.condition_points
         )
-        self._fixed_points: dict[str, Tensor] = {}
 
     def step(self, step: int) -> dict[str, Tensor]:
         """Draw tasks and points, build the mode's objective, take one step."""
@@ -179,6 +178,10 @@ class Hyperlearner:
     def drop(self, finished: Tensor) -> bool:
         """Stop when validation has not improved."""
         return bool(finished)
+
+    def next_phase(self) -> bool:
+        """There is one optimiser only."""
+        return False
 
     def restore(self) -> None:
         """The best state."""

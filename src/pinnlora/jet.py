@@ -101,58 +101,70 @@ def product(left: Tensor, right: Tensor, channels: Channels) -> Tensor:
     return out
 
 
-class TanhJet(torch.autograd.Function):
-    """tanh of a jet with its bias: z (task, channel, point, width), bias (task, width) -> the same shape as z.
+def push_tanh(z: Tensor, bias: Tensor, seconds, out: Tensor) -> None:
+    """tanh of a jet with its bias: z (task, channel, point, width), bias (task, width); `out` may be z itself.
 
-    With t = tanh(z0 + b) and s = 1 - t^2: first derivatives s z_i, second s (z_ij - 2 t z_i z_j).
-    The reverse pass is written out, so that it costs few passes over memory.
+    With t = tanh(z0 + b) and s = 1 - t^2: first derivatives s z_i, second s (z_ij - 2 t z_i z_j). t is computed
+    as 2 sigmoid(2 x) - 1: four times faster than torch's tanh on a CPU, its error an ulp or two of 1.
     """
+    one = torch.ones((), dtype=z.dtype, device=z.device)
+    t, last = out[:, 0], z.shape[1] - len(seconds)
+    torch.add(2 * bias.unsqueeze(-2), z[:, 0], alpha=2, out=t).sigmoid_()
+    torch.add(-one, t, alpha=2, out=t)
+    spare = torch.empty_like(t)
+    for ij, i, j in seconds:
+        torch.mul(t, z[:, i], out=spare)
+        torch.addcmul(z[:, ij], spare, z[:, j], value=-2, out=out[:, ij])
+    s = torch.addcmul(one, t, t, value=-1, out=spare).unsqueeze(1)
+    torch.mul(z[:, 1:last], s, out=out[:, 1:last])
+    out[:, last:].mul_(s)
+
+
+def pull_tanh(grad: Tensor, out: Tensor, seconds, dz: Tensor | None = None) -> Tensor:
+    """The reverse of `push_tanh`: d loss / d z from grad = d loss / d out; `dz` is room for the answer.
+
+    All is written in y = out, because s z_i = y_i. With g = grad: s g_ij; s g_i - 2 t sum_j (1 + [i = j]) g_ij y_j;
+    and for the value s g_0 - 2 t sum_c g_c y_c - 2 sum_ij g_ij y_i y_j, c being all derivatives.
+    """
+    t = out[:, 0]
+    s = torch.addcmul(torch.ones((), dtype=t.dtype, device=t.device), t, t, value=-1)
+    dz = grad * s.unsqueeze(1) if dz is None else torch.mul(grad, s.unsqueeze(1), out=dz)
+    if grad.shape[1] == 1:
+        return dz
+    slope = grad[:, 1] * out[:, 1]
+    for c in range(2, grad.shape[1]):
+        slope.addcmul_(grad[:, c], out[:, c])
+    slope = slope * t
+    for ij, i, j in seconds:
+        along = grad[:, ij] * out[:, j]
+        slope.addcmul_(along, out[:, i])
+        dz[:, i].addcmul_(along, t, value=-4 if i == j else -2)
+        if i != j:
+            dz[:, j].addcmul_(grad[:, ij] * out[:, i], t, value=-2)
+    dz[:, 0].sub_(slope, alpha=2)
+    return dz
+
+
+class TanhJet(torch.autograd.Function):
+    """`push_tanh` for autograd, with its reverse pass written out, so that it costs few passes over memory."""
 
     @staticmethod
-    def forward(z: Tensor, bias: Tensor, firsts, seconds) -> Tensor:
+    def forward(z: Tensor, bias: Tensor, seconds) -> Tensor:
         out = torch.empty_like(z)
-        t = torch.tanh(z[:, 0] + bias.unsqueeze(-2))
-        out[:, 0] = t
-        s = torch.addcmul(torch.ones((), dtype=z.dtype, device=z.device), t, t, value=-1)
-        for i in firsts:
-            torch.mul(s, z[:, i], out=out[:, i])
-        for ij, i, j in seconds:
-            torch.mul(s, z[:, ij], out=out[:, ij])
-            # s (z_ij - 2 t z_i z_j), with s z_i already at hand
-            out[:, ij].addcmul_(t * z[:, j], out[:, i], value=-2)
+        push_tanh(z, bias, seconds, out)
         return out
 
     @staticmethod
     def setup_context(ctx, inputs, output) -> None:
-        z, _, ctx.firsts, ctx.seconds = inputs
-        ctx.save_for_backward(z, output)
+        ctx.seconds = inputs[2]
+        ctx.save_for_backward(output)
 
     @staticmethod
     def backward(ctx, grad: Tensor):
-        z, out = ctx.saved_tensors
-        t = out[:, 0]
-        s = torch.addcmul(torch.ones((), dtype=z.dtype, device=z.device), t, t, value=-1)
-        dz = grad * s.unsqueeze(1)
-        slope = torch.zeros_like(t)  # of the loss in s, over -2 t s, gathered before one multiplication
-        for i in ctx.firsts:
-            slope.addcmul_(grad[:, i], z[:, i])
-        curve = None
-        for ij, i, j in ctx.seconds:
-            slope.addcmul_(grad[:, ij], z[:, ij])
-            pull = dz[:, ij] * t  # s t g_ij
-            if i == j:
-                dz[:, i].addcmul_(pull, z[:, i], value=-4)
-            else:
-                dz[:, i].addcmul_(pull, z[:, j], value=-2)
-                dz[:, j].addcmul_(pull, z[:, i], value=-2)
-            product = dz[:, ij] * z[:, i]
-            curve = product.mul_(z[:, j]) if curve is None else curve.addcmul_(product, z[:, j])
-        dz[:, 0].addcmul_(slope * t, s, value=-2)
-        if curve is not None:  # d(t s)/dz0 = s (1 - 3 t^2); s g_ij z_i z_j is in `curve`
-            dz[:, 0].add_(curve * (1 - 3 * t * t), alpha=-2)
-        return dz, dz[:, 0].sum(-2), None, None
+        dz = pull_tanh(grad, *ctx.saved_tensors, ctx.seconds)
+        return dz, dz[:, 0].sum(-2), None
 
 
 def tanh_jet(z: Tensor, bias: Tensor, channels: Channels) -> Tensor:
-    """Push a pre-activation jet through bias and tanh; shapes as in `TanhJet`."""
-    return TanhJet.apply(z, bias, channels.firsts, channels.seconds)
+    """Push a pre-activation jet through bias and tanh: z (task, channel, point, width), bias (task, width)."""
+    return TanhJet.apply(z, bias, channels.seconds)

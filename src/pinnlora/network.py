@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from .jet import Channels, periodic_features, seed, tanh_jet
+from .stack import Memory, through
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Network:
     hidden_layers: int = 6
     periodic: tuple[int, float, float, int] | None = None
     lift: bool = False
+    memory: Memory = field(default_factory=Memory, init=False, repr=False, compare=False)
 
     @property
     def shapes(self) -> tuple[tuple[int, int], ...]:
@@ -96,6 +98,8 @@ class Network:
         With a `tape`, every map's input and pre-activation are recorded on it.
         """
         jet = self.features(coords, channels)
+        if tape is None and not jet.requires_grad:
+            return through(jet, weights.matrices, weights.biases, channels, self.memory)
         last = len(weights.matrices) - 1
         for k, (matrix, bias) in enumerate(zip(weights.matrices, weights.biases, strict=True)):
             z = torch.matmul(jet.flatten(1, 2), matrix.mT).unflatten(1, jet.shape[1:3])

@@ -53,14 +53,6 @@ class Block:
         with torch.no_grad():
             return self.weight(jet.detach(), {name: value.detach() for name, value in terms.items()})
 
-    def take(self, keep: Tensor) -> Block:
-        """The same block for some of the tasks (indices)."""
-        coords = self.coords if self.coords.shape[0] == 1 else self.coords[keep]
-        weight = (
-            self.weight[keep] if isinstance(self.weight, Tensor) and self.weight.shape[0] > 1 else self.weight
-        )
-        return replace(self, coords=coords, weight=weight)
-
 
 @dataclass(frozen=True)
 class Residuals:

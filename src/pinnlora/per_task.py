@@ -58,7 +58,7 @@ class TaskFits:
         self.theta = self.theta.detach().clone()
         self.best = self.theta.clone()
         self.active = torch.arange(len(self.tasks), device=self.theta.device)
-        self.steps = settings.steps + (settings.lbfgs_steps if settings.optimiser == "adam+lbfgs" else 0)
+        self.steps = settings.steps
         if settings.optimiser == "levenberg_marquardt":
             self._marquardt = LevenbergMarquardt(
                 len(self.tasks), settings.damping, lowest=settings.damping if settings.chain else LOWEST
@@ -66,7 +66,7 @@ class TaskFits:
         else:
             self.theta.requires_grad_()
             self._adam = Adam([self.theta], schedule(settings, settings.steps), independent=True)
-            self._lbfgs = LBFGS()
+        self._lbfgs: LBFGS | None = None
         fixed = Draw(self.draw.generator, self.draw.device, self.draw.dtype, fixed=True, seed=1)
         held_out = draw_points(
             self.problem, fixed, self.tasks.values, settings.points, settings.condition_points
@@ -81,10 +81,8 @@ class TaskFits:
         if self.settings.optimiser == "levenberg_marquardt":
             return self._marquardt.step(self.theta, lambda keep: self._objective(keep, step), self.active)
         objective = self._objective(self.active, step)
-        if step < self.settings.steps:
+        if self._lbfgs is None:
             return self._adam.step(self.theta[self.active], objective)
-        if step == self.settings.steps:
-            self.restore()
         moved, after = self._lbfgs.step(self.theta.detach()[self.active], objective.total)
         with torch.no_grad():
             self.theta[self.active] = moved
@@ -92,9 +90,8 @@ class TaskFits:
 
     def _refresh(self, step: int) -> None:
         """Draw points when it is time; L-BFGS keeps one set, because its history is of one function."""
-        every, adam = self.settings.resample, step < self.settings.steps
-        due = not self._points or (every and step % every == 0 and adam) or step == self.settings.steps
-        if not due:
+        every = self.settings.resample
+        if self._points and (self._lbfgs is not None or not every or step % every):
             return
         settings, values = self.settings, self._values(step)
         count = settings.points * (3 if settings.adaptive else 1)
@@ -117,7 +114,7 @@ class TaskFits:
         self._points = points
 
     def _values(self, step: int) -> dict[str, Tensor]:
-        progress = step / max(1, self.settings.continuation_steps)
+        progress = 1.0 if self._lbfgs else step / max(1, self.settings.continuation_steps)
         return self.problem.ease(self.tasks.values, self.settings.continuation, progress)
 
     def _objective(self, keep: Tensor, step: int) -> Residuals:
@@ -150,10 +147,19 @@ class TaskFits:
     def drop(self, finished: Tensor) -> bool:
         """Take finished tasks out of the batch."""
         going = torch.arange(len(self.tasks), device=self.theta.device)[~finished]
-        if len(going) < len(self.active):
+        if self._lbfgs is not None and len(going) < len(self.active):
             self._lbfgs = LBFGS()  # its history is of the batch that was
         self.active = going
         return len(self.active) == 0
+
+    def next_phase(self) -> bool:
+        """L-BFGS after Adam, for all tasks, on one last set of points."""
+        if self.settings.optimiser != "adam+lbfgs" or self._lbfgs is not None:
+            return False
+        self._lbfgs, self._points = LBFGS(), {}
+        self.steps = self.settings.lbfgs_steps
+        self.active = torch.arange(len(self.tasks), device=self.theta.device)
+        return True
 
     def restore(self) -> None:
         """Every task's best numbers."""

@@ -69,7 +69,8 @@ def by_residual(
         size = torch.stack([row.square() for row in signature(problem, find).values()]).sum(0)
         if problem._weight is not None:
             size = size * problem._weight(problem, find)
-        size = size.sqrt()
+        # a task that blew up gets points too: its way back leads over them
+        size = torch.nan_to_num(size.sqrt(), posinf=0.0)
         density = size + size.mean(-1, keepdim=True) + torch.finfo(size.dtype).tiny
         chosen = torch.multinomial(density, count, replacement=True, generator=generator)
         mean = density.mean(-1, keepdim=True)

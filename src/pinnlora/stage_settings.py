@@ -132,13 +132,13 @@ class PerTaskStage(StageSettings):
 class HypernetworkStage(StageSettings):
     """A stage that trains a hypernetwork on residuals or on solutions."""
 
-    optimiser: Literal["adam", "adam+lbfgs", "gauss_newton"] = "adam"
+    optimiser: Literal["adam", "gauss_newton"] = "adam"
 
 
 class WeightsStage(StageSettings):
     """The stage that regresses weights."""
 
-    optimiser: Literal["adam", "adam+lbfgs"] = "adam"
+    optimiser: Literal["adam"] = "adam"
 
 
 def with_ranks(stage: type[StageSettings]) -> type[StageSettings]:

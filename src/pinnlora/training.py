@@ -34,6 +34,9 @@ class Learner(Protocol):
     def restore(self) -> None:
         """Go back to the stored states."""
 
+    def next_phase(self) -> bool:
+        """Go on to the next optimiser, from the best states; false when there is none."""
+
     def error(self) -> float:
         """Mean squared error against a few reference solutions: for the record, never for a decision."""
 
@@ -46,7 +49,6 @@ class History:
     iterations: int = 0
     seconds: float = 0.0
     best: Tensor | None = None
-    stopped_at: Tensor | None = None
 
     def dataset(self) -> xr.Dataset:
         """Samples as NetCDF variables; a term that a sample lacks is nan."""
@@ -70,36 +72,45 @@ class History:
 def train(
     learner: Learner, report_every: int, patience: int = 0, title: str = "training", quiet: bool = False
 ) -> History:
-    """Run the learner's steps, keep the best state of every entry, stop entries that no longer improve.
+    """Run the learner's phases, keep the best state of every entry, stop entries that no longer improve.
 
     Progress is a bar on a terminal and a line an interval elsewhere, nothing when `quiet`.
     """
     history = History()
     start = time.perf_counter()
-    best = learner.validate()
-    learner.keep(torch.ones_like(best, dtype=torch.bool))
-    stale, finished = torch.zeros_like(best), torch.zeros_like(best, dtype=torch.bool)
-    bar = tqdm(range(learner.steps), desc=title, disable=quiet or not sys.stderr.isatty())
+    history.best = learner.validate()
+    learner.keep(torch.ones_like(history.best, dtype=torch.bool))
+    more = True
+    while more:
+        bar = tqdm(range(learner.steps), desc=title, disable=quiet or not sys.stderr.isatty())
+        _phase(learner, history, bar, report_every, patience, start, quiet)
+        learner.restore()
+        more = learner.next_phase()
+    history.seconds = time.perf_counter() - start
+    return history
+
+
+def _phase(
+    learner: Learner, history: History, bar: tqdm, report_every: int, patience: int, start: float, quiet: bool
+) -> None:
+    stale = torch.zeros_like(history.best)
+    finished = torch.zeros_like(history.best, dtype=torch.bool)
     for step in bar:
         losses = learner.step(step)
-        history.iterations = step + 1
+        history.iterations += 1
         if (step + 1) % report_every and step + 1 < learner.steps:
             continue
         validation = learner.validate()
-        better = (validation < best) & ~finished  # what has stopped stays as it was
-        best = torch.where(better, validation, best)
+        better = (validation < history.best) & ~finished  # what has stopped stays as it was
+        history.best = torch.where(better, validation, history.best)
         stale = torch.where(better, 0, stale + report_every)
         learner.keep(better)
-        _report(history, learner, losses, validation, step + 1, time.perf_counter() - start)
+        _report(history, learner, losses, validation, history.iterations, time.perf_counter() - start)
         _show(bar, history.rows[-1], quiet)
         if patience:
             finished |= stale >= patience
             if learner.drop(finished):
                 break
-    learner.restore()
-    history.seconds = time.perf_counter() - start
-    history.best = best
-    return history
 
 
 def _report(history: History, learner: Learner, losses, validation, step: int, seconds: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from ..errors import UserError
 from ..problem import Problem, load
 from ..verify import residual_of_exact
 
@@ -31,6 +32,12 @@ def _exact(problem: Problem) -> None:
         return
     values = problem.task.sample(3, np.random.default_rng(0))
     tensors = {name: torch.as_tensor(value) for name, value in values.items()}
+    wrong: list[str] = []
     for name, (residual, size) in residual_of_exact(problem, tensors, points=200).items():
         verdict = "solves" if residual <= 1e-9 * size else "DOES NOT SOLVE"
         print(f"  exact       {verdict} {name}: residual {residual:.1e}, terms of size {size:.1e}")
+        wrong = [*wrong, name] if residual > 1e-9 * size else wrong
+    if wrong:
+        raise UserError(
+            f"{problem.name}: exact() does not solve {', '.join(wrong)}; check it against residual()"
+        )
