@@ -89,10 +89,10 @@ def test_a_wrong_box_is_named(intervals, word):
 
 def test_derivatives_as_condition_targets_and_names_are_resolved():
     problem = heat(conditions=target("u_x", on=("x=0", "x=1")))()
-    (condition,) = problem._conditions
+    (condition,) = problem.bound_conditions
     assert condition.name == "start" and (0,) in condition.channels.orders
     assert [(face.axis, face.value) for face in condition.faces] == [(0, 0.0), (0, 1.0)]
-    assert problem._residual.channels.orders == ((), (0,), (1,), (0, 0))
+    assert problem.residual_signature.channels.orders == ((), (0,), (1,), (0, 0))
 
 
 def waves(self, x, t):

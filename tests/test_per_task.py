@@ -59,12 +59,14 @@ def test_physics_alone_lowers_the_error_against_the_exact_solution(optimiser, mo
 
 def test_lbfgs_goes_on_from_the_best_state_of_adam_on_points_that_stay():
     learner = learner_of(stage("adam+lbfgs", 4, lbfgs_steps=4, report_every=1))
-    assert learner.steps == 8
+    assert learner.steps == 4
     seen, total = [], []
     for step in range(8):
         if step == 4:
             learner.best = torch.zeros_like(learner.best)
-        total.append(learner.step(step))
+            learner.restore()
+            assert learner.next_phase() and learner.steps == 4
+        total.append(learner.step(step % 4))
         if step == 4:  # the first step of L-BFGS has length 1 in this norm at most
             assert (learner.theta.detach().abs().sum(1) <= 1).all()
         seen.append(learner._points["interior"])
@@ -72,6 +74,7 @@ def test_lbfgs_goes_on_from_the_best_state_of_adam_on_points_that_stay():
     assert fresh == [True] * 4 + [False] * 3
     assert list(total[3]) != ["total"] and list(total[4]) == ["total"]
     assert all((after["total"] <= before["total"]).all() for before, after in pairwise(total[4:]))
+    assert not learner.next_phase()
 
 
 @pytest.mark.parametrize(

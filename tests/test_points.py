@@ -65,7 +65,7 @@ def test_points_drawn_by_residual_are_unbiased_and_prefer_large_residuals():
     drawn, importance = by_residual(problem, parametrisation, theta, values, pool, 40000, generator(8))
 
     def squares(coords):
-        channels = problem._residual.channels
+        channels = problem.residual_signature.channels
         objective = physics(problem, parametrisation, values, {"interior": coords} | walls)
         jet = parametrisation.network.forward(parametrisation.weights(theta), coords, channels)
         return sum(row.square() for row in objective.blocks[0].terms(jet).values())

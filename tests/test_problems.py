@@ -9,9 +9,10 @@ from small import CPU, generator, task_values, tiny
 from pinnlora.geometry import Box, Draw
 from pinnlora.modes import physics
 from pinnlora.points import draw_points
-from pinnlora.problem import load, lookup
+from pinnlora.problem import load
 from pinnlora.problems.burgers2d import Burgers2D
 from pinnlora.problems.kovasznay import Kovasznay
+from pinnlora.signature import lookup
 from pinnlora.verify import residual_of_exact
 
 EXTREMES = {"kovasznay": {"re": [20.0, 42.0, 100.0]}, "burgers2d": {"nu": [1e-4, 4e-4, 1e-3]}}
@@ -99,13 +100,13 @@ BY_HAND = {
 def test_residuals_by_hand(name):
     """The derivatives are put in by their place in the jet, so that names and places are checked too."""
     numbers, derivatives, expected = BY_HAND[name]
-    problem, channels = load(name), load(name)._residual.channels
+    problem, channels = load(name), load(name).residual_signature.channels
     coords = torch.tensor([[[numbers[axis] for axis in problem.coords.names]]])
     values = tensors({key: [value] for key, value in numbers.items() if key not in problem.coords.names})
     jet = torch.zeros(1, len(channels), 1, len(problem.fields), dtype=torch.float64)
     for (field, order), value in derivatives.items():
         jet[:, channels.orders.index(order), :, problem.fields.index(field)] = value
-    rows = problem._residual(problem, lookup(problem, coords.double(), values, jet, channels))
+    rows = problem.residual_signature(problem, lookup(problem, coords.double(), values, jet, channels))
     assert {key: float(row) for key, row in rows.items()} == pytest.approx(expected, rel=1e-12)
 
 
@@ -117,7 +118,7 @@ def test_condition_points_lie_on_their_faces_and_the_solution_meets_the_conditio
     objective = physics(problem, parametrisation, values, points)
     low, high = torch.tensor(box.low), torch.tensor(box.high)
     assert all(((at >= low) & (at <= high)).all() for at in points.values())
-    for condition, block in zip(problem._conditions, objective.blocks[1:], strict=True):
+    for condition, block in zip(problem.bound_conditions, objective.blocks[1:], strict=True):
         on = torch.stack([block.coords[..., face.axis] == face.value for face in condition.faces])
         assert on.any(0).all()
         assert (on.sum((1, 2)) >= 2 * (8 // len(condition.faces))).all()
@@ -129,7 +130,7 @@ def test_condition_points_lie_on_their_faces_and_the_solution_meets_the_conditio
         else:
             known = (
                 problem.exact_at(block.coords, values)
-                if problem._exact
+                if problem.exact_signature
                 else {"u": problem.function_values("u0", values["u0"], block.coords)}
             )
             jet[:, 0] = torch.stack([known[field] for field in problem.fields], -1)

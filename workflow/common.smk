@@ -25,6 +25,7 @@ except UserError as error:
 STUDY = f"{SETTINGS.results}/{SETTINGS.study}"
 PROBLEMS = [SETTINGS.problem(spec).name for spec in SETTINGS.problems]
 GPUS = 0 if SETTINGS.device == "cpu" else 1
+THREADS = 2 if GPUS else 1  # without a GPU jobs of one thread run side by side: no time is lost in waiting
 
 share_interpreter(PACKAGE)
 

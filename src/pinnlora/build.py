@@ -53,7 +53,7 @@ def network_of(problem: Problem, settings: NetworkSettings) -> Network:
     """The base network of a problem; UserError when a periodic input map finds nothing periodic."""
     periodic = None
     if settings.input_map == "periodic":
-        axes = [c.periodic for c in problem._conditions if c.periodic is not None]
+        axes = [c.periodic for c in problem.bound_conditions if c.periodic is not None]
         if not axes:
             raise UserError(
                 f"network.input_map: periodic, but problem {problem.name} has no Periodic condition; use identity"

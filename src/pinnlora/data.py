@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from .errors import UserError
-from .problem import Problem, Values
+from .problem import Problem
 from .records import read_netcdf
+from .signature import Values
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from torch import Tensor
 from .build import draw_of, dtype_of
 from .data import TaskSet, grid_coords, of_split, task_set
 from .per_task import TaskFits
-from .problem import Problem, Values
+from .problem import Problem
 from .records import read_netcdf
+from .signature import Values
 from .stage_settings import StageSettings
 from .stored import Stored, read
 from .surrogate import Surrogate, fields_of, load, refine
@@ -48,6 +49,7 @@ class Result:
     rank: str
     numbers: dict[str, float]
     history: xr.Dataset
+    settings: dict[str, Any]
     errors: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     showcase: np.ndarray | None = None
 
@@ -83,7 +85,9 @@ def evaluate_fit(path: Path, truth: Truth, device: torch.device, showcase: int) 
         "seconds_new_task": _seconds_alone(stored, truth.problem, tasks, device),
     }
     history = read_netcdf(path / "history.nc")
-    result = Result(metadata["method"], str(metadata["rank"]), numbers, history, showcase=fields[showcase])
+    settings = {key: metadata[key] for key in ("network", "stage")}
+    result = Result(metadata["method"], str(metadata["rank"]), numbers, history, settings)
+    result.showcase = fields[showcase]
     result.errors["test"] = measure(truth, fields, "test", slice(None))
     return result
 
@@ -100,7 +104,8 @@ def evaluate_surrogate(
         "seconds": config["seconds"],
         "iterations": config["iterations"],
     }
-    result = Result(config["mode"], str(config["rank"]), numbers, read_netcdf(path / "history.nc"))
+    trained = {key: config[key] for key in ("network", "hypernetwork", "stage")}
+    result = Result(config["mode"], str(config["rank"]), numbers, read_netcdf(path / "history.nc"), trained)
     for split in SPLITS:
         tasks = tasks_of(truth, split, surrogate.symmetry, device, surrogate.dtype)
         points = slice(None) if split == "test" else _sample(grid.shape[1])

@@ -21,7 +21,8 @@ from .data import grid_coords, task_set
 from .lora import Parametrisation
 from .network_settings import Network as NetworkSettings
 from .per_task import Monitor, TaskFits
-from .problem import Problem, Values
+from .problem import Problem
+from .signature import Values
 from .solutions import Solutions
 from .stage_settings import StageSettings
 from .training import History, train

@@ -26,7 +26,8 @@ from .hyper_training import Hyperlearner
 from .hypernetwork import Hypernetwork
 from .network_settings import Hypernetwork as HypernetworkSettings
 from .network_settings import Network as NetworkSettings
-from .problem import Problem, Values
+from .problem import Problem
+from .signature import Values
 from .solutions import Solutions
 from .stage_settings import StageSettings
 from .stored import read

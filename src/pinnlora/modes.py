@@ -11,7 +11,8 @@ from .jet import VALUE, Channels
 from .lora import Parametrisation
 from .network import Network
 from .objective import Block, Regression, Residuals, Terms
-from .problem import BoundCondition, Problem, Values, lifted, lookup, parse
+from .problem import Problem, lifted
+from .signature import BoundCondition, Values, lookup, parse
 
 
 def supervised(
@@ -58,7 +59,7 @@ def physics(
     """
     network = parametrisation.network
     blocks = [_interior(problem, network, values, points["interior"], importance, causal)]
-    for condition in problem._conditions:
+    for condition in problem.bound_conditions:
         blocks.append(
             _condition(problem, network, condition, values, points[condition.name], condition_weight)
         )
@@ -73,10 +74,10 @@ def _interior(
     importance: Tensor | None,
     causal: float,
 ) -> Block:
-    signature = problem._residual
+    signature = problem.residual_signature
     channels = signature.channels
-    if problem._weight is not None:
-        channels = Channels.of([*channels.orders, *problem._weight.channels.orders])
+    if problem.weight_signature is not None:
+        channels = Channels.of([*channels.orders, *problem.weight_signature.channels.orders])
     fields = lifted(problem, network, coords, values, channels)
 
     def terms(jet: Tensor) -> Terms:
@@ -86,8 +87,10 @@ def _interior(
         factor = torch.full_like(next(iter(rows.values())), 1.0 / coords.shape[1])
         if importance is not None:
             factor = factor * importance
-        if problem._weight is not None:
-            factor = factor * problem._weight(problem, lookup(problem, coords, values, fields(jet), channels))
+        if problem.weight_signature is not None:
+            factor = factor * problem.weight_signature(
+                problem, lookup(problem, coords, values, fields(jet), channels)
+            )
         if causal and "t" in problem.coords.names:
             squares = torch.stack([row.square() for row in rows.values()]).sum(0) * factor
             factor = factor * _causal(coords[..., problem.coords.names.index("t")], squares, causal)

@@ -120,9 +120,15 @@ class Residuals:
             if side:
                 out.add_(target)
 
-    def rows(self) -> int:
-        """Upper bound on the residual rows a task: points times fields, for memory estimates."""
-        return sum(block.coords.shape[1] * self.parametrisation.network.fields for block in self.blocks)
+    @torch.no_grad()
+    def count(self, theta: Tensor) -> int:
+        """Residual rows a task."""
+        weights = self.parametrisation.weights(theta)
+        rows = 0
+        for block in self.blocks:
+            jet = self.parametrisation.network.forward(weights, block.coords, block.channels)
+            rows += sum(row.shape[1] for row in block.terms(jet).values())
+        return rows
 
 
 @dataclass(frozen=True)

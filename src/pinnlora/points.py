@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
+from .errors import UserError
 from .geometry import Draw
 from .jet import Channels
 from .lora import Parametrisation
-from .problem import BoundCondition, Problem, Values, lifted, lookup
+from .problem import Problem, lifted
+from .signature import BoundCondition, Values, lookup
 
 
 def draw_points(
-    problem: Problem, draw: Draw, values: Values, interior: int, per_condition: int
+    problem: Problem, draw: Draw, values: Values, interior: int, per_condition: int | Mapping[str, int]
 ) -> dict[str, Tensor]:
     """Coordinates (task, point, dim) under "interior" and each condition's name (faces share the points)."""
     tasks = len(next(iter(values.values())))
     dim = len(problem.coords.names)
     points = {"interior": _focused(problem, draw, values, draw.unit(tasks, interior, dim), None)}
-    for salt, condition in enumerate(problem._conditions, start=1):
-        points[condition.name] = _on_faces(problem, draw, values, condition, per_condition, salt)
+    for salt, condition in enumerate(problem.bound_conditions, start=1):
+        points[condition.name] = _on_faces(
+            problem, draw, values, condition, _count(per_condition, condition.name), salt
+        )
     return points
+
+
+def _count(per_condition: int | Mapping[str, int], name: str) -> int:
+    if isinstance(per_condition, int):
+        return per_condition
+    if name not in per_condition:
+        raise UserError(
+            f"condition_points: no number for condition {name!r}, only for {', '.join(per_condition)}"
+        )
+    return per_condition[name]
 
 
 def _focused(problem: Problem, draw: Draw, values: Values, unit: Tensor, fixed: int | None) -> Tensor:
@@ -57,18 +73,18 @@ def by_residual(
 
     Returns them, (task, count, dim), and their importance weights (task, count), of mean about 1.
     """
-    signature = problem._residual
+    signature = problem.residual_signature
     channels = signature.channels
-    if problem._weight is not None:
-        channels = Channels.of([*channels.orders, *problem._weight.channels.orders])
+    if problem.weight_signature is not None:
+        channels = Channels.of([*channels.orders, *problem.weight_signature.channels.orders])
     with torch.no_grad():
         network = parametrisation.network
         jet = network.forward(parametrisation.weights(theta), pool, channels)
         jet = lifted(problem, network, pool, values, channels)(jet)
         find = lookup(problem, pool, values, jet, channels)
         size = torch.stack([row.square() for row in signature(problem, find).values()]).sum(0)
-        if problem._weight is not None:
-            size = size * problem._weight(problem, find)
+        if problem.weight_signature is not None:
+            size = size * problem.weight_signature(problem, find)
         # a task that blew up gets points too: its way back leads over them
         size = torch.nan_to_num(size.sqrt(), posinf=0.0)
         density = size + size.mean(-1, keepdim=True) + torch.finfo(size.dtype).tiny

@@ -6,12 +6,10 @@ A problem is written as a class; the argument names of its functions say what th
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,57 +18,10 @@ import torch
 from torch import Tensor
 
 from .errors import UserError
-from .geometry import Box, Face
-from .jet import Channels, Index, product
+from .geometry import Box
+from .jet import Channels, product
 from .network import Network
-
-Values = Mapping[str, Any]
-"""Task parameters by name: (task,) for scalars, (task, points) for functions."""
-
-
-@dataclass(frozen=True)
-class Condition:
-    """Initial or boundary values: `function` returns the targets of fields (or derivatives) on some faces."""
-
-    function: Callable
-    on: str | tuple[str, ...]
-    name: str = ""
-
-    @property
-    def faces(self) -> tuple[str, ...]:
-        """The faces as a tuple of texts."""
-        return (self.on,) if isinstance(self.on, str) else tuple(self.on)
-
-
-@dataclass(frozen=True)
-class Periodic:
-    """Equal values and equal normal derivatives of all fields at both ends of one coordinate."""
-
-    coordinate: str
-    name: str = "periodic"
-
-
-@dataclass(frozen=True)
-class Signature:
-    """A resolved function: its argument names and the channels of the network they need."""
-
-    function: Callable
-    names: tuple[str, ...]
-    channels: Channels
-
-    def __call__(self, problem: Problem, lookup: Callable[[str], Any]) -> dict[str, Tensor]:
-        return self.function(problem, *(lookup(name) for name in self.names))
-
-
-@dataclass(frozen=True)
-class BoundCondition:
-    """A condition with its faces found and its arguments and targets resolved."""
-
-    name: str
-    faces: tuple[Face, ...]
-    signature: Signature | None
-    channels: Channels
-    periodic: int | None = None
+from .signature import BoundCondition, Condition, Periodic, Signature, Values, bind, lookup, resolve
 
 
 class Problem:
@@ -82,21 +33,21 @@ class Problem:
     conditions: ClassVar[list[Condition | Periodic]] = []
     grid: ClassVar[dict[str, int]] = {}
 
-    _residual: ClassVar[Signature]
-    _conditions: ClassVar[tuple[BoundCondition, ...]]
-    _exact: ClassVar[Signature | None]
-    _weight: ClassVar[Signature | None]
+    residual_signature: ClassVar[Signature]
+    bound_conditions: ClassVar[tuple[BoundCondition, ...]]
+    exact_signature: ClassVar[Signature | None]
+    weight_signature: ClassVar[Signature | None]
 
     def __init_subclass__(cls, **kwargs) -> None:
         super().__init_subclass__(**kwargs)
         missing = [name for name in ("coords", "fields", "task", "residual") if not hasattr(cls, name)]
         if missing:
             raise TypeError(f"problem {cls.__name__} lacks {', '.join(missing)}: every problem defines them")
-        cls._residual = _resolve(cls, cls.residual)
-        cls._exact = _resolve(cls, cls.exact) if hasattr(cls, "exact") else None
-        cls._weight = _resolve(cls, cls.weight) if hasattr(cls, "weight") else None
-        cls._conditions = tuple(_bind(cls, condition) for condition in cls.conditions)
-        names = ["interior", *(condition.name for condition in cls._conditions)]
+        cls.residual_signature = resolve(cls, cls.residual)
+        cls.exact_signature = resolve(cls, cls.exact) if hasattr(cls, "exact") else None
+        cls.weight_signature = resolve(cls, cls.weight) if hasattr(cls, "weight") else None
+        cls.bound_conditions = tuple(bind(cls, condition) for condition in cls.conditions)
+        names = ["interior", *(condition.name for condition in cls.bound_conditions)]
         for name in names:
             if names.count(name) > 1:
                 raise TypeError(
@@ -174,7 +125,7 @@ class Problem:
 
         By default the exact solution; a problem without one overrides this with a solver.
         """
-        if self._exact is None:
+        if self.exact_signature is None:
             raise UserError(
                 f"problem {self.name} has neither exact() nor reference(): define one to measure errors"
             )
@@ -209,7 +160,7 @@ class Problem:
 
     def exact_at(self, coords: Tensor, values: Values) -> dict[str, Tensor]:
         """The exact solution at points (task, point, dim): name -> (task, point), in the order of the fields."""
-        exact = self._exact(self, lookup(self, coords, values))
+        exact = self.exact_signature(self, lookup(self, coords, values))
         if set(exact) != set(self.fields):
             raise UserError(
                 f"{type(self).__name__}.exact returns {', '.join(exact)}, expected {', '.join(self.fields)}"
@@ -225,97 +176,6 @@ def lifted(
         return lambda jet: jet
     offset, factor = problem.lift(coords, values, channels)
     return lambda jet: offset + product(factor, jet, channels)
-
-
-def lookup(
-    problem: Problem,
-    coords: Tensor,
-    values: Values,
-    jet: Tensor | None = None,
-    channels: Channels | None = None,
-):
-    """A function from argument names to tensors (task, point), for one set of points."""
-
-    def find(name: str) -> Tensor:
-        if name in problem.coords.names:
-            return coords[..., problem.coords.names.index(name)]
-        if name in values:
-            value = values[name]
-            return value.unsqueeze(-1) if value.ndim == 1 else problem.function_values(name, value, coords)
-        number, order = parse(problem, name)
-        return jet[:, channels.position(order), :, number]
-
-    return find
-
-
-def parse(problem: Problem | type[Problem], name: str) -> tuple[int, Index]:
-    """'u_xy' -> (number of the field, sorted coordinate axes); KeyError when it is no field or derivative."""
-    stem, _, letters = name.partition("_")
-    axes = problem.coords.names
-    if stem not in problem.fields or any(letter not in axes for letter in letters) or len(letters) > 2:
-        raise KeyError(name)
-    if name.endswith("_"):
-        raise KeyError(name)
-    return problem.fields.index(stem), tuple(sorted(axes.index(letter) for letter in letters))
-
-
-def _resolve(cls: type[Problem], function: Callable) -> Signature:
-    """Read a function's argument names; a name that means nothing is an error that says what exists."""
-    names = tuple(inspect.signature(function).parameters)[1:]
-    orders = []
-    for name in names:
-        if name in cls.coords.names or name in cls.task.names:
-            continue
-        try:
-            orders.append(parse(cls, name)[1])
-        except KeyError:
-            raise TypeError(_unknown(cls, function, name)) from None
-    return Signature(function, names, Channels.of(orders))
-
-
-def _unknown(cls: type[Problem], function: Callable, name: str) -> str:
-    axes = cls.coords.names
-    derivatives = [f"_{a}" for a in axes] + [f"_{a}{b}" for i, a in enumerate(axes) for b in axes[i:]]
-    known = [*cls.fields, *(f + d for f in cls.fields for d in derivatives), *axes, *cls.task.names]
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    return (
-        f"{cls.__name__}.{function.__name__}: unknown argument {name!r}.{hint} Fields: {', '.join(cls.fields)}; "
-        f"derivatives up to second order in {', '.join(axes)}; parameters: {', '.join(cls.task.names)}"
-    )
-
-
-def _bind(cls: type[Problem], condition: Condition | Periodic) -> BoundCondition:
-    if isinstance(condition, Periodic):
-        if condition.coordinate not in cls.coords.names:
-            raise TypeError(
-                f"{cls.__name__}: Periodic({condition.coordinate!r}): coordinates are {cls.coords.names}"
-            )
-        axis = cls.coords.names.index(condition.coordinate)
-        faces = (Face(axis, cls.coords.low[axis]), Face(axis, cls.coords.high[axis]))
-        return BoundCondition(condition.name, faces, None, Channels.of([(axis,)]), axis)
-    signature = _resolve(cls, condition.function)
-    faces = tuple(cls.coords.face(text) for text in condition.faces)
-    return BoundCondition(
-        condition.name or condition.function.__name__, faces, signature, _targets(cls, signature, faces[0])
-    )
-
-
-def _targets(cls: type[Problem], signature: Signature, face: Face) -> Channels:
-    """Call a condition once on a dummy point to learn which fields or derivatives it sets."""
-    problem = cls()
-    coords = face.project(torch.tensor([[cls.coords.low]], dtype=torch.float64))
-    sample = cls.task.sample(1, np.random.default_rng(0))
-    values = {name: torch.as_tensor(np.asarray(value)) for name, value in sample.items()}
-    jet = torch.zeros(1, len(signature.channels), 1, len(cls.fields), dtype=torch.float64)
-    targets = signature(problem, lookup(problem, coords, values, jet, signature.channels))
-    orders = list(signature.channels.orders)
-    for name in targets:
-        try:
-            orders.append(parse(cls, name)[1])
-        except KeyError:
-            raise TypeError(_unknown(cls, signature.function, name)) from None
-    return Channels.of(orders)
 
 
 def load(spec: str) -> Problem:

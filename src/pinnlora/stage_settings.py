@@ -96,7 +96,7 @@ class StageSettings(Strict):
     final_rate: PositiveReal = 1e-7
     patience: Count = 0
     points: Positive = 1000
-    condition_points: Positive = 100
+    condition_points: Positive | dict[str, Positive] = 100
     condition_weight: PositiveReal = 1.0
     resample: Count = 1
     adaptive: bool = False

@@ -5,12 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .problem import Problem, Values, lookup
+from .problem import Problem
+from .signature import Values, lookup
 
 
 def exact_jet(problem: Problem, coords: Tensor, values: Values) -> Tensor:
     """The jet (task, channel, point, field) of the exact solution at coords (task, point, dim), float64."""
-    channels = problem._residual.channels
+    channels = problem.residual_signature.channels
     coords = coords.detach().requires_grad_()
     columns = []
     for field in problem.exact_at(coords, values).values():
@@ -39,7 +40,9 @@ def residual_of_exact(
     jet = exact_jet(problem, coords, values)
 
     def residual(jet: Tensor) -> dict[str, Tensor]:
-        return problem._residual(problem, lookup(problem, coords, values, jet, problem._residual.channels))
+        return problem.residual_signature(
+            problem, lookup(problem, coords, values, jet, problem.residual_signature.channels)
+        )
 
     rows = residual(jet)
     sizes = dict.fromkeys(rows, 0.0)

@@ -12,7 +12,7 @@ rule hypernetwork:
         f"{STUDY}/benchmarks/{{problem}}/surrogate/{{mode}}/rank{{rank}}.tsv"
     conda:
         "../../environment.yml"
-    threads: 2
+    threads: THREADS
     resources:
         gpu=GPUS,
         mem_mb=8000,
@@ -42,7 +42,7 @@ rule evaluate:
         f"{STUDY}/benchmarks/{{problem}}/evaluation.tsv"
     conda:
         "../../environment.yml"
-    threads: 2
+    threads: THREADS
     resources:
         gpu=GPUS,
         mem_mb=8000,

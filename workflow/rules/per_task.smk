@@ -9,7 +9,7 @@ rule base:
         f"{STUDY}/benchmarks/{{problem}}/base.tsv"
     conda:
         "../../environment.yml"
-    threads: 2
+    threads: THREADS
     resources:
         gpu=GPUS,
         mem_mb=4000,
@@ -36,7 +36,7 @@ rule fit:
         f"{STUDY}/benchmarks/{{problem}}/fits/{{method}}/rank{{rank}}.tsv"
     conda:
         "../../environment.yml"
-    threads: 2
+    threads: THREADS
     resources:
         gpu=GPUS,
         mem_mb=8000,
@@ -63,7 +63,7 @@ rule teachers:
         f"{STUDY}/benchmarks/{{problem}}/teachers/rank{{rank}}.tsv"
     conda:
         "../../environment.yml"
-    threads: 2
+    threads: THREADS
     resources:
         gpu=GPUS,
         mem_mb=8000,

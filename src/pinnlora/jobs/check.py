@@ -19,15 +19,15 @@ def run(spec: str) -> None:
     print(f"  domain      {domain}")
     print(f"  fields      {', '.join(problem.fields)}")
     print(f"  task        {problem.task.description}")
-    print(f"  residual    needs {', '.join(problem._residual.names)}")
-    for condition in problem._conditions:
+    print(f"  residual    needs {', '.join(problem.residual_signature.names)}")
+    for condition in problem.bound_conditions:
         faces = ", ".join(f"{box.names[f.axis]}={f.value:g}" for f in condition.faces)
         print(f"  condition   {condition.name} on {faces}")
     _exact(problem)
 
 
 def _exact(problem: Problem) -> None:
-    if problem._exact is None:
+    if problem.exact_signature is None:
         print("  exact       none; errors need exact() or reference()")
         return
     values = problem.task.sample(3, np.random.default_rng(0))

@@ -40,7 +40,8 @@ def run(
     dataset = gather(results, truth, showcase, str(own["figure_rank"]))
     dataset.attrs.update(
         problem=settings["problem"],
-        settings=json.dumps(settings),
+        study=output.resolve().parent.parent.name,
+        settings=json.dumps(settings | {"trained": {f"{r.method} {r.rank}": r.settings for r in results}}),
         seed=settings["seed"],
         machine=machine(device),
         dtype="as trained",

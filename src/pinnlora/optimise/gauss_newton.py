@@ -48,6 +48,7 @@ class GaussNewton:
     momentum: float = 0.0
     _damping: Tensor = field(init=False)
     _previous: list[Tensor] | None = field(init=False, default=None)
+    _rows: int | None = field(init=False, default=None)
     _workspace: Workspace = field(init=False, default_factory=Workspace)
 
     def __post_init__(self) -> None:
@@ -58,9 +59,9 @@ class GaussNewton:
         """One step on the rows of `objective` for the tasks embedded as (task, inputs); returns losses (task,)."""
         with torch.no_grad():
             theta = self.hypernetwork(embedding)
+        self._check(len(theta), objective, theta)
         losses, r, jacobian, frozen = objective.linearise(theta, self._workspace)
         tasks, rows, _ = jacobian.shape
-        self._check(tasks, rows)
         scale = tasks**-0.5
         flat, jacobian = r.flatten() * scale, jacobian.mul_(scale)
         before = flat.square().sum().view(1)
@@ -82,7 +83,11 @@ class GaussNewton:
                 self._previous = [torch.where(accepted, m, 0.0) for m in move]
         return losses
 
-    def _check(self, tasks: int, rows: int) -> None:
+    def _check(self, tasks: int, objective: Residuals, theta: Tensor) -> None:
+        """Before the Jacobian takes its memory, once: the number of rows does not change."""
+        if self._rows is None:
+            self._rows = objective.count(theta)
+        rows = self._rows
         if tasks * rows > self.rows:
             raise UserError(
                 f"gauss_newton: {tasks} tasks x {rows} residual rows = {tasks * rows} a step, but rows = {self.rows}: "

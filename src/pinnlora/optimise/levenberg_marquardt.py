@@ -33,7 +33,7 @@ class LevenbergMarquardt:
         `objective(indices)` gives the residuals of those tasks. Returns the losses before the step, (active,).
         """
         self.dampings = self.dampings.to(theta.device, theta.dtype)
-        rows = objective(active[:1]).rows()
+        rows = objective(active[:1]).count(theta[active[:1]])
         chunk = max(1, int(self.memory / (rows * theta.shape[1] * theta.element_size())))
         parts = [self._step(theta, objective(keep), keep) for keep in active.split(chunk)]
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}

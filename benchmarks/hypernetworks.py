@@ -1,0 +1,74 @@
+"""A hypernetwork of the physics mode with adapters of rank 4, ready to be stepped: what two benchmarks share."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from common import CPU, SEED
+from torch import Tensor
+
+from pinnlora.build import (
+    base_weights,
+    draw_of,
+    dtype_of,
+    network_of,
+    numpy_generator,
+    parametrisation_of,
+    torch_generator,
+)
+from pinnlora.data import grid_coords, of_split, task_set
+from pinnlora.distributions import sample_splits
+from pinnlora.hyper_training import Hyperlearner
+from pinnlora.hypernetwork import Hypernetwork
+from pinnlora.network_settings import Hypernetwork as HypernetworkSettings
+from pinnlora.problem import Problem
+from pinnlora.settings import ProblemSettings
+from pinnlora.solutions import Solutions
+from pinnlora.stage_settings import StageSettings
+from pinnlora.surrogate import embedding_of
+
+RANK = 4
+
+
+def solutions(problem: Problem, settings: ProblemSettings, split: str, dtype: torch.dtype) -> Solutions:
+    """The tasks of one split with their reference solutions."""
+    values, splits = sample_splits(problem.task, settings.tasks.model_dump(), SEED)
+    own = of_split(values, splits, split)
+    fields = np.stack([f.reshape(len(f), -1) for f in problem.reference(own).values()], -1)
+    tasks = task_set(problem, own, settings.network.symmetry, CPU, dtype)
+    return Solutions(tasks, grid_coords(problem, CPU, dtype), torch.from_numpy(fields).to(dtype))
+
+
+def hyperlearner(
+    problem: Problem,
+    settings: ProblemSettings,
+    stage: StageSettings,
+    body: HypernetworkSettings,
+    base: Tensor,
+    rank: int = RANK,
+) -> Hyperlearner:
+    """The learner of the job `hypernetwork` in mode physics; base (1, size)."""
+    dtype, name = dtype_of(stage.dtype), f"physics {rank}"
+    network = network_of(problem, settings.network)
+    frozen = base_weights(network, base, CPU, dtype)
+    parametrisation = parametrisation_of(network, rank, frozen, settings.network)
+    training = solutions(problem, settings, "train", dtype)
+    embed = embedding_of(problem, body.embedding)
+    start = parametrisation.initial(1, torch_generator(SEED, f"{name} start"))[0]
+    hypernetwork = Hypernetwork(
+        embed(training.tasks.values).shape[1], body.body, start, body.activation,
+        torch_generator(SEED, f"{name} body"),
+    ).to(CPU, dtype)  # fmt: skip
+    return Hyperlearner(
+        problem, parametrisation, hypernetwork, "physics", training,
+        solutions(problem, settings, "validation", dtype), stage, draw_of(SEED, f"{name} points", CPU, dtype),
+        numpy_generator(SEED, f"{name} tasks"), embed, None, settings.network.symmetry,
+    )  # fmt: skip
+
+
+@torch.no_grad()
+def test_error(learner: Hyperlearner, test: Solutions, every: int = 1) -> float:
+    """The mean squared error over test tasks, fields and each `every`-th point of the grid."""
+    theta = learner.hypernetwork(learner.embed(test.tasks.values))
+    points = torch.arange(0, test.grid.shape[1], every)
+    return float(test.error(theta, learner.parametrisation, points).mean())
