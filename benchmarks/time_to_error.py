@@ -114,7 +114,8 @@ def entries(problem: Problem, settings, base: torch.Tensor, options) -> list[tup
         ("4 x 50, all weights", with_deepxde(problem, options.re, options)),
         ("4 x 50, all weights", with_task_fits("pinnlora, Adam then L-BFGS", problem, options.re, small, same)),
         ("6 x 64, all weights", with_task_fits("pinnlora, Levenberg-Marquardt", problem, options.re, usual, full)),
-        ("6 x 64, rank 4", with_task_fits("pinnlora, Levenberg-Marquardt from a base", problem, options.re, usual, lora, base)),
+        ("6 x 64, rank 4",
+         with_task_fits("pinnlora, Levenberg-Marquardt from a base", problem, options.re, usual, lora, base)),
     ]  # fmt: skip
 
 

@@ -81,7 +81,7 @@ class Exponentials:
     x: torch.Tensor
     y: torch.Tensor
 
-    def rows(self) -> int:
+    def count(self, theta):
         return len(self.x)
 
     def residual(self, theta):
