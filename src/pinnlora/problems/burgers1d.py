@@ -26,10 +26,6 @@ class Burgers1D(Problem):
         """The equation with the flux differentiated."""
         return {"burgers": u_t + u * u_x - NU * u_xx}
 
-    def weight(self, u_x):
-        """Rows of the loss count less inside a shock, where residuals are of the size of its gradient squared."""
-        return 1 / (1 + u_x**2)
-
     def initial(self, u0):
         """The initial condition at t = 0."""
         return {"u": u0}
