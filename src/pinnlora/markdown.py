@@ -121,7 +121,7 @@ def _page(title: str, meaning: str, datasets: Sequence[xr.Dataset], body: str, n
     floors = _per_problem(datasets, lambda d: _floor(d.attrs.get("floor_reference")))
     paragraph = (
         f"Study `{_per_problem(datasets, study)}`, made by {_attribute(datasets, 'source')} on "
-        f"{_attribute(datasets, 'machine')} in {_attribute(datasets, 'dtype')}. {meaning} Floor, the MSE of "
+        f"{_attribute(datasets, 'machine')} (precision: {_attribute(datasets, 'dtype')}). {meaning} Floor, the MSE of "
         f"the reference solution itself: {floors}. A dash stands where there is no number."
     )
     listed = "\n".join(f"- {note}" for note in notes)
