@@ -71,7 +71,7 @@ def test_the_papers_protocol():
             assert (chosen.steps, chosen.patience) == ((30000, 1000) if pinn else (15000, 0))
             assert (chosen.points, chosen.resample, chosen.schedule) == (points, 0, "steps")
     assert paper.problem("burgers1d").tasks.train == 100
-    assert paper.problem("burgers1d").stage("pinn").condition_points == 128
+    assert paper.problem("burgers1d").stage("pinn").condition_points == {"initial": 128, "periodic": 128}
     assert paper.problem("burgers1d").network.input_map == "identity"
     assert not paper.training.physics.fresh_tasks
 
