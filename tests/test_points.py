@@ -4,6 +4,7 @@ import pytest
 import torch
 from small import CPU, generator, random_theta, relative, task_values, tiny
 
+from pinnlora.errors import UserError
 from pinnlora.geometry import Draw
 from pinnlora.modes import physics
 from pinnlora.points import by_residual, draw_points
@@ -84,3 +85,19 @@ def test_points_are_drawn_even_where_the_residual_is_not_a_number():
     points, importance = by_residual(problem, parametrisation, theta, values, pool, 20, generator(8))
     assert torch.equal(points[0], expected[0])
     assert importance[1].tolist() == pytest.approx([1.0] * 20)
+
+
+def test_each_condition_can_have_its_own_number_of_points():
+    problem = load("kovasznay")
+    values = {"re": torch.tensor([30.0, 40.0], dtype=torch.float64)}
+    draw = Draw(torch.Generator().manual_seed(0), torch.device("cpu"), torch.float64)
+    points = draw_points(problem, draw, values, 7, {"walls": 12, "outflow": 5})
+    assert {name: tuple(p.shape) for name, p in points.items()} == {
+        "interior": (2, 7, 2),
+        "walls": (2, 12, 2),
+        "outflow": (2, 5, 2),
+    }
+    with pytest.raises(
+        UserError, match="condition_points: no number for condition 'outflow', only for walls"
+    ):
+        draw_points(problem, draw, values, 7, {"walls": 12})
