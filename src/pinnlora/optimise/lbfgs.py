@@ -57,9 +57,9 @@ class LBFGS:
         for s, y, rho, _ in reversed(self._pairs):
             alphas.append(rho * (s * q).sum(-1))
             q = q - alphas[-1].unsqueeze(-1) * y
-        for _, _, _, scale in reversed(self._pairs):
+        if self._pairs:
+            scale = self._pairs[-1][3]
             q = q * torch.where(scale.isnan(), 1.0, scale).unsqueeze(-1)
-            break
         for (s, y, rho, _), alpha in zip(self._pairs, reversed(alphas), strict=True):
             beta = rho * (y * q).sum(-1)
             q = q + (alpha - beta).unsqueeze(-1) * s
