@@ -6,6 +6,7 @@ import pytest
 import torch
 from small import CPU, dense, function_jet, generator, plain, random_theta, relative, task_values, tiny
 
+from pinnlora.ansatz import lifted
 from pinnlora.data import grid_coords, task_set
 from pinnlora.errors import UserError
 from pinnlora.geometry import Draw
@@ -13,7 +14,7 @@ from pinnlora.jet import Channels
 from pinnlora.modes import physics, supervised
 from pinnlora.network import Network
 from pinnlora.points import by_residual, draw_points
-from pinnlora.problem import lifted, load
+from pinnlora.problem import load
 from pinnlora.solutions import Solutions
 from pinnlora.surrogate import fields_of
 

@@ -27,6 +27,7 @@ KINDS = {
     "kovasznay, rank 2": ("kovasznay", 2, "float32", {}),
     "kovasznay, full": ("kovasznay", "full", "float64", {}),
     "burgers1d": ("burgers1d", 2, "float32", PERIODIC),
+    "burgers1d, potential": ("burgers1d", 2, "float64", PERIODIC | {"formulation": "potential"}),
     "burgers1d, plain": ("burgers1d", 2, "float64", {}),
 }
 
@@ -35,6 +36,7 @@ def bundle(path, spec="kovasznay", rank=2, dtype="float32", network=None) -> Sur
     """Save an untrained surrogate, and return what was saved."""
     problem, kind = load_problem(spec), dtype_of(dtype)
     settings = NetworkSettings(**{"width": 8, "hidden_layers": 3} | (network or {}))
+    problem = problem.formulated(settings.formulation)
     layout = network_of(problem, settings)
     base = layout.initial(1, generator(1)).flat().to(kind)
     parametrisation = parametrisation_of(layout, rank, base_weights(layout, base, CPU, kind), settings)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 import zlib
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +16,7 @@ from .geometry import Draw
 from .lora import Full, LowRank, Parametrisation
 from .network import Network, Weights
 from .network_settings import Network as NetworkSettings
-from .problem import Problem
+from .problem import Problem, load
 
 
 def device_of(text: str) -> torch.device:
@@ -49,8 +51,18 @@ def draw_of(seed: int, name: str, device: torch.device, dtype: torch.dtype) -> D
     return Draw(torch_generator(seed, name, device), device, dtype)
 
 
+def problem_of(settings: Mapping[str, Any]) -> Problem:
+    """The problem that a training job's settings name, in the formulation that its networks are for."""
+    return load(settings["problem"]).formulated(NetworkSettings(**settings["network"]).formulation)
+
+
 def network_of(problem: Problem, settings: NetworkSettings) -> Network:
-    """The base network of a problem; UserError when a periodic input map finds nothing periodic."""
+    """The base network of a problem; UserError when a periodic input map finds nothing periodic, or a
+    formulation not the symmetry that it needs."""
+    if problem.needs_symmetry and not settings.symmetry:
+        raise UserError(
+            f"network.formulation: {settings.formulation} of problem {problem.name} needs network.symmetry: true"
+        )
     periodic = None
     if settings.input_map == "periodic":
         axes = [c.periodic for c in problem.bound_conditions if c.periodic is not None]
@@ -62,7 +74,7 @@ def network_of(problem: Problem, settings: NetworkSettings) -> Network:
         periodic = (axis, box.low[axis], box.high[axis] - box.low[axis], settings.modes)
     return Network(
         len(problem.coords.names),
-        len(problem.fields),
+        len(problem.unknowns),
         settings.width,
         settings.hidden_layers,
         periodic,

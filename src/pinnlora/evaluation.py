@@ -74,15 +74,16 @@ def measure(
 def evaluate_fit(path: Path, truth: Truth, device: torch.device, showcase: int) -> Result:
     """Errors of a directory of per-task fits on the test tasks."""
     stored = read(path, truth.problem, device)
-    tasks = tasks_of(truth, "test", stored.metadata["network"]["symmetry"], device, stored.theta.dtype)
+    metadata = stored.metadata
+    symmetry = metadata["network"]["symmetry"]
+    tasks = tasks_of(truth, stored.problem, "test", symmetry, device, stored.theta.dtype)
     grid = grid_coords(truth.problem, device, stored.theta.dtype)
     fields = fields_of(stored.parametrisation, stored.theta, tasks, grid).double().cpu().numpy()
-    metadata = stored.metadata
     numbers = {
         "parameters": stored.parametrisation.size,
         "seconds": metadata["seconds"],
         "iterations": metadata["iterations"],
-        "seconds_new_task": _seconds_alone(stored, truth.problem, tasks, device),
+        "seconds_new_task": _seconds_alone(stored, tasks, device),
     }
     history = read_netcdf(path / "history.nc")
     settings = {key: metadata[key] for key in ("network", "stage")}
@@ -107,7 +108,7 @@ def evaluate_surrogate(
     trained = {key: config[key] for key in ("network", "hypernetwork", "stage")}
     result = Result(config["mode"], str(config["rank"]), numbers, read_netcdf(path / "history.nc"), trained)
     for split in SPLITS:
-        tasks = tasks_of(truth, split, surrogate.symmetry, device, surrogate.dtype)
+        tasks = tasks_of(truth, surrogate.problem, split, surrogate.symmetry, device, surrogate.dtype)
         points = slice(None) if split == "test" else _sample(grid.shape[1])
         fields = fields_of(surrogate.parametrisation, surrogate.numbers(tasks), tasks, grid[:, points])
         fields = fields.double().cpu().numpy()
@@ -129,7 +130,7 @@ def _refine(
 ) -> None:
     steps, points = settings["refine_steps"], settings["refine_points"]
     parametrisation, theta = refine(surrogate, tasks, steps, points)
-    exact = tasks_of(truth, "test", surrogate.symmetry, theta.device, torch.float64)
+    exact = tasks_of(truth, surrogate.problem, "test", surrogate.symmetry, theta.device, torch.float64)
     fields = fields_of(parametrisation, theta, exact, grid.double()).cpu().numpy()
     result.errors["test"]["mse_refined"] = measure(truth, fields, "test", slice(None))["mse"]
     start = time.perf_counter()
@@ -137,9 +138,11 @@ def _refine(
     result.numbers["seconds_refine"] = time.perf_counter() - start
 
 
-def tasks_of(truth: Truth, split: str, symmetry: bool, device: torch.device, dtype: torch.dtype) -> TaskSet:
-    """The tasks of a split as tensors."""
-    return task_set(truth.problem, of_split(truth.values, truth.splits, split), symmetry, device, dtype)
+def tasks_of(
+    truth: Truth, problem: Problem, split: str, symmetry: bool, device: torch.device, dtype: torch.dtype
+) -> TaskSet:
+    """The tasks of a split as tensors, of the problem in the formulation that was trained."""
+    return task_set(problem, of_split(truth.values, truth.splits, split), symmetry, device, dtype)
 
 
 def _sample(points: int) -> np.ndarray:
@@ -157,14 +160,12 @@ def _seconds_predicting(surrogate: Surrogate, tasks: TaskSet, grid: Tensor) -> f
     return float(np.median(times[1:]))
 
 
-def _seconds_alone(
-    stored: Stored, problem: Problem, tasks: TaskSet, device: torch.device, steps: int = 3
-) -> float:
+def _seconds_alone(stored: Stored, tasks: TaskSet, device: torch.device, steps: int = 3) -> float:
     """Time of one task's fit alone: its measured time a step, times the iterations that the batch took."""
     stage = StageSettings(**stored.metadata["stage"])
     one = tasks.take(torch.tensor([0], device=device))
     draw = draw_of(0, "timing", device, dtype_of(stage.dtype))
-    learner = TaskFits(problem, stored.parametrisation, one, stored.theta[:1], stage, draw)
+    learner = TaskFits(stored.problem, stored.parametrisation, one, stored.theta[:1], stage, draw)
     times = []
     for step in range(steps + 1):
         start = time.perf_counter()

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .ansatz import fields_at
 from .data import task_set
 from .geometry import Draw
 from .hypernetwork import Hypernetwork
-from .jet import VALUE
 from .lora import Parametrisation
 from .modes import physics, supervised, weights
 from .objective import Objective
@@ -20,7 +20,7 @@ from .optimise.adam import Adam
 from .optimise.gauss_newton import GaussNewton
 from .per_task import schedule
 from .points import by_residual, draw_points
-from .problem import Problem, lifted
+from .problem import Problem
 from .solutions import Solutions
 from .stage_settings import StageSettings
 
@@ -100,8 +100,7 @@ class Hyperlearner:
             coords = self.problem.focus(coords.expand(len(chosen), -1, -1), values, self.draw.generator)
             with torch.no_grad():
                 teacher = self.parametrisation.weights(self.teachers[chosen])
-                jet = self.parametrisation.network.forward(teacher, coords, VALUE)
-                targets = lifted(self.problem, self.parametrisation.network, coords, values, VALUE)(jet)[:, 0]
+                targets = fields_at(self.problem, self.parametrisation.network, teacher, coords, values)
             return supervised(self.problem, self.parametrisation, values, coords, targets, "distilled")
         total = self.training.grid.shape[1]
         points = torch.randint(

@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from .jet import VALUE, Channels
+from .ansatz import field_channels, lifted, observed
+from .jet import Channels
 from .lora import Parametrisation
 from .network import Network
 from .objective import Block, Regression, Residuals, Terms
-from .problem import Problem, lifted
+from .problem import Problem
 from .signature import BoundCondition, Values, lookup, parse
 
 
@@ -28,14 +29,14 @@ def supervised(
     targets (task, point, field) come from the reference solutions, or from the PINNs of the training tasks.
     """
 
-    fields = lifted(problem, parametrisation.network, coords, values, VALUE)
+    fields = observed(problem, parametrisation.network, coords, values)
 
     def terms(jet: Tensor) -> Terms:
-        jet = fields(jet)
-        return {f"{name}_{f}": jet[:, 0, :, k] - targets[..., k] for k, f in enumerate(problem.fields)}
+        error = fields(jet) - targets
+        return {f"{name}_{f}": error[..., k] for k, f in enumerate(problem.fields)}
 
     count = targets.shape[1] * len(problem.fields)
-    return Residuals((Block(coords, VALUE, terms, 1.0 / count),), parametrisation)
+    return Residuals((Block(coords, field_channels(problem), terms, 1.0 / count),), parametrisation)
 
 
 def weights(target: Tensor) -> Regression:
@@ -142,7 +143,7 @@ def _periodic(
         jet = fields(jet)
         jump = jet[:, :, :half] - jet[:, :, half:]
         out = {}
-        for k, name in enumerate(problem.fields):
+        for k, name in enumerate(problem.unknowns):
             out[f"{condition.name}_{name}"] = jump[:, 0, :, k]
             out[f"{condition.name}_{name}_{problem.coords.names[condition.periodic]}"] = jump[:, normal, :, k]
         return out

@@ -15,6 +15,7 @@ class Network(Strict):
     unadapted: tuple[Count, ...] = (1,)
     input_map: Literal["identity", "periodic"] = "identity"
     modes: Positive = 1
+    formulation: str = "default"
     symmetry: bool = False
     lift: bool = False
 

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from .ansatz import lifted
 from .errors import UserError
 from .geometry import Draw
 from .jet import Channels
 from .lora import Parametrisation
-from .problem import Problem, lifted
+from .problem import Problem
 from .signature import BoundCondition, Values, lookup
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,8 +19,7 @@ from torch import Tensor
 
 from .errors import UserError
 from .geometry import Box
-from .jet import Channels, product
-from .network import Network
+from .jet import Channels
 from .signature import BoundCondition, Condition, Periodic, Signature, Values, bind, lookup, resolve
 
 
@@ -32,17 +31,29 @@ class Problem:
     task: ClassVar[Any]
     conditions: ClassVar[list[Condition | Periodic]] = []
     grid: ClassVar[dict[str, int]] = {}
+    potentials: ClassVar[tuple[str, ...]] = ()
+    needs_symmetry: ClassVar[bool] = False
+    formulations: ClassVar[dict[str, type[Problem]]] = {}
 
+    unknowns: ClassVar[tuple[str, ...]]
     residual_signature: ClassVar[Signature]
     bound_conditions: ClassVar[tuple[BoundCondition, ...]]
     exact_signature: ClassVar[Signature | None]
     weight_signature: ClassVar[Signature | None]
+    observe_signature: ClassVar[Signature | None]
 
     def __init_subclass__(cls, **kwargs) -> None:
         super().__init_subclass__(**kwargs)
         missing = [name for name in ("coords", "fields", "task", "residual") if not hasattr(cls, name)]
         if missing:
             raise TypeError(f"problem {cls.__name__} lacks {', '.join(missing)}: every problem defines them")
+        if bool(cls.potentials) != hasattr(cls, "observe"):
+            raise TypeError(
+                f"problem {cls.__name__}: potentials and observe() go together: networks give the potentials, "
+                "observe() the fields made of their derivatives"
+            )
+        cls.unknowns = cls.potentials or cls.fields
+        cls.observe_signature = resolve(cls, cls.observe) if cls.potentials else None
         cls.residual_signature = resolve(cls, cls.residual)
         cls.exact_signature = resolve(cls, cls.exact) if hasattr(cls, "exact") else None
         cls.weight_signature = resolve(cls, cls.weight) if hasattr(cls, "weight") else None
@@ -64,6 +75,15 @@ class Problem:
         """The first line of the class's docstring."""
         return (inspect.getdoc(type(self)) or self.name).splitlines()[0]
 
+    def formulated(self, name: str) -> Problem:
+        """The same problem for networks of other unknowns (`formulations`); 'default' is this one."""
+        if name == "default":
+            return self
+        if name not in self.formulations:
+            known = ", ".join(("default", *self.formulations))
+            raise UserError(f"network.formulation: {name}, but problem {self.name} is formulated as: {known}")
+        return self.formulations[name]()
+
     def function_values(self, name: str, values: Tensor, coords: Tensor) -> Tensor:
         """A function-valued task at points: values (task, m), coords (task, point, dim) -> (task, point)."""
         raise UserError(f"problem {self.name} has no function-valued task {name!r}; define function_values")
@@ -77,9 +97,9 @@ class Problem:
         return values, None
 
     def lift(self, coords: Tensor, values: Values, channels: Channels) -> tuple[Tensor, Tensor]:
-        """An ansatz that holds conditions exactly: fields = offset + factor * network.
+        """An ansatz that holds conditions exactly: unknowns = offset + factor * network.
 
-        Returns the jets of offset (task, channel, point, field) and factor (task or 1, channel, point, 1).
+        Returns the jets of offset (task, channel, point, unknown) and factor (task or 1, channel, point, 1).
         """
         raise UserError(f"network.lift: true, but problem {self.name} has no lift(); set it to false")
 
@@ -166,16 +186,6 @@ class Problem:
                 f"{type(self).__name__}.exact returns {', '.join(exact)}, expected {', '.join(self.fields)}"
             )
         return {name: exact[name] for name in self.fields}
-
-
-def lifted(
-    problem: Problem, network: Network, coords: Tensor, values: Values, channels: Channels
-) -> Callable:
-    """What turns the network's output jets at some points into jets of the fields."""
-    if not network.lift:
-        return lambda jet: jet
-    offset, factor = problem.lift(coords, values, channels)
-    return lambda jet: offset + product(factor, jet, channels)
 
 
 def load(spec: str) -> Problem:

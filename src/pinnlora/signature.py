@@ -89,11 +89,11 @@ def parse(problem: Any, name: str) -> tuple[int, Index]:
     """'u_xy' -> (number of the field, sorted coordinate axes); KeyError when it is no field or derivative."""
     stem, _, letters = name.partition("_")
     axes = problem.coords.names
-    if stem not in problem.fields or any(letter not in axes for letter in letters) or len(letters) > 2:
+    if stem not in problem.unknowns or any(letter not in axes for letter in letters) or len(letters) > 2:
         raise KeyError(name)
     if name.endswith("_"):
         raise KeyError(name)
-    return problem.fields.index(stem), tuple(sorted(axes.index(letter) for letter in letters))
+    return problem.unknowns.index(stem), tuple(sorted(axes.index(letter) for letter in letters))
 
 
 def resolve(cls: type, function: Callable) -> Signature:
@@ -113,11 +113,12 @@ def resolve(cls: type, function: Callable) -> Signature:
 def _unknown(cls: type, function: Callable, name: str) -> str:
     axes = cls.coords.names
     derivatives = [f"_{a}" for a in axes] + [f"_{a}{b}" for i, a in enumerate(axes) for b in axes[i:]]
-    known = [*cls.fields, *(f + d for f in cls.fields for d in derivatives), *axes, *cls.task.names]
+    known = [*cls.unknowns, *(f + d for f in cls.unknowns for d in derivatives), *axes, *cls.task.names]
     close = difflib.get_close_matches(name, known, n=1)
+    kind = "Potentials" if cls.potentials else "Fields"
     hint = f" Did you mean {close[0]!r}?" if close else ""
     return (
-        f"{cls.__name__}.{function.__name__}: unknown argument {name!r}.{hint} Fields: {', '.join(cls.fields)}; "
+        f"{cls.__name__}.{function.__name__}: unknown argument {name!r}.{hint} {kind}: {', '.join(cls.unknowns)}; "
         f"derivatives up to second order in {', '.join(axes)}; parameters: {', '.join(cls.task.names)}"
     )
 
@@ -144,7 +145,7 @@ def _targets(cls: type, signature: Signature, face: Face) -> Channels:
     coords = face.project(torch.tensor([[cls.coords.low]], dtype=torch.float64))
     sample = cls.task.sample(1, np.random.default_rng(0))
     values = {name: torch.as_tensor(np.asarray(value)) for name, value in sample.items()}
-    jet = torch.zeros(1, len(signature.channels), 1, len(cls.fields), dtype=torch.float64)
+    jet = torch.zeros(1, len(signature.channels), 1, len(cls.unknowns), dtype=torch.float64)
     targets = signature(problem, lookup(problem, coords, values, jet, signature.channels))
     orders = list(signature.channels.orders)
     for name in targets:

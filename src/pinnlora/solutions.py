@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .ansatz import fields_at
 from .data import TaskSet
-from .jet import VALUE
 from .lora import Parametrisation
-from .problem import lifted
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,6 @@ class Solutions:
         everything = torch.arange(len(self.tasks), device=theta.device)
         coords, targets = self.sample(everything, points)
         with torch.no_grad():
-            jet = parametrisation.network.forward(parametrisation.weights(theta), coords, VALUE)
-            jet = lifted(self.tasks.problem, parametrisation.network, coords, self.tasks.values, VALUE)(jet)
-            return (self.tasks.from_network(jet[:, 0]) - targets).square().mean((-1, -2))
+            weights, tasks = parametrisation.weights(theta), self.tasks
+            fields = fields_at(tasks.problem, parametrisation.network, weights, coords, tasks.values)
+            return (tasks.from_network(fields) - targets).square().mean((-1, -2))

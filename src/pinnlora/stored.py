@@ -19,8 +19,9 @@ from .training import History
 
 @dataclass(frozen=True)
 class Stored:
-    """Trained numbers (task, size) of a directory, what they parametrise, and its metadata."""
+    """Trained numbers (task, size) of a directory, what they parametrise, of which problem, and its metadata."""
 
+    problem: Problem
     parametrisation: Parametrisation
     theta: Tensor
     metadata: dict[str, Any]
@@ -44,11 +45,12 @@ def read(path: Path, problem: Problem, device: torch.device, dtype: torch.dtype 
     """Read a directory that `save` wrote; without `dtype` in the precision it was trained in."""
     tensors, metadata = load_weights(Path(path) / "model.safetensors", str(device))
     settings = NetworkSettings(**metadata["network"])
+    problem = problem.formulated(settings.formulation)
     network = network_of(problem, settings)
     dtype = dtype or tensors["theta"].dtype
     base = base_weights(network, tensors["base"], device, dtype) if "base" in tensors else None
     parametrisation = parametrisation_of(network, metadata["rank"], base, settings)
-    return Stored(parametrisation, tensors["theta"].to(dtype), metadata)
+    return Stored(problem, parametrisation, tensors["theta"].to(dtype), metadata)
 
 
 def read_base(path: Path) -> Tensor:

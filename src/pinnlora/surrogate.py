@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,15 +14,15 @@ import torch
 import xarray as xr
 from torch import Tensor
 
+from .ansatz import fields_at
 from .build import base_weights, device_of, draw_of, network_of, parametrisation_of
 from .data import TaskSet, grid_coords, task_set
 from .errors import UserError
 from .hypernetwork import Hypernetwork
-from .jet import VALUE
 from .lora import Parametrisation
 from .network_settings import Network as NetworkSettings
 from .per_task import TaskFits
-from .problem import Problem, lifted
+from .problem import Problem
 from .problem import load as load_problem
 from .records import atomic, load_weights, save_weights, version, write_netcdf
 from .stage_settings import StageSettings
@@ -112,8 +113,7 @@ def fields_of(parametrisation: Parametrisation, theta: Tensor, tasks: TaskSet, c
         where = one.to_network(coords if coords.shape[0] == 1 else coords[k : k + 1])
         parts = []
         for part in where.split(16384, 1):
-            jet = parametrisation.network.forward(weights, part, VALUE)
-            parts.append(lifted(one.problem, parametrisation.network, part, one.values, VALUE)(jet)[:, 0])
+            parts.append(fields_at(one.problem, parametrisation.network, weights, part, one.values))
         out.append(one.from_network(torch.cat(parts, 1)))
     return torch.cat(out)
 
@@ -138,14 +138,28 @@ def refine(
     settings = NetworkSettings(hidden_layers=network.hidden_layers, unadapted=unadapted)
     parametrisation = parametrisation_of(network, rank, base, settings)
     exact = _as(tasks, torch.float64)
-    stage = StageSettings(
-        optimiser="levenberg_marquardt", dtype="float64", steps=steps, points=points,
-        condition_points=max(40, points // 3), damping=1e-4, report_every=1,
-    )  # fmt: skip
+    stage = _refining(surrogate.config or {}, steps, points)
     draw = draw_of(seed, "refine", theta.device, torch.float64)
     learner = TaskFits(surrogate.problem, parametrisation, exact, theta, stage, draw)
     train(learner, stage.report_every, quiet=True)
     return parametrisation, learner.theta.detach()
+
+
+def _refining(config: dict[str, Any], steps: int, points: int) -> StageSettings:
+    """The stage of `refine`: conditions count as they did in training by physics, if that is how it was trained."""
+    conditions: dict[str, Any] = {"condition_points": max(40, points // 3)}
+    if config.get("mode") == "physics":
+        trained = StageSettings(**config["stage"])
+        share, count = points / trained.points, trained.condition_points
+        if isinstance(count, int):
+            conditions["condition_points"] = math.ceil(share * count)
+        else:
+            conditions["condition_points"] = {name: math.ceil(share * each) for name, each in count.items()}
+        conditions |= {"condition_weight": trained.condition_weight, "adaptive": trained.adaptive}
+    return StageSettings(
+        optimiser="levenberg_marquardt", dtype="float64", steps=steps, points=points, damping=1e-4, report_every=1,
+        **conditions,
+    )  # fmt: skip
 
 
 def save_bundle(surrogate: Surrogate, output: Path, settings: dict[str, Any], history: History) -> None:
@@ -206,6 +220,7 @@ def load(path: str | Path, device: str = "cpu") -> Surrogate:
     where = device_of(device)
     tensors, _ = load_weights(path / "model.safetensors", str(where))
     settings = NetworkSettings(**config["network"])
+    problem = problem.formulated(settings.formulation)
     network = network_of(problem, settings)
     dtype = tensors["hypernetwork.head.weight"].dtype
     weights = base_weights(network, tensors["base"], where, dtype)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ..build import problem_of
 from ..data import of_split, read_tasks
 from ..fitting import fit
 from ..network_settings import Network as NetworkSettings
-from ..problem import load
 from ..stage_settings import StageSettings
 from ..stored import save
 
 
 def run(settings: dict[str, Any], tasks: Path, output: Path) -> None:
     """Write the base network's directory."""
-    problem = load(settings["problem"])
+    problem = problem_of(settings)
     values = of_split(*read_tasks(tasks, problem), "base")
     stage = StageSettings(**settings["stage"])
     network = NetworkSettings(**settings["network"])

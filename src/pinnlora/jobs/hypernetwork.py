@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ..build import problem_of
 from ..data import read_tasks
 from ..hyperfitting import fit_hypernetwork
-from ..problem import load
 from ..stored import read_base
 from ..surrogate import save_bundle
 
@@ -21,7 +21,7 @@ def run(
     teachers: Path | None = None,
 ) -> None:
     """Write the bundle."""
-    problem = load(settings["problem"])
+    problem = problem_of(settings)
     values, splits = read_tasks(tasks, problem)
     surrogate, history = fit_hypernetwork(
         problem, settings, values, splits, reference, read_base(base), teachers

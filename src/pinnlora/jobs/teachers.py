@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ..build import problem_of
 from ..data import of_split, read_reference, read_tasks
 from ..fitting import fit
 from ..network_settings import Network as NetworkSettings
-from ..problem import load
 from ..stage_settings import StageSettings
 from ..stored import read_base, save
 
 
 def run(settings: dict[str, Any], tasks: Path, reference: Path, base: Path, output: Path) -> None:
     """Write the directory of teachers."""
-    problem = load(settings["problem"])
+    problem = problem_of(settings)
     values, splits = read_tasks(tasks, problem)
     method = "finetuned" if settings["rank"] == "full" else "lora"
     theta, history = fit(

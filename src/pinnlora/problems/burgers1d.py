@@ -9,10 +9,47 @@ import torch
 
 from ..distributions import GaussianField
 from ..geometry import Box
+from ..jet import VALUE, product
 from ..problem import Condition, Periodic, Problem
 from ..spectral import solve_burgers
 
-POINTS, NU, MODES = 128, 0.01, 16
+POINTS, NU, MODES, EARLY = 128, 0.01, 16, 0.1
+
+
+def amplitudes(values):
+    """Fourier amplitudes (task, 64) of a function given at 128 points, without the highest mode."""
+    return torch.fft.rfft(values, norm="forward")[:, : POINTS // 2]
+
+
+def heat_flow(spectrum, coords, channels):
+    """Jets (task, channel, point) of sum_k a_k exp(2 pi i k x - 4 pi^2 k^2 nu t), a_-k being conj(a_k)."""
+    k = 2 * math.pi * torch.arange(spectrum.shape[1], dtype=coords.dtype, device=coords.device)
+    x, t = coords[..., 0, None], coords[..., 1, None]
+    decay = torch.exp(-NU * k**2 * t)
+    cos, sin = torch.cos(k * x) * decay, torch.sin(k * x) * decay
+    weight = torch.full_like(k, 2.0)
+    weight[0] = 1.0
+    real, imag = spectrum.real * weight, spectrum.imag * weight
+
+    def series(a, b):
+        return (cos @ a.unsqueeze(-1) - sin @ b.unsqueeze(-1)).squeeze(-1)
+
+    known = {
+        (): lambda: series(real, imag),
+        (0,): lambda: series(-k * imag, k * real),
+        (1,): lambda: series(-NU * k**2 * real, -NU * k**2 * imag),
+        (0, 0): lambda: series(-(k**2) * real, -(k**2) * imag),
+    }
+    return torch.stack([known[order]() for order in channels.orders], 1)
+
+
+def in_time(coords, channels, derivatives):
+    """The jet (task, channel, point, 1) of a function of t alone: derivatives[0] its value, [1] its first."""
+    jet = coords.new_zeros(*coords.shape[:1], len(channels), coords.shape[1], 1)
+    jet[:, 0, :, 0] = derivatives[0]
+    if (1,) in channels.orders:
+        jet[:, channels.position((1,)), :, 0] = derivatives[1]
+    return jet
 
 
 class Burgers1D(Problem):
@@ -47,12 +84,8 @@ class Burgers1D(Problem):
 
     def function_values(self, name, values, coords):
         """u0 at any x, by its Fourier series: values (task, 128), coords (task, point, 2) -> (task, point)."""
-        amplitudes = torch.fft.rfft(values, norm="forward")[:, : POINTS // 2]
-        modes = torch.arange(1, POINTS // 2, dtype=coords.dtype, device=coords.device)
-        angle = 2 * math.pi * coords[..., 0].unsqueeze(-1) * modes
-        real, imag = amplitudes[:, 1:].real, amplitudes[:, 1:].imag
-        series = torch.cos(angle) @ real.unsqueeze(-1) - torch.sin(angle) @ imag.unsqueeze(-1)
-        return 2 * series.squeeze(-1) + amplitudes[:, :1].real
+        start = torch.cat((coords[..., :1], torch.zeros_like(coords[..., 1:])), -1)
+        return heat_flow(amplitudes(values), start, VALUE)[:, 0]
 
     def embed(self, values):
         """Fourier coefficients of u0, (task, 1 + 2 * 16), in units of the first mode's deviation.
@@ -68,28 +101,10 @@ class Burgers1D(Problem):
     def lift(self, coords, values, channels):
         """u = h + t N, where h solves the heat equation from u0: it carries u0's fine scales and its decay.
 
-        h = sum_k a_k exp(2 pi i k x - 4 pi^2 k^2 nu t); the network is left with what the nonlinearity makes of it.
+        The network is left with what the nonlinearity makes of them.
         """
-        amplitudes = torch.fft.rfft(values["u0"], norm="forward")[:, : POINTS // 2]
-        k = 2 * math.pi * torch.arange(POINTS // 2, dtype=coords.dtype, device=coords.device)
-        x, t = coords[..., 0, None], coords[..., 1, None]
-        decay = torch.exp(-NU * k**2 * t)
-        cos, sin = torch.cos(k * x) * decay, torch.sin(k * x) * decay
-        weight = torch.full_like(k, 2.0)
-        weight[0] = 1.0
-        real, imag = (part * weight for part in (amplitudes.real, amplitudes.imag))
-
-        def series(a, b):
-            return (cos @ a.unsqueeze(-1) - sin @ b.unsqueeze(-1)).squeeze(-1)
-
-        known = {(): (real, imag), (0,): (-k * imag, k * real)}
-        known |= {(1,): (-NU * k**2 * real, -NU * k**2 * imag), (0, 0): (-(k**2) * real, -(k**2) * imag)}
-        offset = torch.stack([series(*known[order]) for order in channels.orders], 1).unsqueeze(-1)
-        factor = torch.zeros_like(offset[:, :, : coords.shape[1]])
-        factor[:, 0, :, 0] = coords[..., 1]
-        if (1,) in channels.orders:
-            factor[:, channels.position((1,))] = 1.0
-        return offset, factor
+        offset = heat_flow(amplitudes(values["u0"]), coords, channels)
+        return offset.unsqueeze(-1), in_time(coords, channels, {0: coords[..., 1], 1: 1.0})
 
     def canonical(self, values):
         """Use three symmetries: translation, mirror and Galilean; the first mode becomes + sin(2 pi x).
@@ -120,4 +135,50 @@ class Burgers1D(Problem):
         return move["mean"][:, None, None] + move["sign"][:, None, None] * fields
 
 
+class Burgers1DPotential(Burgers1D):
+    """1D Burgers equation for the potential psi, u = psi_x: psi_t + psi_x^2 / 2 = nu psi_xx.
+
+    Integrated once in x, the residual weighs what is left of the equation as the error of u weighs it: a small
+    loss means a small error, which u's own residual, dominated by its finest scales, does not say.
+    """
+
+    potentials = ("psi",)
+    needs_symmetry = True  # psi is periodic where u's mean is zero
+    name = "burgers1d"
+
+    def observe(self, psi_x):
+        """u from the potential."""
+        return {"u": psi_x}
+
+    def residual(self, psi_t, psi_x, psi_xx):
+        """The equation integrated in x; the constant of integration is psi's own."""
+        return {"burgers": psi_t + psi_x**2 / 2 - NU * psi_xx}
+
+    def initial(self, u0):
+        """The initial condition at t = 0."""
+        return {"psi_x": u0}
+
+    conditions = [Condition(initial, on="t=0"), Periodic("x")]
+
+    def lift(self, coords, values, channels):
+        """psi = H + t exp(-t/c) G + t^2 / (t + c/2) N, c = 0.1: exact at t = 0, and in its first derivative in t.
+
+        H is the heat flow of u0's potential, G that of -u0^2 / 2: the fine scales of the first moments, which
+        a network would have to learn for every task anew.
+        """
+        t, spectrum = coords[..., 1], amplitudes(values["u0"])
+        wave = 2j * math.pi * torch.arange(spectrum.shape[1], device=t.device, dtype=t.dtype)
+        wave[0] = 1
+        potential = spectrum / wave
+        potential[:, 0] = 0
+        fine = torch.fft.irfft(spectrum, n=2 * POINTS, norm="forward")
+        squared = torch.fft.rfft(-(fine**2) / 2, norm="forward")[:, :POINTS]
+        fade = torch.exp(-t / EARLY)
+        early = in_time(coords, channels, {0: t * fade, 1: (1 - t / EARLY) * fade})
+        offset = product(early, heat_flow(squared, coords, channels).unsqueeze(-1), channels)
+        late = {0: t**2 / (t + EARLY / 2), 1: t * (t + EARLY) / (t + EARLY / 2) ** 2}
+        return offset + heat_flow(potential, coords, channels).unsqueeze(-1), in_time(coords, channels, late)
+
+
+Burgers1D.formulations = {"potential": Burgers1DPotential}
 PROBLEM = Burgers1D
