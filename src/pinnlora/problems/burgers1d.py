@@ -21,26 +21,26 @@ def amplitudes(values):
     return torch.fft.rfft(values, norm="forward")[:, : POINTS // 2]
 
 
-def heat_flow(spectrum, coords, channels):
-    """Jets (task, channel, point) of sum_k a_k exp(2 pi i k x - 4 pi^2 k^2 nu t), a_-k being conj(a_k)."""
-    k = 2 * math.pi * torch.arange(spectrum.shape[1], dtype=coords.dtype, device=coords.device)
+def heat_flow(spectra, coords, channels):
+    """Jets (task, channel, point, flow) of sum_k a_k exp(2 pi i k x - 4 pi^2 k^2 nu t), a_-k = conj(a_k).
+
+    spectra (task, flow, mode) holds the a_k, k = 0, 1, ..., of several flows, coords is (task or 1, point, 2).
+    """
+    k = 2 * math.pi * torch.arange(spectra.shape[-1], dtype=coords.dtype, device=coords.device)
     x, t = coords[..., 0, None], coords[..., 1, None]
-    decay = torch.exp(-NU * k**2 * t)
-    cos, sin = torch.cos(k * x) * decay, torch.sin(k * x) * decay
-    weight = torch.full_like(k, 2.0)
-    weight[0] = 1.0
-    real, imag = spectrum.real * weight, spectrum.imag * weight
-
-    def series(a, b):
-        return (cos @ a.unsqueeze(-1) - sin @ b.unsqueeze(-1)).squeeze(-1)
-
-    known = {
-        (): lambda: series(real, imag),
-        (0,): lambda: series(-k * imag, k * real),
-        (1,): lambda: series(-NU * k**2 * real, -NU * k**2 * imag),
-        (0, 0): lambda: series(-(k**2) * real, -(k**2) * imag),
+    decay = torch.exp((-NU * k**2 * t).clamp_min(-80.0))  # denormal numbers would take long
+    twice = torch.full_like(k, 2.0)
+    twice[0] = 1.0
+    real, imag = spectra.real * twice, spectra.imag * twice
+    columns = {
+        (): (real, -imag),
+        (0,): (-k * imag, -k * real),
+        (1,): (-NU * k**2 * real, NU * k**2 * imag),
+        (0, 0): (-(k**2) * real, k**2 * imag),
     }
-    return torch.stack([known[order]() for order in channels.orders], 1)
+    of_cos, of_sin = (torch.cat([columns[order][side] for order in channels.orders], 1).mT for side in (0, 1))
+    sums = (torch.cos(k * x) * decay) @ of_cos + (torch.sin(k * x) * decay) @ of_sin
+    return sums.mT.unflatten(1, (len(channels), spectra.shape[1])).transpose(2, 3)
 
 
 def in_time(coords, channels, derivatives):
@@ -85,7 +85,7 @@ class Burgers1D(Problem):
     def function_values(self, name, values, coords):
         """u0 at any x, by its Fourier series: values (task, 128), coords (task, point, 2) -> (task, point)."""
         start = torch.cat((coords[..., :1], torch.zeros_like(coords[..., 1:])), -1)
-        return heat_flow(amplitudes(values), start, VALUE)[:, 0]
+        return heat_flow(amplitudes(values)[:, None], start, VALUE)[:, 0, :, 0]
 
     def embed(self, values):
         """Fourier coefficients of u0, (task, 1 + 2 * 16), in units of the first mode's deviation.
@@ -103,8 +103,8 @@ class Burgers1D(Problem):
 
         The network is left with what the nonlinearity makes of them.
         """
-        offset = heat_flow(amplitudes(values["u0"]), coords, channels)
-        return offset.unsqueeze(-1), in_time(coords, channels, {0: coords[..., 1], 1: 1.0})
+        offset = heat_flow(amplitudes(values["u0"])[:, None], coords, channels)
+        return offset, in_time(coords, channels, {0: coords[..., 1], 1: 1.0})
 
     def canonical(self, values):
         """Use three symmetries: translation, mirror and Galilean; the first mode becomes + sin(2 pi x).
@@ -167,17 +167,17 @@ class Burgers1DPotential(Burgers1D):
         a network would have to learn for every task anew.
         """
         t, spectrum = coords[..., 1], amplitudes(values["u0"])
-        wave = 2j * math.pi * torch.arange(spectrum.shape[1], device=t.device, dtype=t.dtype)
-        wave[0] = 1
-        potential = spectrum / wave
-        potential[:, 0] = 0
+        wave = 2j * math.pi * torch.arange(POINTS // 2, device=t.device, dtype=t.dtype)
+        wave[0] = torch.inf
         fine = torch.fft.irfft(spectrum, n=2 * POINTS, norm="forward")
         squared = torch.fft.rfft(-(fine**2) / 2, norm="forward")[:, :POINTS]
+        padded = torch.nn.functional.pad(spectrum / wave, (0, POINTS - POINTS // 2))
+        flows = heat_flow(torch.stack((padded, squared), 1), coords, channels)
         fade = torch.exp(-t / EARLY)
         early = in_time(coords, channels, {0: t * fade, 1: (1 - t / EARLY) * fade})
-        offset = product(early, heat_flow(squared, coords, channels).unsqueeze(-1), channels)
         late = {0: t**2 / (t + EARLY / 2), 1: t * (t + EARLY) / (t + EARLY / 2) ** 2}
-        return offset + heat_flow(potential, coords, channels).unsqueeze(-1), in_time(coords, channels, late)
+        offset = flows[..., :1] + product(early, flows[..., 1:], channels)
+        return offset, in_time(coords, channels, late)
 
 
 Burgers1D.formulations = {"potential": Burgers1DPotential}
