@@ -136,7 +136,9 @@ def test_own_potentials_need_one_output_for_two_fields():
 def test_what_is_missing_or_unknown_is_said():
     with pytest.raises(UserError, match="formulation: pot, but problem kovasznay is formulated as: default"):
         load("kovasznay").formulated("pot")
-    with pytest.raises(UserError, match=r"formulation: potential of problem burgers1d needs network\.symmetry"):
+    with pytest.raises(
+        UserError, match=r"formulation: potential of problem burgers1d needs network\.symmetry"
+    ):
         network_of(PROBLEM, NetworkSettings(formulation="potential"))
     with pytest.raises(TypeError, match=r"potentials and observe\(\) go together"):
         type("Half", (StreamFunction,), {"potentials": ()})

@@ -40,6 +40,18 @@ def spanning_tree(embedding: Tensor) -> list[tuple[int, int | None]]:
     return order
 
 
+def levels(tree: list[tuple[int, int | None]]) -> list[tuple[Tensor, Tensor | None]]:
+    """The tree by depth: indices of the tasks of each level, and of their parents (None: the root)."""
+    depth: dict[int, int] = {}
+    for task, parent in tree:
+        depth[task] = 0 if parent is None else depth[parent] + 1
+    out: list[tuple[Tensor, Tensor | None]] = [(torch.tensor([tree[0][0]]), None)]
+    for level in range(1, max(depth.values()) + 1):
+        pairs = torch.tensor([pair for pair in tree if depth[pair[0]] == level])
+        out.append((pairs[:, 0], pairs[:, 1]))
+    return out
+
+
 def fit_chain(
     problem: Problem,
     parametrisation: Parametrisation,
@@ -48,46 +60,49 @@ def fit_chain(
     stage: StageSettings,
     draw: Draw,
 ) -> tuple[Tensor, History]:
-    """Fit all tasks along the tree; `stage.steps` iterations a task, five times as many for the first.
+    """Fit all tasks along the tree, those of one depth as a batch; `stage.steps` iterations a task, five times
+    as many for the first.
 
     The points are one fixed set, so that nothing but the task changes from fit to fit, and the damping stays at
-    or above its start. Returns theta (task, size) and a history with one sample a task.
+    or above its start. Returns theta (task, size) and a history with one sample a level of the tree.
     """
     fixed = stage.model_copy(update={"resample": 0, "adaptive": False, "report_every": 10**9, "patience": 0})
     theta, history, began = start.clone(), History(), time.perf_counter()
-    for task, parent in spanning_tree(problem.embed(tasks.values)):
-        own = tasks.take(torch.tensor([task], device=start.device))
-        current = start[task : task + 1] if parent is None else theta[parent : parent + 1]
-        for values, steps in _way(tasks, task, parent, stage.steps):
+    done = 0
+    for level, parents in levels(spanning_tree(problem.embed(tasks.values))):
+        level = level.to(start.device)
+        parents = None if parents is None else parents.to(start.device)
+        move, current = tasks.take(level).move, start[level] if parents is None else theta[parents]
+        for values, steps in _way(tasks, level, parents, stage.steps):
             settings = fixed.model_copy(update={"steps": steps})
-            learner = TaskFits(
-                problem, parametrisation, TaskSet(problem, values, own.move), current, settings, draw
-            )
+            way = TaskSet(problem, values, move)
+            learner = TaskFits(problem, parametrisation, way, current, settings, draw)
             train(learner, steps, quiet=True)
             current = learner.theta.detach()
             history.iterations += steps
-        theta[task] = current[0]
-        _record(history, learner, len(tasks), time.perf_counter() - began)
+        theta[level] = current
+        done += len(level)
+        _record(history, learner, done, len(tasks), time.perf_counter() - began)
     history.seconds = time.perf_counter() - began
     return theta, history
 
 
-def _way(tasks: TaskSet, task: int, parent: int | None, steps: int):
-    """The tasks on the way from the parent (values in batches of one), and the iterations spent on each."""
-    goal = {name: value[task : task + 1] for name, value in tasks.values.items()}
-    if parent is None:
+def _way(tasks: TaskSet, level: Tensor, parents: Tensor | None, steps: int):
+    """The tasks on the way from the parents (a batch), and the iterations spent on each."""
+    goal = tasks.take(level).values
+    if parents is None:
         yield goal, 5 * steps
         return
-    origin = {name: value[parent : parent + 1] for name, value in tasks.values.items()}
+    origin = tasks.take(parents).values
     for k in range(1, SUBSTEPS + 1):
         part = k / SUBSTEPS
         values = {name: origin[name] + part * (goal[name] - origin[name]) for name in goal}
         yield values, max(1, steps // SUBSTEPS)
 
 
-def _record(history: History, learner: TaskFits, total: int, seconds: float) -> None:
+def _record(history: History, learner: TaskFits, done: int, total: int, seconds: float) -> None:
     loss = float(learner.validate().mean())
     history.rows.append(
         {"seconds": seconds, "step": history.iterations, "validation": loss, "mse": float("nan")}
     )
-    print(f"teacher {len(history.rows):>4} of {total}  {seconds:7.1f} s  validation {loss:.2e}", flush=True)
+    print(f"teachers {done:>4} of {total}  {seconds:7.1f} s  validation {loss:.2e}", flush=True)

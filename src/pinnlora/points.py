@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .ansatz import lifted
 from .errors import UserError
-from .geometry import Draw
+from .geometry import Draw, Face
 from .jet import Channels
 from .lora import Parametrisation
 from .problem import Problem
@@ -22,7 +22,7 @@ def draw_points(
     """Coordinates (task, point, dim) under "interior" and each condition's name (faces share the points)."""
     tasks = len(next(iter(values.values())))
     dim = len(problem.coords.names)
-    points = {"interior": _focused(problem, draw, values, draw.unit(tasks, interior, dim), None)}
+    points = {"interior": _focused(problem, draw, values, draw.unit(tasks, interior, dim))}
     for salt, condition in enumerate(problem.bound_conditions, start=1):
         points[condition.name] = _on_faces(
             problem, draw, values, condition, _count(per_condition, condition.name), salt
@@ -40,8 +40,18 @@ def _count(per_condition: int | Mapping[str, int], name: str) -> int:
     return per_condition[name]
 
 
-def _focused(problem: Problem, draw: Draw, values: Values, unit: Tensor, fixed: int | None) -> Tensor:
-    return problem.focus(problem.coords.scale(unit), values, draw.stream(), fixed)
+def _focused(problem: Problem, draw: Draw, values: Values, unit: Tensor, face: Face | None = None) -> Tensor:
+    """Candidates moved towards what is steep; a fixed set is moved in the same way for every task."""
+    coords, axis = problem.coords.scale(unit), None
+    if face is not None:
+        coords, axis = face.project(coords), face.axis
+    if not draw.fixed:
+        return problem.focus(coords, values, draw.stream(), axis)
+    each = [
+        problem.focus(coords[k : k + 1], {n: v[k : k + 1] for n, v in values.items()}, draw.stream(), axis)
+        for k in range(len(coords))
+    ]
+    return torch.cat(each)
 
 
 def _on_faces(
@@ -56,8 +66,7 @@ def _on_faces(
     for k, face in enumerate(condition.faces):
         share = count // len(condition.faces) + (k < count % len(condition.faces))
         unit = draw.unit(tasks, share, dim, 100 * salt + k)
-        flat = face.project(problem.coords.scale(unit))
-        parts.append(problem.focus(flat, values, draw.stream(), face.axis))
+        parts.append(_focused(problem, draw, values, unit, face))
     return torch.cat(parts, 1)
 
 
