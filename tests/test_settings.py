@@ -37,6 +37,7 @@ def stage(name: str, **keys) -> dict:
         (stage("pinn", steps=1.5), "training.pinn.steps: 1.5 is not a whole number"),
         (stage("pinn", steps=0), "training.pinn.steps: 0 is not greater than 0"),
         (stage("pinn", steps=True), "training.pinn.steps: true is not a number"),
+        (stage("data", resample=3), "training.data.resample: 3 is greater than 1"),
         (stage("data", momentum=1), "training.data.momentum: 1 is not less than 1"),
         (
             stage("data", learning_rate=float("nan")),

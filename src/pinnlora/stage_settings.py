@@ -130,9 +130,10 @@ class PerTaskStage(StageSettings):
 
 
 class HypernetworkStage(StageSettings):
-    """A stage that trains a hypernetwork on residuals or on solutions."""
+    """A stage that trains a hypernetwork on residuals or on solutions; its points are fixed, or new at every step."""
 
     optimiser: Literal["adam", "gauss_newton"] = "adam"
+    resample: Annotated[Integer, Field(ge=0, le=1)] = 1
 
 
 class WeightsStage(StageSettings):
