@@ -107,16 +107,16 @@ def test_distilled_targets_are_the_teachers_fields():
     assert float(objective.total(learner.teachers[chosen.flip(0)]).min()) > 1e-6
 
 
-@pytest.mark.parametrize("lift", [False, True])
+@pytest.mark.parametrize(("lift", "adaptive"), [(False, False), (True, False), (True, True)])
 @pytest.mark.parametrize("mode", ["data", "distilled"])
-def test_the_loss_of_the_exact_fields_vanishes_in_the_canonical_frame_too(mode, lift):
+def test_the_loss_of_the_exact_fields_vanishes_in_the_canonical_frame_too(mode, lift, adaptive):
     """1D Burgers with symmetry: targets are moved into the frame where the network works."""
     problem, full = tiny("burgers1d", "full", lift=lift)
     values = {"u0": problem.task.sample(3, np.random.default_rng(0))["u0"] + 0.4}
     tasks = task_set(problem, values, True, CPU, torch.float64)
     grid, theta = grid_coords(problem, CPU, torch.float64)[:, ::97], random_theta(full, 3)
     solutions = Solutions(tasks, grid, fields_of(full, theta, tasks, grid))
-    stage = StageSettings(dtype="float64", points=20, tasks_per_step=2)
+    stage = StageSettings(dtype="float64", points=20, tasks_per_step=2, adaptive=adaptive)
     body = Hypernetwork(33, (4,), theta[0]).double()
     draw, rng = draw_of(0, "points", CPU, torch.float64), numpy_generator(0, "tasks")
     learner = Hyperlearner(
@@ -126,6 +126,27 @@ def test_the_loss_of_the_exact_fields_vanishes_in_the_canonical_frame_too(mode, 
     objective = learner._objective(drawn, chosen, problem.embed(drawn))
     assert float(objective.total(theta[chosen]).max()) < 1e-25
     assert float(objective.total(theta[chosen.flip(0)]).min()) > 1e-6
+
+
+def test_adaptive_points_of_data_lie_where_the_error_is_and_count_for_less():
+    plain, adaptive = learner_of("data"), learner_of("data", adaptive=True)
+    sizes = []
+    for learner in (plain, adaptive):
+        values, chosen = learner._draw_tasks(0)
+        embedding = learner.embed(values)
+        theta = learner.hypernetwork(embedding).detach()
+        losses, errors = [], []
+        for _ in range(40):
+            objective = learner._objective(values, chosen, embedding)
+            block = objective.blocks[0]
+            jet = learner.parametrisation.network.forward(
+                learner.parametrisation.weights(theta), block.coords, block.channels
+            )
+            errors.append(torch.stack(list(block.terms(jet).values())).square().sum(0).mean())
+            losses.append(objective.total(theta).mean())
+        sizes.append((torch.stack(errors).mean(), torch.stack(losses).mean()))
+    assert sizes[1][0] > 1.05 * sizes[0][0]
+    assert float(sizes[1][1]) == pytest.approx(float(sizes[0][1]), rel=0.1)  # on average the same loss
 
 
 def test_physics_draws_fresh_tasks_or_the_training_tasks():

@@ -19,7 +19,7 @@ from .objective import Objective
 from .optimise.adam import Adam
 from .optimise.gauss_newton import GaussNewton
 from .per_task import schedule
-from .points import by_residual, draw_points
+from .points import by_residual, by_size, draw_points, take
 from .problem import Problem
 from .solutions import Solutions
 from .stage_settings import StageSettings
@@ -93,26 +93,44 @@ class Hyperlearner:
             return weights(self.teachers[chosen])
         if self.mode == "physics":
             return self._physics(values, embedding, theta)
-        if self.mode == "distilled":
-            coords = self.problem.coords.scale(
-                self.draw.unit(1, self.settings.points, len(self.problem.coords.names))
-            )
-            coords = self.problem.focus(coords.expand(len(chosen), -1, -1), values, self.draw.generator)
+        count = self.settings.points * (3 if self.settings.adaptive else 1)
+        coords, targets = (self._taught if self.mode == "distilled" else self._given)(values, chosen, count)
+        importance = None
+        if self.settings.adaptive:
+            network, current = self.parametrisation.network, self._current(embedding, theta)
             with torch.no_grad():
-                teacher = self.parametrisation.weights(self.teachers[chosen])
-                targets = fields_at(self.problem, self.parametrisation.network, teacher, coords, values)
-            return supervised(self.problem, self.parametrisation, values, coords, targets, "distilled")
+                found = fields_at(
+                    self.problem, network, self.parametrisation.weights(current), coords, values
+                )
+                error = (found - targets).square().sum(-1).sqrt()
+                wanted, importance = by_size(error, self.settings.points, self.draw.generator)
+                coords, targets = take(coords, wanted), take(targets, wanted)
+        return supervised(self.problem, self.parametrisation, values, coords, targets, self.mode, importance)
+
+    def _current(self, embedding: Tensor, theta: Tensor | None) -> Tensor:
+        """What the hypernetwork predicts now, as numbers."""
+        with torch.no_grad():
+            return self.hypernetwork(embedding) if theta is None else theta.detach()
+
+    def _taught(self, values, chosen: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """Points (task, count, dim) and the teachers' fields there."""
+        coords = self.problem.coords.scale(self.draw.unit(1, count, len(self.problem.coords.names)))
+        coords = self.problem.focus(coords.expand(len(chosen), -1, -1), values, self.draw.generator)
+        with torch.no_grad():
+            teacher = self.parametrisation.weights(self.teachers[chosen])
+            return coords, fields_at(self.problem, self.parametrisation.network, teacher, coords, values)
+
+    def _given(self, values, chosen: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """Grid points (task, count, dim) and the reference solutions there, in the network's frame."""
         total = self.training.grid.shape[1]
-        points = torch.randint(
-            total, (self.settings.points,), generator=self.draw.generator, device=self.draw.device
-        )
+        points = torch.randint(total, (count,), generator=self.draw.generator, device=self.draw.device)
         coords, targets = self.training.sample(chosen, points)
         tasks = self.training.tasks.take(chosen)
-        if tasks.move is not None:  # targets in the network's frame: restore() is affine with slope +-1
+        if tasks.move is not None:  # restore() is affine with slope +-1
             offset = tasks.from_network(torch.zeros_like(targets))
             slope = tasks.from_network(torch.ones_like(targets)) - offset
             targets = (targets - offset) / slope
-        return supervised(self.problem, self.parametrisation, values, coords, targets)
+        return coords, targets
 
     def _physics(self, values, embedding: Tensor, theta: Tensor | None) -> Objective:
         settings = self.settings
@@ -120,12 +138,10 @@ class Hyperlearner:
             points, importance = self._points(values, settings.points), None
         elif settings.resample:
             points = self._points(values, 3 * settings.points)
-            with torch.no_grad():
-                current = self.hypernetwork(embedding) if theta is None else theta.detach()
             points["interior"], importance = by_residual(
                 self.problem,
                 self.parametrisation,
-                current,
+                self._current(embedding, theta),
                 values,
                 points["interior"],
                 settings.points,

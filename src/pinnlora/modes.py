@@ -23,10 +23,12 @@ def supervised(
     coords: Tensor,
     targets: Tensor,
     name: str = "data",
+    importance: Tensor | None = None,
 ) -> Residuals:
     """`data` and `distilled`: mean square distance to given fields at coords (task, point, dim).
 
-    targets (task, point, field) come from the reference solutions, or from the PINNs of the training tasks.
+    targets (task, point, field) come from the reference solutions, or from the PINNs of the training tasks;
+    importance (task, point) are the points' weights, of mean 1.
     """
 
     fields = observed(problem, parametrisation.network, coords, values)
@@ -36,7 +38,8 @@ def supervised(
         return {f"{name}_{f}": error[..., k] for k, f in enumerate(problem.fields)}
 
     count = targets.shape[1] * len(problem.fields)
-    return Residuals((Block(coords, field_channels(problem), terms, 1.0 / count),), parametrisation)
+    weight = 1.0 / count if importance is None else importance / count
+    return Residuals((Block(coords, field_channels(problem), terms, weight),), parametrisation)
 
 
 def weights(target: Tensor) -> Regression:

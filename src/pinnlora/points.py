@@ -95,10 +95,19 @@ def by_residual(
         size = torch.stack([row.square() for row in signature(problem, find).values()]).sum(0)
         if problem.weight_signature is not None:
             size = size * problem.weight_signature(problem, find)
-        # a task that blew up gets points too: its way back leads over them
-        size = torch.nan_to_num(size.sqrt(), posinf=0.0)
-        density = size + size.mean(-1, keepdim=True) + torch.finfo(size.dtype).tiny
-        chosen = torch.multinomial(density, count, replacement=True, generator=generator)
-        mean = density.mean(-1, keepdim=True)
-        points = pool.gather(1, chosen.unsqueeze(-1).expand(-1, -1, pool.shape[-1]))
-        return points, mean / density.gather(1, chosen)
+        chosen, importance = by_size(size.sqrt(), count, generator)
+        return take(pool, chosen), importance
+
+
+def by_size(size: Tensor, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """`count` indices drawn in proportion to size (task, point) + its mean, and their weights, (task, count) each."""
+    # a task that blew up gets points too: its way back leads over them
+    size = torch.nan_to_num(size, posinf=0.0)
+    density = size + size.mean(-1, keepdim=True) + torch.finfo(size.dtype).tiny
+    chosen = torch.multinomial(density, count, replacement=True, generator=generator)
+    return chosen, density.mean(-1, keepdim=True) / density.gather(1, chosen)
+
+
+def take(pool: Tensor, chosen: Tensor) -> Tensor:
+    """Entries (task, count, size) of pool (task, point, size), by index (task, count)."""
+    return pool.gather(1, chosen.unsqueeze(-1).expand(-1, -1, pool.shape[-1]))
