@@ -82,7 +82,7 @@ class TaskFits:
             return self._marquardt.step(self.theta, lambda keep: self._objective(keep, step), self.active)
         objective = self._objective(self.active, step)
         if self._lbfgs is None:
-            return self._adam.step(self.theta[self.active], objective)
+            return self._adam.step(self.theta[self.active], objective, self.active)
         moved, after = self._lbfgs.step(self.theta.detach()[self.active], objective.total)
         with torch.no_grad():
             self.theta[self.active] = moved
@@ -147,8 +147,8 @@ class TaskFits:
     def drop(self, finished: Tensor) -> bool:
         """Take finished tasks out of the batch."""
         going = torch.arange(len(self.tasks), device=self.theta.device)[~finished]
-        if self._lbfgs is not None and len(going) < len(self.active):
-            self._lbfgs = LBFGS()  # its history is of the batch that was
+        if self._lbfgs is not None:
+            self._lbfgs.keep(torch.isin(self.active, going))
         self.active = going
         return len(self.active) == 0
 

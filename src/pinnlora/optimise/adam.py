@@ -43,7 +43,7 @@ class Schedule:
 class Adam:
     """torch's Adam on `parameters`; when the loss is not finite or leaps, return to the last good state at half rate.
 
-    With `independent`, every task has parameters of its own and goes the way it would go alone.
+    With `independent`, the one parameter is (task, size), and every task goes the way it would go alone.
     """
 
     parameters: list[Tensor]
@@ -51,42 +51,83 @@ class Adam:
     leap: float = 100.0
     check_every: int = 100
     independent: bool = False
-    halvings: int = 0
+    halvings: Tensor = field(init=False)
     _optimiser: torch.optim.Adam = field(init=False)
     _good: list[Tensor] = field(init=False)
-    _good_loss: float = field(init=False, default=math.inf)
+    _good_loss: Tensor = field(init=False)
     _count: int = field(init=False, default=0)
+    _shorter: float = field(init=False, default=1.0)
+    _each: Tensor | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         fused = all(p.is_cuda for p in self.parameters)
         self._optimiser = torch.optim.Adam(self.parameters, lr=self.schedule.rate, fused=fused or None)
-        self._good = [p.detach().clone() for p in self.parameters]
+        start = [p.detach().clone() for p in self.parameters]
+        self._good = start + [torch.zeros_like(p) for p in start for _ in range(2)]
+        first = self.parameters[0]
+        entries = len(first) if self.independent else 1
+        self.halvings = torch.zeros(entries, dtype=torch.int64, device=first.device)
+        self._good_loss = first.new_full((entries,), math.inf).detach()
 
-    def step(self, theta: Tensor, objective: Objective) -> Terms:
+    def step(self, theta: Tensor, objective: Objective, rows: Tensor | None = None) -> Terms:
         """One step on the mean over tasks; theta (task, size) is a function of the parameters.
 
-        Independent tasks are summed instead: a mean would make them small against Adam's epsilon.
+        Independent tasks are summed instead: a mean would make them small against Adam's epsilon. `rows` says
+        which of them theta holds.
         """
-        for group in self._optimiser.param_groups:
-            group["lr"] = self.schedule(self._count) * 0.5**self.halvings
         losses = objective.losses(theta)
         totals = torch.stack(list(losses.values())).sum(0)
         self._count += 1
-        if self._count % self.check_every or self._sound(float(totals.detach().mean())):
-            self._optimiser.zero_grad(set_to_none=True)
-            (totals.sum() if self.independent else totals.mean()).backward()
-            self._optimiser.step()
+        self._optimiser.zero_grad(set_to_none=True)
+        (totals.sum() if self.independent else totals.mean()).backward()
+        broken = None
+        if self._count % self.check_every == 0:
+            judged = totals.detach() if self.independent else totals.detach().mean().view(1)
+            broken = self._return(judged, rows)
+        if broken is not None and self.independent:
+            self.parameters[0].grad[broken] = 0.0
+        if broken is None or self.independent:
+            self._move()
         return {name: value.detach() for name, value in losses.items()}
 
-    def _sound(self, loss: float) -> bool:
-        """Keep the parameters that have this loss, or return to those that were kept last (False)."""
-        if math.isfinite(loss) and loss < self.leap * self._good_loss:
-            self._good_loss = min(loss, self._good_loss)
-            self._good = [p.detach().clone() for p in self.parameters]
-            return True
+    def _move(self) -> None:
+        """torch's step, shorter for what has been rolled back."""
+        for group in self._optimiser.param_groups:
+            group["lr"] = self.schedule(self._count - 1) * self._shorter
+        if self._each is None:
+            self._optimiser.step()
+            return
+        (p,) = self.parameters
+        before = p.detach().clone()
+        self._optimiser.step()
         with torch.no_grad():
-            for p, good in zip(self.parameters, self._good, strict=True):
-                p.copy_(good)
-        self._optimiser.state.clear()
-        self.halvings += 1
-        return False
+            p.copy_(torch.lerp(before, p, self._each))
+
+    def _state(self) -> list[Tensor]:
+        """The parameters and Adam's two moments of them."""
+        moments = [
+            self._optimiser.state[p].get(k) for p in self.parameters for k in ("exp_avg", "exp_avg_sq")
+        ]
+        return [*(p.detach() for p in self.parameters), *moments]
+
+    def _return(self, losses: Tensor, rows: Tensor | None) -> Tensor | None:
+        """Keep the entries that have a sound loss, return the others to what was kept last; the indices of these."""
+        if not self._optimiser.state:
+            return None
+        entries = torch.arange(len(self.halvings), device=losses.device) if rows is None else rows
+        sound = losses.isfinite() & (losses < self.leap * self._good_loss[entries])
+        well, broken = entries[sound], entries[~sound]
+        self._good_loss[well] = torch.minimum(self._good_loss[well], losses[sound])
+        for live, good in zip(self._state(), self._good, strict=True):
+            if self.independent:
+                good[well], live[broken] = live[well], good[broken]
+            else:
+                (good if len(well) else live).copy_(live if len(well) else good)
+        if not len(broken):
+            return None
+        self.halvings[broken] += 1
+        if self.independent:
+            self._each = (0.5**self.halvings).to(self.parameters[0].dtype).unsqueeze(-1)
+        else:
+            self._shorter = 0.5 ** int(self.halvings)
+        return broken

@@ -44,6 +44,13 @@ class LBFGS:
         self._previous = (theta, gradient)
         return moved, after
 
+    def keep(self, going: Tensor) -> None:
+        """Forget the tasks of the batch that are not `going` (task,)."""
+        pairs = [tuple(part[going] for part in pair) for pair in self._pairs]
+        self._pairs = deque(pairs, maxlen=self.memory)
+        if self._previous is not None:
+            self._previous = tuple(part[going] for part in self._previous)
+
     def _remember(self, s: Tensor, y: Tensor) -> None:
         curvature = (s * y).sum(-1)
         usable = curvature > 1e-10 * y.square().sum(-1)
