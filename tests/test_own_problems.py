@@ -160,6 +160,19 @@ def test_a_problem_is_loaded_by_name_or_from_its_file(tmp_path):
     assert load(f"{write(tmp_path, OWN)}:Decay").name == "decay"
 
 
+def test_an_own_problem_may_use_dataclasses(tmp_path):
+    helper = """
+        from __future__ import annotations
+        from dataclasses import dataclass
+
+        @dataclass
+        class Wave:
+            speed: float = 2.0
+    """
+    path = write(tmp_path, textwrap.dedent(helper) + textwrap.dedent(OWN))
+    assert load(f"{path}:Decay").name == "decay"
+
+
 @pytest.mark.parametrize(
     ("spec", "text", "words"),
     [

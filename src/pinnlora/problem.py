@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import sys
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -206,11 +208,14 @@ def load(spec: str) -> Problem:
 def _load_file(path: Path, name: str) -> Problem:
     if not path.is_file():
         raise UserError(f"problem file {path} does not exist: expected FILE.py:Class with an existing file")
-    module_spec = importlib.util.spec_from_file_location(f"pinnlora_user_{path.stem}", path)
+    place = zlib.crc32(str(path.resolve()).encode())  # two files of one name are two modules
+    module_spec = importlib.util.spec_from_file_location(f"pinnlora_user_{path.stem}_{place:08x}", path)
     module = importlib.util.module_from_spec(module_spec)
+    sys.modules[module.__name__] = module  # dataclasses and typing look a class's module up
     try:
         module_spec.loader.exec_module(module)
     except Exception as error:  # whatever a user's file may do
+        del sys.modules[module.__name__]
         raise UserError(f"{path}: {type(error).__name__}: {' '.join(str(error).split())}") from error
     cls = getattr(module, name, None)
     if not (isinstance(cls, type) and issubclass(cls, Problem)):
