@@ -19,7 +19,7 @@ from pinnlora.network_settings import Network as NetworkSettings
 from pinnlora.points import draw_points
 from pinnlora.problem import load as load_problem
 from pinnlora.stage_settings import StageSettings
-from pinnlora.surrogate import Surrogate, embedding_of, refine, save_bundle
+from pinnlora.surrogate import Surrogate, _refining, embedding_of, refine, save_bundle
 from pinnlora.training import History
 
 PERIODIC = {"input_map": "periodic", "modes": 2, "symmetry": True, "lift": True}
@@ -213,3 +213,24 @@ def test_an_own_problem_travels_with_its_bundle(tmp_path, monkeypatch):
     with pytest.raises(SystemExit) as done:
         main()
     assert done.value.code == 0
+
+
+@pytest.mark.parametrize(
+    ("mode", "trained", "points", "weight", "adaptive"),
+    [
+        ("physics", {"condition_points": 20}, 60, 10.0, True),
+        (
+            "physics",
+            {"condition_points": {"walls": 30, "outflow": 1}},
+            {"walls": 90, "outflow": 3},
+            10.0,
+            True,
+        ),
+        ("data", {"condition_points": 20}, 50, 1.0, False),
+    ],
+)
+def test_refinement_weighs_conditions_as_training_by_physics_did(mode, trained, points, weight, adaptive):
+    stage = StageSettings(points=50, condition_weight=10, adaptive=True, **trained)
+    found = _refining({"mode": mode, "stage": stage.model_dump(mode="json")}, 7, 150)
+    assert (found.steps, found.points, found.optimiser) == (7, 150, "levenberg_marquardt")
+    assert (found.condition_points, found.condition_weight, found.adaptive) == (points, weight, adaptive)

@@ -19,7 +19,7 @@ from .objective import Objective
 from .optimise.adam import Adam
 from .optimise.gauss_newton import GaussNewton
 from .per_task import schedule
-from .points import by_residual, by_size, draw_points, take
+from .points import POOL, by_residual, by_size, draw_points, take
 from .problem import Problem
 from .solutions import Solutions
 from .stage_settings import StageSettings
@@ -93,7 +93,7 @@ class Hyperlearner:
             return weights(self.teachers[chosen])
         if self.mode == "physics":
             return self._physics(values, embedding, theta)
-        count = self.settings.points * (3 if self.settings.adaptive else 1)
+        count = self.settings.points * (POOL if self.settings.adaptive else 1)
         coords, targets = (self._taught if self.mode == "distilled" else self._given)(values, chosen, count)
         importance = None
         if self.settings.adaptive:
@@ -137,7 +137,7 @@ class Hyperlearner:
         if settings.resample and not settings.adaptive:
             points, importance = self._points(values, settings.points), None
         elif settings.resample:
-            points = self._points(values, 3 * settings.points)
+            points = self._points(values, POOL * settings.points)
             points["interior"], importance = by_residual(
                 self.problem,
                 self.parametrisation,

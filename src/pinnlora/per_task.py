@@ -17,7 +17,7 @@ from .optimise.adam import Adam, Schedule
 from .optimise.damping import LOWEST
 from .optimise.lbfgs import LBFGS
 from .optimise.levenberg_marquardt import LevenbergMarquardt
-from .points import by_residual, draw_points
+from .points import POOL, by_residual, draw_points
 from .problem import Problem
 from .stage_settings import StageSettings
 
@@ -94,7 +94,7 @@ class TaskFits:
         if self._points and (self._lbfgs is not None or not every or step % every):
             return
         settings, values = self.settings, self._values(step)
-        count = settings.points * (3 if settings.adaptive else 1)
+        count = settings.points * (POOL if settings.adaptive else 1)
         draw = self.draw
         if not every:
             draw = Draw(draw.generator, draw.device, draw.dtype, fixed=True, seed=2)

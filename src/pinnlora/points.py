@@ -15,6 +15,9 @@ from .lora import Parametrisation
 from .problem import Problem
 from .signature import BoundCondition, Values, lookup
 
+POOL = 3
+"""Candidates for each point that is chosen among them."""
+
 
 def draw_points(
     problem: Problem, draw: Draw, values: Values, interior: int, per_condition: int | Mapping[str, int]
