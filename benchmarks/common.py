@@ -20,12 +20,12 @@ from typing import Any
 
 import torch
 
-from pinnlora.distributions import sample_splits
 from pinnlora.errors import UserError
-from pinnlora.fitting import fit
-from pinnlora.problem import Problem
-from pinnlora.records import commit, machine, version
-from pinnlora.settings import ProblemSettings, load_settings
+from pinnlora.files import commit, machine, version
+from pinnlora.problem.base import Problem
+from pinnlora.problem.distributions import sample_splits
+from pinnlora.study.settings import ProblemSettings, load_settings
+from pinnlora.train.fit import fit
 
 HERE = Path(__file__).resolve().parent
 CPU = torch.device("cpu")

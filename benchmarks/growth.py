@@ -21,15 +21,15 @@ import torch
 from common import CPU, SEED, arguments, report, run, settings_of
 from hypernetworks import hyperlearner
 
-from pinnlora.build import dtype_of
-from pinnlora.data import task_set
 from pinnlora.errors import UserError
-from pinnlora.geometry import Draw
-from pinnlora.lora import Full, LowRank
-from pinnlora.network import Network
-from pinnlora.per_task import TaskFits
-from pinnlora.problem import load
-from pinnlora.stage_settings import StageSettings
+from pinnlora.loss.draw import Draw
+from pinnlora.nets.adapters import Full, LowRank
+from pinnlora.nets.mlp import MLP
+from pinnlora.problem.load import load_problem
+from pinnlora.train.data import task_set
+from pinnlora.train.settings import StageSettings
+from pinnlora.train.setup import dtype_of
+from pinnlora.train.single import TaskFits
 
 TASKS, POINTS, RANK, NEWTON_POINTS = 20, 500, 4, 48
 SWEEPS: dict[tuple[str, str], list[int]] = {
@@ -47,8 +47,8 @@ QUICK = {(method, what): values[:2] for (method, what), values in SWEEPS.items()
 
 def learner_of(method: str, sizes: dict[str, int]) -> Any:
     """Kovasznay: fits of single tasks, or a hypernetwork, on a base network of random weights."""
-    problem, study = load("kovasznay"), settings_of("config", "kovasznay")
-    base = Full(Network(2, 3)).initial(1, torch.Generator().manual_seed(SEED))
+    problem, study = load_problem("kovasznay"), settings_of("config", "kovasznay")
+    base = Full(MLP(2, 3)).initial(1, torch.Generator().manual_seed(SEED))
     kind, _, dtype = method.rpartition(", ")
     if kind.startswith("hypernetwork"):
         newton = kind.endswith("Gauss-Newton")
@@ -66,7 +66,7 @@ def learner_of(method: str, sizes: dict[str, int]) -> Any:
     tasks = task_set(
         problem, problem.task.sample(sizes["tasks"], np.random.default_rng(0)), False, CPU, where
     )
-    network = Network(2, 3)
+    network = MLP(2, 3)
     adapters = LowRank(network, network.unflatten(base.to(where)), sizes["rank"])
     generator = torch.Generator().manual_seed(SEED)
     start = adapters.initial(sizes["tasks"], generator).to(where)

@@ -14,11 +14,10 @@ from typing import Any
 from common import Clock, Contestant, arguments, base_network, report, run, settings_of
 from hypernetworks import hyperlearner, solutions, test_error
 
-from pinnlora.build import dtype_of
-from pinnlora.hyper_training import Hyperlearner
-from pinnlora.network_settings import Hypernetwork as HypernetworkSettings
-from pinnlora.problem import load
-from pinnlora.stage_settings import StageSettings
+from pinnlora.problem.load import load_problem
+from pinnlora.train.hyperlearner import Hyperlearner
+from pinnlora.train.settings import HypernetworkSettings, StageSettings
+from pinnlora.train.setup import dtype_of
 
 PAPER, ADAM, NEWTON = "paper's protocol", "tuned Adam", "Gauss-Newton"
 TUNED = StageSettings(
@@ -31,7 +30,7 @@ SPARSE = 7  # of the grid, while the error is far from its target
 
 def learners(quick: bool) -> tuple[dict[str, Hyperlearner], float]:
     """The three, and the seconds that the base network took."""
-    problem = load("kovasznay")
+    problem = load_problem("kovasznay")
     study, paper = settings_of("config", "kovasznay"), settings_of("paper", "kovasznay")
     base, seconds, _ = base_network(problem, study, quick)
     epochs, newton, tuned = paper.stage("physics", 4), study.stage("physics", 4), TUNED

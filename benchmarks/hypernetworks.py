@@ -7,7 +7,15 @@ import torch
 from common import CPU, SEED
 from torch import Tensor
 
-from pinnlora.build import (
+from pinnlora.nets.hypernetwork import Hypernetwork
+from pinnlora.problem.base import Problem
+from pinnlora.problem.distributions import sample_splits
+from pinnlora.study.settings import ProblemSettings
+from pinnlora.surrogate import embedding_of
+from pinnlora.train.data import Solutions, grid_coords, of_split, task_set
+from pinnlora.train.hyperlearner import Hyperlearner
+from pinnlora.train.settings import HypernetworkSettings, StageSettings
+from pinnlora.train.setup import (
     base_weights,
     draw_of,
     dtype_of,
@@ -16,16 +24,6 @@ from pinnlora.build import (
     parametrisation_of,
     torch_generator,
 )
-from pinnlora.data import grid_coords, of_split, task_set
-from pinnlora.distributions import sample_splits
-from pinnlora.hyper_training import Hyperlearner
-from pinnlora.hypernetwork import Hypernetwork
-from pinnlora.network_settings import Hypernetwork as HypernetworkSettings
-from pinnlora.problem import Problem
-from pinnlora.settings import ProblemSettings
-from pinnlora.solutions import Solutions
-from pinnlora.stage_settings import StageSettings
-from pinnlora.surrogate import embedding_of
 
 RANK = 4
 

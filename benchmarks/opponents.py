@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from pinnlora.errors import UserError
-from pinnlora.network import Network
-from pinnlora.problem import Problem
-from pinnlora.signature import parse
+from pinnlora.nets.mlp import MLP
+from pinnlora.problem.base import Problem
+from pinnlora.problem.signature import parse
 
 
-def plain_network(network: Network, theta: Tensor) -> nn.Sequential:
+def plain_network(network: MLP, theta: Tensor) -> nn.Sequential:
     """An ordinary torch network with the weights theta (1, size)."""
     weights, layers = network.unflatten(theta), []
     for (out, into), matrix, bias in zip(network.shapes, weights.matrices, weights.biases, strict=True):

@@ -18,15 +18,16 @@ from opponents import deepxde_model, plain_loss, plain_network
 from torch import Tensor
 
 from pinnlora.errors import UserError
-from pinnlora.geometry import Draw
-from pinnlora.lora import Full
-from pinnlora.modes import physics
-from pinnlora.network import Network
-from pinnlora.objective import Residuals
+from pinnlora.loss.draw import Draw
+from pinnlora.loss.points import draw_points
+from pinnlora.loss.residuals import Residuals
+from pinnlora.loss.terms import physics
+from pinnlora.nets.adapters import Full
+from pinnlora.nets.mlp import MLP
 from pinnlora.optimise.adam import Adam, Schedule
-from pinnlora.points import draw_points
-from pinnlora.problem import Problem, load
-from pinnlora.signature import lookup
+from pinnlora.problem.base import Problem
+from pinnlora.problem.load import load_problem
+from pinnlora.problem.signature import lookup
 
 JETS, PLAIN, DEEPXDE = "stacked jets", "double backward, plain torch", "DeepXDE, pytorch backend"
 WHOLE, CHUNKS = "matrix products, all points at once", "matrix products, 1024 points at a time"
@@ -41,20 +42,20 @@ class Case:
     values: dict[str, Tensor]
     points: dict[str, Tensor]
     targets: dict[str, dict[str, Tensor]]
-    network: Network
+    network: MLP
     start: Tensor
 
 
 def case(name: str, count: int) -> Case:
     """The first task of generator 0, with `count` points in the interior and 100 a condition."""
-    problem = load(name)
+    problem = load_problem(name)
     values = problem.task.sample(1, np.random.default_rng(0))
     values = {key: torch.as_tensor(value, dtype=torch.float32) for key, value in values.items()}
     generator = torch.Generator().manual_seed(0)
     points = draw_points(problem, Draw(generator, CPU, torch.float32, fixed=True), values, count, 100)
     prescribed = [c for c in problem.bound_conditions if c.periodic is None]
     targets = {c.name: c.signature(problem, lookup(problem, points[c.name], values)) for c in prescribed}
-    network = Network(len(problem.coords.names), len(problem.fields))
+    network = MLP(len(problem.coords.names), len(problem.fields))
     start = Full(network).initial(1, generator).float()
     kept = {key: coords.contiguous() for key, coords in points.items() if key in ("interior", *targets)}
     return Case(problem, values, kept, targets, network, start)

@@ -14,13 +14,20 @@ import torch
 from common import CPU, SEED, Contestant, arguments, base_network, report, run, settings_of
 from opponents import deepxde, deepxde_example, exact
 
-from pinnlora.build import base_weights, draw_of, dtype_of, network_of, parametrisation_of, torch_generator
-from pinnlora.data import grid_coords, task_set
-from pinnlora.fitting import monitor_of
-from pinnlora.network_settings import Network as NetworkSettings
-from pinnlora.per_task import TaskFits
-from pinnlora.problem import Problem, load
-from pinnlora.stage_settings import StageSettings
+from pinnlora.problem.base import Problem
+from pinnlora.problem.load import load_problem
+from pinnlora.train.data import grid_coords, task_set
+from pinnlora.train.fit import monitor_of
+from pinnlora.train.settings import NetworkSettings, StageSettings
+from pinnlora.train.setup import (
+    base_weights,
+    draw_of,
+    dtype_of,
+    network_of,
+    parametrisation_of,
+    torch_generator,
+)
+from pinnlora.train.single import TaskFits
 
 GRID, TOGETHER = 101**2, 20
 
@@ -123,7 +130,7 @@ def main(options) -> None:
     """Race all, one after the other, and report."""
     if options.quick:
         options.target, options.adam, options.lbfgs, options.points, options.limit = 1e-2, 100, 40, 200, 0.2
-    problem, settings = load("kovasznay"), settings_of("config", "kovasznay")
+    problem, settings = load_problem("kovasznay"), settings_of("config", "kovasznay")
     base, base_seconds, base_re = base_network(problem, settings, options.quick)
     field_of = entries(problem, settings, base, options)
     results = [entry.race(options.target, 60 * options.limit) for _, entry in field_of]

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 from torch.func import hessian, jacfwd, vmap
 
-from pinnlora.lora import Full, LowRank
-from pinnlora.network import Network, Weights
-from pinnlora.problem import Problem, load
+from pinnlora.nets.adapters import Full, LowRank
+from pinnlora.nets.mlp import MLP, Weights
+from pinnlora.problem.base import Problem
+from pinnlora.problem.load import load_problem
 
 CPU = torch.device("cpu")
 
@@ -18,7 +19,7 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def random_weights(network: Network, tasks: int, seed: int = 0) -> Weights:
+def random_weights(network: MLP, tasks: int, seed: int = 0) -> Weights:
     """Weights and biases of order one, different for each task, float64."""
     start = network.initial(tasks, generator(seed))
     biases = [
@@ -28,7 +29,7 @@ def random_weights(network: Network, tasks: int, seed: int = 0) -> Weights:
     return Weights(start.matrices, tuple(biases))
 
 
-def plain(network: Network, matrices, biases, point: Tensor) -> Tensor:
+def plain(network: MLP, matrices, biases, point: Tensor) -> Tensor:
     """The network written out for one point (dim,) of one task: (field,)."""
     if network.periodic is not None:
         axis, low, length, modes = network.periodic
@@ -44,7 +45,7 @@ def plain(network: Network, matrices, biases, point: Tensor) -> Tensor:
     return point
 
 
-def plain_jet(network: Network, matrices, biases, coords: Tensor, orders) -> Tensor:
+def plain_jet(network: MLP, matrices, biases, coords: Tensor, orders) -> Tensor:
     """Jets of one task's plain network at coords (point, dim): (channel, point, field)."""
     return function_jet(lambda point: plain(network, matrices, biases, point), coords, orders)
 
@@ -64,8 +65,8 @@ def task_values(problem: Problem, count: int, seed: int = 0) -> dict[str, Tensor
 
 def tiny(name: str, kind: str, width: int = 5, hidden_layers: int = 3, rank: int = 2, lift: bool = False):
     """A problem and a small network of it, adapted ('lora', map 1 not) or all of it ('full')."""
-    problem = load(name)
-    network = Network(len(problem.coords.names), len(problem.fields), width, hidden_layers, lift=lift)
+    problem = load_problem(name)
+    network = MLP(len(problem.coords.names), len(problem.fields), width, hidden_layers, lift=lift)
     if kind == "full":
         return problem, Full(network)
     return problem, LowRank(network, random_weights(network, 1, seed=9), rank, unadapted=(1,))
@@ -96,6 +97,18 @@ def dense(parametrisation, theta: Tensor):
             down = cut(parametrisation.rank, into)
             matrices[k] = matrices[k] + cut(out, parametrisation.rank) @ down
     return matrices, [bias[0] for bias in parametrisation.base.biases]
+
+
+def plain_rows(objective, frozen, theta: torch.Tensor) -> torch.Tensor:
+    """Weighted residuals (row,) of one task as a function of its numbers (size,), by plain networks."""
+    network = objective.parametrisation.network
+    matrices, biases = dense(objective.parametrisation, theta)
+    rows = []
+    for block, still in zip(objective.blocks, frozen.blocks, strict=True):
+        jet = plain_jet(network, matrices, biases, block.coords[0], block.channels.orders)
+        root = torch.as_tensor(still.weight, dtype=torch.float64).sqrt()
+        rows += [(root * row).squeeze(0) for row in block.terms(jet.unsqueeze(0)).values()]
+    return torch.cat(rows)
 
 
 def relative(found: Tensor, expected: Tensor) -> float:

@@ -10,27 +10,24 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 REAL = [
-    "environment",
     "errors",
-    "fingerprint",
-    "job_settings",
-    "network_settings",
-    "problem_names",
-    "settings",
-    "settings_errors",
-    "stage_settings",
+    "problem/code",
+    "problem/load",
+    "study/interpreter",
+    "study/job_settings",
+    "study/settings",
+    "study/settings_errors",
+    "train/settings",
 ]
 PROBLEMS = ("kovasznay", "burgers2d", "burgers1d")
 JOBS = {
-    "tasks": "tasks",
-    "reference": "tasks",
-    "base": "network",
-    "fit": "network",
-    "teachers": "network",
-    "hypernetwork": "hypernetwork",
-    "evaluate": "network",
-    "table": "tables",
-    "figure": "figures",
+    "study/jobs/tasks": "study/sampling",
+    "study/jobs/reference": "study/sampling",
+    "study/jobs/fit": "nets/mlp",
+    "study/jobs/hypernetwork": "nets/hypernetwork",
+    "study/jobs/evaluate": "nets/mlp",
+    "report/jobs/table": "report/tables",
+    "report/jobs/figure": "report/figures",
 }
 SMALL = {
     "study": "small",
@@ -46,7 +43,7 @@ _, job, stage, *rest = sys.argv
 made = ("--tasks", "--reference", "--base", "--fit", "--surrogate", "--teachers")
 inputs = [value for flag, value in zip(rest, rest[1:]) if flag in made]
 assert all(Path(path).exists() for path in inputs), inputs
-if Path("broken").exists() and Path("broken").read_text() == stage:
+if Path("broken").exists() and Path("broken").read_text() in " ".join(rest):
     sys.exit("error: it broke")
 for flag, value in zip(rest, rest[1:]):
     if flag in ("--output", "--markdown", "--pdf"):
@@ -66,18 +63,22 @@ def make(folder: Path) -> Path:
     for name in ("Snakefile", "environment.yml"):
         shutil.copy(ROOT / name, folder / name)
     package = folder / "src" / "pinnlora"
-    for inside in ("jobs", "problems", "paper"):
+    for inside in ("problem/library", "nets", "train", "study/jobs", "report/jobs", "report/paper"):
         (package / inside).mkdir(parents=True)
         (package / inside / "__init__.py").touch()
+    for inside in ("problem", "study", "report"):
+        (package / inside / "__init__.py").touch()
     for name in REAL:
-        shutil.copy(ROOT / "src" / "pinnlora" / f"{name}.py", package)
-    for name in ("__init__", "problem", *JOBS.values()):
+        shutil.copy(ROOT / "src" / "pinnlora" / f"{name}.py", package / f"{name}.py")
+    for name in ("__init__", "problem/base", *JOBS.values()):
         (package / f"{name}.py").write_text(f'"""About {name}."""\nvalue = "{name}"\n')
     for name in PROBLEMS:
-        (package / "problems" / f"{name}.py").write_text(f'from ..problem import value\nname = "{name}"\n')
+        (package / "problem/library" / f"{name}.py").write_text(
+            f'from ..base import value\nname = "{name}"\n'
+        )
     for job, module in JOBS.items():
-        text = f"def run():\n    from ..{module} import value\n    return value\n"
-        (package / "jobs" / f"{job}.py").write_text(text)
+        text = f"def run():\n    from pinnlora.{module.replace('/', '.')} import value\n    return value\n"
+        (package / f"{job}.py").write_text(text)
     (package / "__main__.py").write_text(MAIN)
     write(folder, SMALL)
     return folder

@@ -9,7 +9,7 @@ from test_surrogate import KINDS, OWN, bundle, task_of
 
 import pinnlora
 from pinnlora.cli import main
-from pinnlora.records import read_netcdf
+from pinnlora.files import read_netcdf
 
 WRONG = (
     OWN

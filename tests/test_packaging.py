@@ -56,6 +56,6 @@ def test_version_and_licence_agree():
 
 def test_the_papers_numbers_are_part_of_the_package():
     for n in (1, 2, 3):
-        assert (ROOT / "src/pinnlora/paper" / f"table{n}.csv").is_file()
+        assert (ROOT / "src/pinnlora/report/paper" / f"table{n}.csv").is_file()
     wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert wheel["packages"] == ["src/pinnlora"]

@@ -9,18 +9,17 @@ import torch
 from small import CPU, dense, generator, plain
 
 import pinnlora
-from pinnlora.build import base_weights, dtype_of, network_of, parametrisation_of
 from pinnlora.cli import main
 from pinnlora.errors import UserError
-from pinnlora.geometry import Draw
-from pinnlora.hypernetwork import Hypernetwork
-from pinnlora.modes import physics
-from pinnlora.network_settings import Network as NetworkSettings
-from pinnlora.points import draw_points
-from pinnlora.problem import load as load_problem
-from pinnlora.stage_settings import StageSettings
+from pinnlora.loss.draw import Draw
+from pinnlora.loss.points import draw_points
+from pinnlora.loss.terms import physics
+from pinnlora.nets.hypernetwork import Hypernetwork
+from pinnlora.problem.load import load_problem
 from pinnlora.surrogate import Surrogate, _refining, embedding_of, refine, save_bundle
-from pinnlora.training import History
+from pinnlora.train.loop import History
+from pinnlora.train.settings import NetworkSettings, StageSettings
+from pinnlora.train.setup import base_weights, dtype_of, network_of, parametrisation_of
 
 PERIODIC = {"input_map": "periodic", "modes": 2, "symmetry": True, "lift": True}
 KINDS = {

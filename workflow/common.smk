@@ -9,11 +9,12 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 try:
-    from pinnlora.environment import share_interpreter
     from pinnlora.errors import UserError
-    from pinnlora.fingerprint import PACKAGE, fingerprint, problem_file
-    from pinnlora.job_settings import job_settings
-    from pinnlora.settings import load_settings
+    from pinnlora.problem.code import PACKAGE, fingerprint
+    from pinnlora.problem.load import problem_file
+    from pinnlora.study.interpreter import share_interpreter
+    from pinnlora.study.job_settings import job_settings
+    from pinnlora.study.settings import load_settings
 except ImportError as error:
     raise WorkflowError(f"cannot import the package ({error}); install it first: pip install -e .")
 
@@ -40,6 +41,9 @@ OUTPUTS = {
     "hypernetwork": "{problem}/surrogate/{mode}/rank{rank}",
     "evaluate": "{problem}/evaluation.nc",
 }
+
+
+JOBS = {"base": "fit", "teachers": "fit"}  # jobs that are others by their code
 
 
 def made_by(stage):
@@ -150,10 +154,10 @@ def settings_text(stage, problem, rank, mode):
 def provenance(stage, problem=None, rank=None, mode=None):
     """Hash of a job's code and settings, and of those of all jobs upstream."""
     if stage in ("table", "figure"):
-        parts = [fingerprint(f"pinnlora.jobs.{stage}", files=tuple((PACKAGE / "paper").glob("*.csv")))]
+        parts = [fingerprint(f"pinnlora.report.jobs.{stage}", files=tuple((PACKAGE / "report" / "paper").glob("*.csv")))]
     else:
         own_file = problem_file(SETTINGS.problem(problem).spec)
-        parts = [fingerprint(f"pinnlora.jobs.{stage}", own_file), settings_text(stage, problem, rank, mode)]
+        parts = [fingerprint(f"pinnlora.study.jobs.{JOBS.get(stage, stage)}", own_file), settings_text(stage, problem, rank, mode)]
     parts += [provenance(*key) for key in upstream(stage, problem, rank, mode)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 

@@ -6,13 +6,13 @@ __all__ = ["Box", "Condition", "GaussianField", "LogUniform", "Periodic", "Probl
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Box": "geometry",
-    "Condition": "problem",
-    "Periodic": "problem",
-    "Problem": "problem",
-    "Uniform": "distributions",
-    "LogUniform": "distributions",
-    "GaussianField": "distributions",
+    "Box": "problem.box",
+    "Condition": "problem.signature",
+    "Periodic": "problem.signature",
+    "Problem": "problem.base",
+    "Uniform": "problem.distributions",
+    "LogUniform": "problem.distributions",
+    "GaussianField": "problem.distributions",
     "load": "surrogate",
 }
 

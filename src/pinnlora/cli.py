@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .errors import UserError
+from pinnlora.errors import UserError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 jobs = typer.Typer(no_args_is_help=True, help="The jobs of the workflow, one a rule.")
@@ -41,7 +41,8 @@ def _run(job: str, settings: str | None = None, **arguments: Any) -> None:
             arguments["settings"] = json.loads(settings)
         except json.JSONDecodeError as error:
             raise UserError(f"--settings is not JSON ({error}); the workflow writes it") from None
-    import_module(f"pinnlora.jobs.{job}").run(**arguments)
+    package = "report" if job in ("table", "figure") else "study"
+    import_module(f"pinnlora.{package}.jobs.{job}").run(**arguments)
 
 
 @jobs.command("tasks")
@@ -56,22 +57,16 @@ def job_reference(settings: Text, tasks: Source, output: Out) -> None:
     _run("reference", settings, tasks=tasks, output=output)
 
 
-@jobs.command("base")
-def job_base(settings: Text, tasks: Source, output: Out) -> None:
-    """Train the network of task T0."""
-    _run("base", settings, tasks=tasks, output=output)
-
-
 @jobs.command("fit")
-def job_fit(settings: Text, tasks: Source, reference: Source, base: Source, output: Out) -> None:
-    """Train one per-task method at one rank on the test tasks."""
+def job_fit(
+    settings: Text,
+    tasks: Source,
+    output: Out,
+    reference: Annotated[Path | None, typer.Option()] = None,
+    base: Annotated[Path | None, typer.Option()] = None,
+) -> None:
+    """Train networks of single tasks: the base network, fits of the test tasks, teachers."""
     _run("fit", settings, tasks=tasks, reference=reference, base=base, output=output)
-
-
-@jobs.command("teachers")
-def job_teachers(settings: Text, tasks: Source, reference: Source, base: Source, output: Out) -> None:
-    """Train PINNs of the training tasks."""
-    _run("teachers", settings, tasks=tasks, reference=reference, base=base, output=output)
 
 
 @jobs.command("hypernetwork")

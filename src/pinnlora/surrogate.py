@@ -14,24 +14,25 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from .ansatz import fields_at
-from .build import base_weights, device_of, draw_of, network_of, parametrisation_of
-from .data import TaskSet, grid_coords, task_set
-from .errors import UserError
-from .hypernetwork import Hypernetwork
-from .lora import Parametrisation
-from .network_settings import Network as NetworkSettings
-from .per_task import TaskFits
-from .problem import Problem
-from .problem import load as load_problem
-from .records import atomic, load_weights, save_weights, version, write_netcdf
-from .stage_settings import StageSettings
-from .training import History, train
-
-
-def embedding_of(problem: Problem, kind: str) -> Callable[[dict[str, Tensor]], Tensor]:
-    """What the hypernetwork reads of a task: the problem's own embedding, or its distribution's ('raw')."""
-    return problem.embed if kind == "default" else problem.task.embed
+from pinnlora.errors import UserError
+from pinnlora.files import atomic, load_weights, save_weights, version, write_netcdf
+from pinnlora.nets.adapters import Parametrisation
+from pinnlora.nets.ansatz import fields_at
+from pinnlora.nets.hypernetwork import Hypernetwork
+from pinnlora.problem.base import Problem
+from pinnlora.problem.load import load_problem
+from pinnlora.train.data import TaskSet, grid_coords, task_set
+from pinnlora.train.loop import History, train
+from pinnlora.train.settings import NetworkSettings, StageSettings
+from pinnlora.train.setup import (
+    base_weights,
+    device_of,
+    draw_of,
+    embedding_of,
+    network_of,
+    parametrisation_of,
+)
+from pinnlora.train.single import TaskFits
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ rule base:
         code=code_of("base"),
     shell:
         "echo provenance {params.code} > {log:q}; "
-        "python -m pinnlora job base --settings {params.settings:q} --tasks {input.tasks:q}"
+        "python -m pinnlora job fit --settings {params.settings:q} --tasks {input.tasks:q}"
         " --output {output:q} >> {log:q} 2>&1"
 
 
@@ -73,5 +73,5 @@ rule teachers:
         code=code_of("teachers"),
     shell:
         "echo provenance {params.code} > {log:q}; "
-        "python -m pinnlora job teachers --settings {params.settings:q} --tasks {input.tasks:q}"
+        "python -m pinnlora job fit --settings {params.settings:q} --tasks {input.tasks:q}"
         " --reference {input.reference:q} --base {input.base:q} --output {output:q} >> {log:q} 2>&1"

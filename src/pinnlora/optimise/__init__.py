@@ -1,1 +1,4 @@
-"""Optimisers, one a file, one verb each: `step(theta or model, objective)` improves a batch of tasks."""
+"""One algorithm a file, and the linear algebra they share.
+
+May import: loss, nets, problem, errors.
+"""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ..objective import Objective, Terms
+from pinnlora.loss.residuals import Objective, Terms
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ..errors import UserError
-from ..hypernetwork import Hypernetwork
-from ..objective import Residuals, Terms, Workspace
-from .damping import adapt
-from .gram import lower_gram, solve_lower
+from pinnlora.errors import UserError
+from pinnlora.loss.residuals import Residuals, Terms, Workspace
+from pinnlora.nets.hypernetwork import Hypernetwork
+from pinnlora.optimise.damping import adapt
+from pinnlora.optimise.gram import lower_gram, solve_lower
 
 
 def kernel(hypernetwork: Hypernetwork, embedding: Tensor, jacobian: Tensor) -> Tensor:

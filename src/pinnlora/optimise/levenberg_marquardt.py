@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ..objective import Residuals, Terms, Workspace
-from .damping import LOWEST, adapt
-from .gram import lower_gram, solve_lower
+from pinnlora.loss.residuals import Residuals, Terms, Workspace
+from pinnlora.optimise.damping import LOWEST, adapt
+from pinnlora.optimise.gram import lower_gram, solve_lower
 
 
 @dataclass

@@ -1,1 +1,0 @@
-"""One file a workflow stage: each has `run`, which reads files, calls the package and writes files."""

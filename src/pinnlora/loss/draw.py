@@ -1,0 +1,47 @@
+"""How points are drawn: a shifted Sobol set at every step, or one fixed set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from scipy.stats import qmc
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Draw:
+    """How points are drawn: uniformly with a generator, or one fixed Sobol set shared by all tasks."""
+
+    generator: torch.Generator
+    device: torch.device
+    dtype: torch.dtype
+    fixed: bool = False
+    seed: int = 0
+
+    def stream(self) -> torch.Generator:
+        """What points are moved by; a fixed set is moved the same way every time."""
+        if not self.fixed:
+            return self.generator
+        return torch.Generator(self.device).manual_seed(self.seed)
+
+    def unit(self, tasks: int, count: int, dim: int, salt: int = 0) -> Tensor:
+        """Points in the unit cube, (tasks, count, dim); `salt` tells fixed sets of one draw apart.
+
+        Drawn points are a Sobol set under a random shift for each task: uniform, but without holes and clusters.
+        """
+        seed = self.seed if self.fixed else 0
+        points = _sobol(count, dim, (seed, salt)).to(self.device, self.dtype)
+        if self.fixed:
+            return points.expand(tasks, -1, -1)
+        shift = torch.rand((tasks, 1, dim), generator=self.generator, device=self.device, dtype=self.dtype)
+        return torch.remainder(points + shift, 1)
+
+
+@lru_cache(maxsize=256)
+def _sobol(count: int, dim: int, seed: tuple[int, int]) -> Tensor:
+    """A scrambled Sobol set (count, dim), float64."""
+    sampler = qmc.Sobol(dim, rng=np.random.default_rng(seed))
+    return torch.from_numpy(sampler.random_base2(max(count - 1, 1).bit_length())[:count])

@@ -1,0 +1,154 @@
+"""What a network can learn from: one function a mode, each returning an objective with named terms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from pinnlora.loss.residuals import Block, Regression, Residuals, Terms
+from pinnlora.nets.adapters import Parametrisation
+from pinnlora.nets.ansatz import field_channels, lifted, observed
+from pinnlora.nets.mlp import MLP
+from pinnlora.problem.base import Problem
+from pinnlora.problem.channels import Channels
+from pinnlora.problem.signature import BoundCondition, Values, lookup, parse
+
+
+def supervised(
+    problem: Problem,
+    parametrisation: Parametrisation,
+    values: Values,
+    coords: Tensor,
+    targets: Tensor,
+    name: str = "data",
+    importance: Tensor | None = None,
+) -> Residuals:
+    """`data` and `distilled`: mean square distance to given fields at coords (task, point, dim).
+
+    targets (task, point, field) come from the reference solutions, or from the PINNs of the training tasks;
+    importance (task, point) are the points' weights, of mean 1.
+    """
+
+    fields = observed(problem, parametrisation.network, coords, values)
+
+    def terms(jet: Tensor) -> Terms:
+        error = fields(jet) - targets
+        return {f"{name}_{f}": error[..., k] for k, f in enumerate(problem.fields)}
+
+    count = targets.shape[1] * len(problem.fields)
+    weight = 1.0 / count if importance is None else importance / count
+    return Residuals((Block(coords, field_channels(problem), terms, weight),), parametrisation)
+
+
+def weights(target: Tensor) -> Regression:
+    """`weights`: distance to the trained numbers of per-task PINNs (task, size), eq. 8."""
+    return Regression(target)
+
+
+def physics(
+    problem: Problem,
+    parametrisation: Parametrisation,
+    values: Values,
+    points: Mapping[str, Tensor],
+    importance: Tensor | None = None,
+    condition_weight: float = 1.0,
+    causal: float = 0.0,
+) -> Residuals:
+    """`physics`: mean squares of the residual (eq. 7) and of the conditions; no solution is needed.
+
+    points holds coordinates (task or 1, point, dim) under "interior" and under each condition's name;
+    importance (task, point) are the interior points' weights, of mean 1.
+    """
+    network = parametrisation.network
+    blocks = [_interior(problem, network, values, points["interior"], importance, causal)]
+    for condition in problem.bound_conditions:
+        blocks.append(
+            _condition(problem, network, condition, values, points[condition.name], condition_weight)
+        )
+    return Residuals(tuple(blocks), parametrisation)
+
+
+def _interior(
+    problem: Problem,
+    network: MLP,
+    values: Values,
+    coords: Tensor,
+    importance: Tensor | None,
+    causal: float,
+) -> Block:
+    signature = problem.residual_signature
+    channels = signature.channels
+    if problem.weight_signature is not None:
+        channels = Channels.of([*channels.orders, *problem.weight_signature.channels.orders])
+    fields = lifted(problem, network, coords, values, channels)
+
+    def terms(jet: Tensor) -> Terms:
+        return signature(problem, lookup(problem, coords, values, fields(jet), channels))
+
+    def weight(jet: Tensor, rows: Terms) -> Tensor:
+        factor = torch.full_like(next(iter(rows.values())), 1.0 / coords.shape[1])
+        if importance is not None:
+            factor = factor * importance
+        if problem.weight_signature is not None:
+            factor = factor * problem.weight_signature(
+                problem, lookup(problem, coords, values, fields(jet), channels)
+            )
+        if causal and "t" in problem.coords.names:
+            squares = torch.stack([row.square() for row in rows.values()]).sum(0) * factor
+            factor = factor * _causal(coords[..., problem.coords.names.index("t")], squares, causal)
+        return factor
+
+    return Block(coords, channels, terms, weight)
+
+
+def _causal(t: Tensor, squares: Tensor, epsilon: float) -> Tensor:
+    """exp(-epsilon * sum of the weighted squares at earlier times), per task: (task, point)."""
+    order = t.expand_as(squares).argsort(-1)
+    before = squares.gather(-1, order).cumsum(-1) - squares.gather(-1, order)
+    return torch.empty_like(squares).scatter_(-1, order, torch.exp(-epsilon * before))
+
+
+def _condition(
+    problem: Problem,
+    network: MLP,
+    condition: BoundCondition,
+    values: Values,
+    coords: Tensor,
+    factor: float,
+) -> Block:
+    fields = lifted(problem, network, coords, values, condition.channels)
+    if condition.periodic is not None:
+        return _periodic(problem, condition, coords, fields, factor)
+
+    def terms(jet: Tensor) -> Terms:
+        jet = fields(jet)
+        find = lookup(problem, coords, values, jet, condition.channels)
+        targets = condition.signature(problem, find)
+        out = {}
+        for name, target in targets.items():
+            number, order = parse(problem, name)
+            out[f"{condition.name}_{name}"] = jet[:, condition.channels.position(order), :, number] - target
+        return out
+
+    return Block(coords, condition.channels, terms, factor / coords.shape[1])
+
+
+def _periodic(
+    problem: Problem, condition: BoundCondition, coords: Tensor, fields: Callable, factor: float
+) -> Block:
+    """Values and normal derivatives at both ends; coords holds the low end's points, then the high end's."""
+    half = coords.shape[1] // 2
+    normal = condition.channels.position((condition.periodic,))
+
+    def terms(jet: Tensor) -> Terms:
+        jet = fields(jet)
+        jump = jet[:, :, :half] - jet[:, :, half:]
+        out = {}
+        for k, name in enumerate(problem.unknowns):
+            out[f"{condition.name}_{name}"] = jump[:, 0, :, k]
+            out[f"{condition.name}_{name}_{problem.coords.names[condition.periodic]}"] = jump[:, normal, :, k]
+        return out
+
+    return Block(coords, condition.channels, terms, factor / half, sides=2)

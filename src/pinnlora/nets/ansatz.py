@@ -1,0 +1,48 @@
+"""From a network's output to the fields of the problem: what is added exactly, and derivatives of potentials."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from pinnlora.nets.mlp import MLP, Weights
+from pinnlora.problem.base import Problem
+from pinnlora.problem.channels import VALUE, Channels, product
+from pinnlora.problem.signature import Values, lookup
+
+
+def lifted(
+    problem: Problem, network: MLP, coords: Tensor, values: Values, channels: Channels
+) -> Callable[[Tensor], Tensor]:
+    """What turns the network's output jets at some points into jets of the unknowns."""
+    if not network.lift:
+        return lambda jet: jet
+    offset, factor = problem.lift(coords, values, channels)
+    return lambda jet: offset + product(factor, jet, channels)
+
+
+def field_channels(problem: Problem) -> Channels:
+    """The channels of the unknowns that the fields are made of: values, or derivatives of potentials."""
+    return VALUE if problem.observe_signature is None else problem.observe_signature.channels
+
+
+def observed(problem: Problem, network: MLP, coords: Tensor, values: Values) -> Callable[[Tensor], Tensor]:
+    """What turns output jets (task, channel, point, unknown), of `field_channels`, into (task, point, field)."""
+    channels, signature = field_channels(problem), problem.observe_signature
+    unknowns = lifted(problem, network, coords, values, channels)
+    if signature is None:
+        return lambda jet: unknowns(jet)[:, 0]
+
+    def fields(jet: Tensor) -> Tensor:
+        found = signature(problem, lookup(problem, coords, values, unknowns(jet), channels))
+        return torch.stack([found[name] for name in problem.fields], -1)
+
+    return fields
+
+
+def fields_at(problem: Problem, network: MLP, weights: Weights, coords: Tensor, values: Values) -> Tensor:
+    """Fields of a network at network-frame points: coords (task or 1, point, dim) -> (task, point, field)."""
+    jet = network.forward(weights, coords, field_channels(problem))
+    return observed(problem, network, coords, values)(jet)

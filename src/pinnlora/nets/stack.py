@@ -1,0 +1,146 @@
+"""Jets through a whole tanh MLP, chunk by chunk, so that what lies between two matrix products stays in the cache.
+
+One autograd node for all maps and all chunks: activations are written over pre-activations, they alone are kept,
+in memory that is used again, and the gradients of the weights are summed in place.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from pinnlora.nets.jet import pull_tanh, push_tanh
+from pinnlora.problem.channels import Channels
+
+CACHE = 2**21
+"""Bytes of one layer's jet in a chunk, a thread; measured: half and twice as much are no faster."""
+
+
+@dataclass
+class Memory:
+    """Tensors that are used again: fresh ones every step would cost more in page faults than their arithmetic."""
+
+    _free: list[Tensor] = field(default_factory=list)
+
+    def take(self, size: int, like: Tensor) -> Tensor:
+        """`size` uninitialised numbers, or a few more."""
+        fitting = [
+            (flat.numel(), k)
+            for k, flat in enumerate(self._free)
+            if flat.numel() >= size and flat.dtype == like.dtype and flat.device == like.device
+        ]
+        return self._free.pop(min(fitting)[1]) if fitting else like.new_empty(size)
+
+    def give(self, *flats: Tensor) -> None:
+        """Back what was taken; on a GPU torch's own allocator does as well."""
+        self._free += [flat for flat in flats if flat.device.type == "cpu"]
+
+
+def through(
+    jet: Tensor, matrices: Sequence[Tensor], biases: Sequence[Tensor], channels: Channels, memory: Memory
+) -> Tensor:
+    """The outputs' jet (task, channel, point, out) from the features' (task or 1, channel, point, in).
+
+    matrices (task, out, in) and biases (task, out) of all maps, the last one without tanh. Differentiable once,
+    in the weights alone.
+    """
+    tasks = max(jet.shape[0], matrices[0].shape[0])
+    maps = [part.expand(tasks, *part.shape[1:]) for part in (*matrices, *biases)]
+    if torch.is_grad_enabled() and any(part.requires_grad for part in maps):
+        return _Stack.apply(jet, channels.seconds, memory, *maps)
+    return _push(jet, channels.seconds, maps, jet.new_empty)
+
+
+class _Stack(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, jet: Tensor, seconds, memory: Memory, *maps: Tensor) -> Tensor:
+        matrices = maps[: len(maps) // 2]
+        sizes = [len(matrix) * matrix.shape[1] * math.prod(jet.shape[1:3]) for matrix in matrices[:-1]]
+        ctx.kept, ctx.flat = [], memory.take(sum(sizes), jet)
+        rest = ctx.flat
+
+        def room(*shape: int) -> Tensor:
+            nonlocal rest
+            ctx.kept.append(rest[: math.prod(shape)].view(shape))
+            rest = rest[math.prod(shape) :]
+            return ctx.kept[-1]
+
+        ctx.seconds, ctx.memory = seconds, memory
+        ctx.save_for_backward(jet, *matrices)
+        return _push(jet, seconds, maps, room)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor):
+        if ctx.kept is None:
+            raise RuntimeError("a jet was differentiated twice: its activations are gone, push it again")
+        jet, *matrices = ctx.saved_tensors
+        last, wanted, kept = len(matrices) - 1, ctx.needs_input_grad[3:], iter(ctx.kept)
+        down = [torch.zeros_like(m) if w else None for m, w in zip(matrices, wanted, strict=False)]
+        shift = [
+            m.new_zeros(m.shape[:2]) if w else None for m, w in zip(matrices, wanted[last + 1 :], strict=True)
+        ]
+        first = min(k % (last + 1) for k, w in enumerate(wanted) if w)
+        most = max((y.numel() for y in ctx.kept), default=0)
+        spare = [ctx.memory.take(most, jet) for _ in range(2)]
+        for tasks, points in _chunks(jet, matrices):
+            inputs = [_part(jet, tasks, points), *(next(kept) for _ in matrices[1:])]
+            dz = _part(grad, tasks, points)
+            for k in range(last, first - 1, -1):
+                if down[k] is not None:
+                    down[k][tasks].baddbmm_(dz.flatten(1, 2).mT, inputs[k].flatten(1, 2))
+                if shift[k] is not None:
+                    shift[k][tasks] += dz[:, 0].sum(-2)
+                if k > first:
+                    y = inputs[k]
+                    dy, dz_below = (flat[: y.numel()].view(y.shape) for flat in spare)
+                    dz = pull_tanh(_product(dz, matrices[k][tasks], dy), y, ctx.seconds, dz_below)
+        ctx.memory.give(ctx.flat, *spare)
+        ctx.kept = ctx.flat = None
+        return None, None, None, *down, *shift
+
+
+def _push(jet: Tensor, seconds, maps: Sequence[Tensor], room) -> Tensor:
+    """All chunks through all maps; `room(*shape)` is where each map's activations go, map by map within a chunk."""
+    matrices, biases = maps[: len(maps) // 2], maps[len(maps) // 2 :]
+    out = jet.new_empty(len(biases[0]), *jet.shape[1:3], biases[-1].shape[1])
+    for tasks, points in _chunks(jet, matrices):
+        x = _part(jet, tasks, points)
+        for matrix, bias in zip(matrices[:-1], biases[:-1], strict=True):
+            x = _product(x, matrix[tasks].mT, room(*x.shape[:3], matrix.shape[1]))
+            push_tanh(x, bias[tasks], seconds, out=x)
+        end = torch.matmul(x, matrices[-1][tasks].mT.unsqueeze(1))
+        end[:, 0] += biases[-1][tasks].unsqueeze(-2)
+        out[tasks, :, points] = end
+    return out
+
+
+def _product(jet: Tensor, matrix: Tensor, out: Tensor) -> Tensor:
+    """The matrix (task, in, out) on all channels and points of a jet (task, channel, point, in)."""
+    torch.bmm(jet.flatten(1, 2), matrix, out=out.flatten(1, 2))
+    return out
+
+
+def _part(jet: Tensor, tasks: slice, points: slice) -> Tensor:
+    """A chunk of a jet, in one piece of memory; a jet that all tasks share is repeated."""
+    if jet.shape[0] > 1:
+        return jet[tasks, :, points].contiguous()
+    return jet[:, :, points].expand(tasks.stop - tasks.start, -1, -1, -1).contiguous()
+
+
+def _chunks(jet: Tensor, matrices: Sequence[Tensor]) -> Iterator[tuple[slice, slice]]:
+    """Slices of tasks and of points: whole tasks while they are small, else a task in pieces; on a GPU all at once."""
+    (tasks, width, _), (_, channels, points, _) = matrices[0].shape, jet.shape
+    fitting = tasks * points
+    if jet.device.type == "cpu":
+        fitting = max(64, CACHE * torch.get_num_threads() // (channels * width * jet.element_size()))
+    group, pieces = max(1, fitting // max(1, points)), -(-points // fitting)
+    piece = -(-points // max(1, pieces))
+    for task in range(0, tasks, group):
+        for point in range(0, points, max(1, piece)):
+            yield slice(task, min(task + group, tasks)), slice(point, min(point + piece, points))

@@ -1,0 +1,194 @@
+"""What a problem is: coordinates, fields, a task with its distribution, a residual, conditions, a reference.
+
+A problem is written as a class; the argument names of its functions say what they need (`u`, `u_x`,
+`u_xy`, a coordinate, a task parameter) and are resolved once, when the class is built.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pinnlora.errors import UserError
+from pinnlora.problem.box import Box
+from pinnlora.problem.channels import Channels
+from pinnlora.problem.signature import (
+    BoundCondition,
+    Condition,
+    Periodic,
+    Signature,
+    Values,
+    bind,
+    lookup,
+    resolve,
+)
+
+
+class Problem:
+    """Base class of all problems; see README "Your own equation"."""
+
+    coords: ClassVar[Box]
+    fields: ClassVar[tuple[str, ...]]
+    task: ClassVar[Any]
+    conditions: ClassVar[list[Condition | Periodic]] = []
+    grid: ClassVar[dict[str, int]] = {}
+    potentials: ClassVar[tuple[str, ...]] = ()
+    needs_symmetry: ClassVar[bool] = False
+    formulations: ClassVar[dict[str, type[Problem]]] = {}
+
+    unknowns: ClassVar[tuple[str, ...]]
+    residual_signature: ClassVar[Signature]
+    bound_conditions: ClassVar[tuple[BoundCondition, ...]]
+    exact_signature: ClassVar[Signature | None]
+    weight_signature: ClassVar[Signature | None]
+    observe_signature: ClassVar[Signature | None]
+
+    def __init_subclass__(cls, **kwargs) -> None:
+        super().__init_subclass__(**kwargs)
+        missing = [name for name in ("coords", "fields", "task", "residual") if not hasattr(cls, name)]
+        if missing:
+            raise TypeError(f"problem {cls.__name__} lacks {', '.join(missing)}: every problem defines them")
+        if bool(cls.potentials) != hasattr(cls, "observe"):
+            raise TypeError(
+                f"problem {cls.__name__}: potentials and observe() go together: networks give the potentials, "
+                "observe() the fields made of their derivatives"
+            )
+        cls.unknowns = cls.potentials or cls.fields
+        cls.observe_signature = resolve(cls, cls.observe) if cls.potentials else None
+        cls.residual_signature = resolve(cls, cls.residual)
+        cls.exact_signature = resolve(cls, cls.exact) if hasattr(cls, "exact") else None
+        cls.weight_signature = resolve(cls, cls.weight) if hasattr(cls, "weight") else None
+        cls.bound_conditions = tuple(bind(cls, condition) for condition in cls.conditions)
+        names = ["interior", *(condition.name for condition in cls.bound_conditions)]
+        for name in names:
+            if names.count(name) > 1:
+                raise TypeError(
+                    f"{cls.__name__}: condition {name!r}: the name is taken, give this one another with name=..."
+                )
+
+    @property
+    def name(self) -> str:
+        """The problem's name in files and configuration: its class name in lower case."""
+        return type(self).__name__.lower()
+
+    @property
+    def title(self) -> str:
+        """The first line of the class's docstring."""
+        return (inspect.getdoc(type(self)) or self.name).splitlines()[0]
+
+    def formulated(self, name: str) -> Problem:
+        """The same problem for networks of other unknowns (`formulations`); 'default' is this one."""
+        if name == "default":
+            return self
+        if name not in self.formulations:
+            known = ", ".join(("default", *self.formulations))
+            raise UserError(f"network.formulation: {name}, but problem {self.name} is formulated as: {known}")
+        return self.formulations[name]()
+
+    def function_values(self, name: str, values: Tensor, coords: Tensor) -> Tensor:
+        """A function-valued task at points: values (task, m), coords (task, point, dim) -> (task, point)."""
+        raise UserError(f"problem {self.name} has no function-valued task {name!r}; define function_values")
+
+    def embed(self, values: Values) -> Any:
+        """What a hypernetwork reads: (task, size), by default the distribution's own scaling."""
+        return self.task.embed(values)
+
+    def canonical(self, values: Values) -> tuple[Values, Values | None]:
+        """The task moved to a standard position by a symmetry, and the move (None: no symmetry is used)."""
+        return values, None
+
+    def lift(self, coords: Tensor, values: Values, channels: Channels) -> tuple[Tensor, Tensor]:
+        """An ansatz that holds conditions exactly: unknowns = offset + factor * network.
+
+        Returns the jets of offset (task, channel, point, unknown) and factor (task or 1, channel, point, 1).
+        """
+        raise UserError(f"network.lift: true, but problem {self.name} has no lift(); set it to false")
+
+    def ease(self, values: Values, start: Mapping[str, float], progress: float) -> Values:
+        """Continuation: tasks on the way from easy ones (`start`) at progress 0 to themselves at 1.
+
+        Scalars move geometrically when start and value are positive, else linearly. Functions scale in amplitude.
+        """
+        if progress >= 1 or not start:
+            return values
+        eased = dict(values)
+        for name, first in start.items():
+            if name not in values:
+                raise UserError(f"continuation: no task parameter {name!r}, expected {', '.join(values)}")
+            value = values[name]
+            if value.ndim > 1:
+                eased[name] = value * (first + (1 - first) * progress)
+            elif first > 0 and bool((value > 0).all()):
+                eased[name] = first ** (1 - progress) * value**progress
+            else:
+                eased[name] = first * (1 - progress) + value * progress
+        return eased
+
+    def move(self, coords: Tensor, move: Values) -> Tensor:
+        """Coordinates (task, point, dim) in the frame of the canonical task; overridden with `canonical`."""
+        return coords
+
+    def restore(self, fields: Tensor, move: Values) -> Tensor:
+        """Fields (task, point, field) of the canonical task in the frame of the given one."""
+        return fields
+
+    def focus(
+        self, coords: Tensor, values: Values, generator: torch.Generator, fixed: int | None = None
+    ) -> Tensor:
+        """Candidate points (task, point, dim) moved towards where the solution is steep; by default left alone.
+
+        `fixed` is the axis that must not be changed, on a face.
+        """
+        return coords
+
+    def reference(self, values: Values) -> dict[str, np.ndarray]:
+        """Fields on the evaluation grid for tasks given as numpy arrays: name -> (task, *grid), float64.
+
+        By default the exact solution; a problem without one overrides this with a solver.
+        """
+        if self.exact_signature is None:
+            raise UserError(
+                f"problem {self.name} has neither exact() nor reference(): define one to measure errors"
+            )
+        axes = self.axes()
+        points = np.stack(np.meshgrid(*axes.values(), indexing="ij"), -1).reshape(-1, len(axes))
+        coords = torch.from_numpy(points)
+        shape = tuple(len(axis) for axis in axes.values())
+        count = len(next(iter(values.values())))
+        out = {name: np.empty((count, *shape)) for name in self.fields}
+        for k in range(count):
+            one = {name: torch.from_numpy(np.asarray(value[k : k + 1])) for name, value in values.items()}
+            exact = self.exact_at(coords.unsqueeze(0), one)
+            for name in self.fields:
+                out[name][k] = exact[name].expand(1, len(points)).numpy().reshape(shape)
+        return out
+
+    def reference_floor(self) -> str:
+        """How exact the reference is, in words, for the tables."""
+        return "analytic, float64"
+
+    def axes(self) -> dict[str, np.ndarray]:
+        """The evaluation grid, one axis a coordinate; `grid` holds the numbers of points (default 101)."""
+        box = self.coords
+        return {
+            name: np.linspace(low, high, self.grid.get(name, 101))
+            for name, low, high in zip(box.names, box.low, box.high, strict=True)
+        }
+
+    def front(self, values: Values, fields: Mapping[str, np.ndarray]) -> np.ndarray | None:
+        """Which grid points (task, *grid) belong to a front where errors are reported apart; None: no front."""
+        return None
+
+    def exact_at(self, coords: Tensor, values: Values) -> dict[str, Tensor]:
+        """The exact solution at points (task, point, dim): name -> (task, point), in the order of the fields."""
+        exact = self.exact_signature(self, lookup(self, coords, values))
+        if set(exact) != set(self.fields):
+            raise UserError(
+                f"{type(self).__name__}.exact returns {', '.join(exact)}, expected {', '.join(self.fields)}"
+            )
+        return {name: exact[name] for name in self.fields}

@@ -1,0 +1,123 @@
+"""A hash of the code that a job runs, so that an edit redoes what depends on it and nothing else.
+
+The hash covers the job's module and all that it imports from this package, also inside functions. Modules
+are parsed, comments and docstrings dropped: rewording, reformatting and `touch` change nothing. Imports by
+computed name are not seen, so what is loaded that way (a problem's file) is passed as one more root.
+"""
+
+import ast
+import hashlib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1]
+
+
+def fingerprint(*roots: str | Path, files: tuple[Path, ...] = ()) -> str:
+    """16 hexadecimal digits for the closure of `roots`, and for `files` byte by byte.
+
+    A root is a module of this package ("pinnlora.study.jobs.base") or the path of a Python file.
+    """
+    digest = hashlib.sha256()
+    for path in closure(*roots):
+        digest.update(f"{_label(path)}\n{_module(path)[0]}\n".encode())
+    for path in sorted(files):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def closure(*roots: str | Path) -> list[Path]:
+    """The files that the roots consist of and import, in a fixed order."""
+    todo = [_root(root) for root in roots]
+    seen: set[Path] = set()
+    while todo:
+        path = todo.pop()
+        if path not in seen:
+            seen.add(path)
+            todo.extend(_module(path)[1])
+    return sorted(seen, key=_label)
+
+
+def _root(root: str | Path) -> Path:
+    path = root if isinstance(root, Path) else _find(root.split(".")[1:])
+    if path is None or not path.is_file():
+        raise FileNotFoundError(f"no module {root} in {PACKAGE}")
+    return path.resolve()
+
+
+def _label(path: Path) -> str:
+    """Where a file is inside the package, or its name: the same in every checkout."""
+    return path.relative_to(PACKAGE.resolve()).as_posix() if _ours(path) else path.name
+
+
+def _ours(path: Path) -> bool:
+    return path.is_relative_to(PACKAGE.resolve())
+
+
+@cache
+def _module(path: Path) -> tuple[str, tuple[Path, ...]]:
+    """A file's code without comments and docstrings, and the files that it imports."""
+    tree = _Plain().visit(ast.parse(path.read_text(encoding="utf-8"), str(path)))
+    imported = [file.resolve() for node in ast.walk(tree) for file in _targets(node, path)]
+    return ast.unparse(tree), tuple(dict.fromkeys(imported))
+
+
+class _Plain(ast.NodeTransformer):
+    """Drops what does nothing when run: docstrings, and imports for type checkers only."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        return None if isinstance(node.value, ast.Constant) else self.generic_visit(node)
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        return None if ast.unparse(node.test).endswith("TYPE_CHECKING") else self.generic_visit(node)
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        super().generic_visit(node)
+        if getattr(node, "body", None) == []:
+            node.body.append(ast.Pass())
+        return node
+
+
+def _targets(node: ast.AST, path: Path) -> Iterator[Path]:
+    """The first-party files behind one import statement of the file `path`."""
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            yield from _absolute(alias.name.split("."), path)
+    elif isinstance(node, ast.ImportFrom):
+        parts = node.module.split(".") if node.module else []
+        if node.level and _ours(path):
+            parts = ["pinnlora", *path.relative_to(PACKAGE.resolve()).parts[: -node.level], *parts]
+        for alias in node.names:
+            yield from _absolute([*parts, alias.name], path)
+
+
+def _absolute(parts: list[str], path: Path) -> Iterator[Path]:
+    """The files that `import a.b.c` or `from a.b import c` runs.
+
+    The packages on the way count, except this package itself where only something inside it was asked for:
+    its `__init__` names the public functions, which bring everything with them. Beside a file of the user's
+    own, `import helper` finds helper.py.
+    """
+    if parts[0] != "pinnlora":
+        beside = path.parent / f"{parts[0]}.py"
+        if not _ours(path) and beside.is_file():
+            yield beside
+        return
+    inside = parts[1:]
+    if inside and _find(inside) is None:
+        inside = inside[:-1]
+    if not inside:
+        yield PACKAGE / "__init__.py"
+    for depth in range(1, len(inside) + 1):
+        found = _find(inside[:depth])
+        if found is not None:
+            yield found
+
+
+def _find(parts: list[str]) -> Path | None:
+    """The file of a module of this package, given by its path inside it."""
+    stem = PACKAGE.joinpath(*parts)
+    return next(
+        (file for file in (stem.with_name(f"{stem.name}.py"), stem / "__init__.py") if file.is_file()), None
+    )

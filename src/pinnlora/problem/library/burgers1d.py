@@ -1,0 +1,185 @@
+"""The viscous Burgers equation, periodic in x, from a random initial condition."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+
+from pinnlora.problem.base import Problem
+from pinnlora.problem.box import Box
+from pinnlora.problem.channels import VALUE, product
+from pinnlora.problem.distributions import GaussianField
+from pinnlora.problem.signature import Condition, Periodic
+from pinnlora.problem.spectral import solve_burgers
+
+POINTS, NU, MODES, EARLY = 128, 0.01, 16, 0.1
+
+
+def amplitudes(values):
+    """Fourier amplitudes (task, 64) of a function given at 128 points, without the highest mode."""
+    return torch.fft.rfft(values, norm="forward")[:, : POINTS // 2]
+
+
+def heat_flow(spectra, coords, channels):
+    """Jets (task, channel, point, flow) of sum_k a_k exp(2 pi i k x - 4 pi^2 k^2 nu t), a_-k = conj(a_k).
+
+    spectra (task, flow, mode) holds the a_k, k = 0, 1, ..., of several flows, coords is (task or 1, point, 2).
+    """
+    k = 2 * math.pi * torch.arange(spectra.shape[-1], dtype=coords.dtype, device=coords.device)
+    x, t = coords[..., 0, None], coords[..., 1, None]
+    decay = torch.exp((-NU * k**2 * t).clamp_min(-80.0))  # denormal numbers would take long
+    twice = torch.full_like(k, 2.0)
+    twice[0] = 1.0
+    real, imag = spectra.real * twice, spectra.imag * twice
+    columns = {
+        (): (real, -imag),
+        (0,): (-k * imag, -k * real),
+        (1,): (-NU * k**2 * real, NU * k**2 * imag),
+        (0, 0): (-(k**2) * real, k**2 * imag),
+    }
+    of_cos, of_sin = (torch.cat([columns[order][side] for order in channels.orders], 1).mT for side in (0, 1))
+    sums = (torch.cos(k * x) * decay) @ of_cos + (torch.sin(k * x) * decay) @ of_sin
+    return sums.mT.unflatten(1, (len(channels), spectra.shape[1])).transpose(2, 3)
+
+
+def in_time(coords, channels, derivatives):
+    """The jet (task, channel, point, 1) of a function of t alone: derivatives[0] its value, [1] its first."""
+    jet = coords.new_zeros(*coords.shape[:1], len(channels), coords.shape[1], 1)
+    jet[:, 0, :, 0] = derivatives[0]
+    if (1,) in channels.orders:
+        jet[:, channels.position((1,)), :, 0] = derivatives[1]
+    return jet
+
+
+class Burgers1D(Problem):
+    """1D Burgers equation u_t + (u^2/2)_x = nu u_xx, nu = 0.01, periodic, for a random initial condition."""
+
+    coords = Box(x=(0, 1), t=(0, 1))
+    fields = ("u",)
+    task = GaussianField("u0", points=POINTS, scale=625, shift=25, power=2)
+
+    def residual(self, u, u_t, u_x, u_xx):
+        """The equation with the flux differentiated."""
+        return {"burgers": u_t + u * u_x - NU * u_xx}
+
+    def initial(self, u0):
+        """The initial condition at t = 0."""
+        return {"u": u0}
+
+    conditions = [Condition(initial, on="t=0"), Periodic("x")]
+
+    def axes(self):
+        """x = j/128 without the end point (it is periodic), 101 times."""
+        return {"x": np.arange(POINTS) / POINTS, "t": np.linspace(0, 1, 101)}
+
+    def reference(self, values):
+        """The spectral solution on the grid."""
+        u = solve_burgers(values["u0"], NU, self.axes()["t"])
+        return {"u": np.swapaxes(u, 1, 2)}
+
+    def reference_floor(self):
+        """What the tests of the solver show."""
+        return "spectral, relative L2 below 1e-8 against a doubly refined run"
+
+    def function_values(self, name, values, coords):
+        """u0 at any x, by its Fourier series: values (task, 128), coords (task, point, 2) -> (task, point)."""
+        start = torch.cat((coords[..., :1], torch.zeros_like(coords[..., 1:])), -1)
+        return heat_flow(amplitudes(values)[:, None], start, VALUE)[:, 0, :, 0]
+
+    def embed(self, values):
+        """Fourier coefficients of u0, (task, 1 + 2 * 16), in units of the first mode's deviation.
+
+        The k-th is enlarged by sqrt(k): a compromise between the field's own scale and white noise.
+        """
+        amplitudes = torch.fft.rfft(values["u0"], norm="forward")[:, : MODES + 1]
+        growth = torch.arange(MODES + 1, device=amplitudes.device, dtype=amplitudes.real.dtype).sqrt()
+        growth[0] = 1
+        scale = 2 * growth * (1 + 4 * math.pi**2 / 25)
+        return torch.cat((amplitudes.real * scale, (amplitudes.imag * scale)[:, 1:]), 1)
+
+    def lift(self, coords, values, channels):
+        """u = h + t N, where h solves the heat equation from u0: it carries u0's fine scales and its decay.
+
+        The network is left with what the nonlinearity makes of them.
+        """
+        offset = heat_flow(amplitudes(values["u0"])[:, None], coords, channels)
+        return offset, in_time(coords, channels, {0: coords[..., 1], 1: 1.0})
+
+    def canonical(self, values):
+        """Use three symmetries: translation, mirror and Galilean; the first mode becomes + sin(2 pi x).
+
+        The move (task, 3) holds mean, sign and shift: u(x, t) = mean + sign v(sign (x - shift - mean t), t).
+        """
+        u0 = values["u0"]
+        amplitudes = torch.fft.rfft(u0, norm="forward")
+        mean = amplitudes[:, 0].real
+        # u ~ 2 |a| cos(2 pi x + arg a) is +sin(2 pi (x - shift)) when arg a = -pi/2 - 2 pi shift
+        shift = torch.remainder(-(torch.angle(amplitudes[:, 1]) + math.pi / 2) / (2 * math.pi), 1)
+        modes = torch.arange(amplitudes.shape[1], device=u0.device, dtype=u0.dtype)
+        turned = amplitudes * torch.exp(2j * math.pi * modes * shift.unsqueeze(-1))
+        sign = torch.where(turned[:, 2].real < 0, -1.0, 1.0).to(u0.dtype)
+        mirrored = torch.complex(turned.real * sign.unsqueeze(-1), turned.imag)
+        mirrored[:, 0] = 0
+        moved = torch.fft.irfft(mirrored, n=u0.shape[-1], norm="forward")
+        return {"u0": moved}, {"mean": mean, "sign": sign, "shift": shift}
+
+    def move(self, coords, move):
+        """Coordinates (task, point, 2) in the frame of the canonical task."""
+        mean, sign, shift = (move[name].unsqueeze(-1) for name in ("mean", "sign", "shift"))
+        x, t = coords.unbind(-1)
+        return torch.stack((torch.remainder(sign * (x - shift - mean * t), 1), t.expand_as(x - shift)), -1)
+
+    def restore(self, fields, move):
+        """Fields (task, point, 1) of the canonical task, back in the frame of the given one."""
+        return move["mean"][:, None, None] + move["sign"][:, None, None] * fields
+
+
+class Burgers1DPotential(Burgers1D):
+    """1D Burgers equation for the potential psi, u = psi_x: psi_t + psi_x^2 / 2 = nu psi_xx.
+
+    Integrated once in x, the residual weighs what is left of the equation as the error of u weighs it: a small
+    loss means a small error, which u's own residual, dominated by its finest scales, does not say.
+    """
+
+    potentials = ("psi",)
+    needs_symmetry = True  # psi is periodic where u's mean is zero
+    name = "burgers1d"
+
+    def observe(self, psi_x):
+        """u from the potential."""
+        return {"u": psi_x}
+
+    def residual(self, psi_t, psi_x, psi_xx):
+        """The equation integrated in x; the constant of integration is psi's own."""
+        return {"burgers": psi_t + psi_x**2 / 2 - NU * psi_xx}
+
+    def initial(self, u0):
+        """The initial condition at t = 0."""
+        return {"psi_x": u0}
+
+    conditions = [Condition(initial, on="t=0"), Periodic("x")]
+
+    def lift(self, coords, values, channels):
+        """psi = H + t exp(-t/c) G + t^2 / (t + c/2) N, c = 0.1: exact at t = 0, and in its first derivative in t.
+
+        H is the heat flow of u0's potential, G that of -u0^2 / 2: the fine scales of the first moments, which
+        a network would have to learn for every task anew.
+        """
+        t, spectrum = coords[..., 1], amplitudes(values["u0"])
+        wave = 2j * math.pi * torch.arange(POINTS // 2, device=t.device, dtype=t.dtype)
+        wave[0] = torch.inf
+        fine = torch.fft.irfft(spectrum, n=2 * POINTS, norm="forward")
+        squared = torch.fft.rfft(-(fine**2) / 2, norm="forward")[:, :POINTS]
+        padded = torch.nn.functional.pad(spectrum / wave, (0, POINTS - POINTS // 2))
+        flows = heat_flow(torch.stack((padded, squared), 1), coords, channels)
+        fade = torch.exp(-t / EARLY)
+        early = in_time(coords, channels, {0: t * fade, 1: (1 - t / EARLY) * fade})
+        late = {0: t**2 / (t + EARLY / 2), 1: t * (t + EARLY) / (t + EARLY / 2) ** 2}
+        offset = flows[..., :1] + product(early, flows[..., 1:], channels)
+        return offset, in_time(coords, channels, late)
+
+
+Burgers1D.formulations = {"potential": Burgers1DPotential}
+PROBLEM = Burgers1D

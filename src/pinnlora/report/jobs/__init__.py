@@ -1,0 +1,4 @@
+"""The jobs that make tables and figures.
+
+May import: report, files, errors.
+"""

@@ -1,0 +1,24 @@
+"""The job `figure`: evaluation files in, one figure out, as PNG and PDF."""
+
+from pathlib import Path
+
+from pinnlora.errors import UserError
+from pinnlora.report import figures
+from pinnlora.report.summaries import read_evaluation
+
+
+def run(kind: str, output: Path, pdf: Path, evaluations: list[Path]) -> None:
+    """Draw `fields` (of one problem), or `rank` or `time` (a panel for each problem)."""
+    if kind not in ("fields", "rank", "time"):
+        raise UserError(f"there is no figure `{kind}`; expected fields, rank or time")
+    if not evaluations or (kind == "fields" and len(evaluations) > 1):
+        wanted = "one evaluation file" if kind == "fields" else "at least one evaluation file"
+        raise UserError(f"figure `{kind}` got {len(evaluations)} evaluation files; give {wanted}")
+    datasets = [read_evaluation(path) for path in evaluations]
+    if kind == "fields":
+        figure = figures.fields(datasets[0])
+    elif kind == "rank":
+        figure = figures.error_against_rank(datasets)
+    else:
+        figure = figures.error_against_time(datasets)
+    figures.save(figure, output, pdf)

@@ -1,0 +1,82 @@
+"""The one test task that Figures 2-4 show, cut to what paper can show."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from pinnlora.errors import UserError
+from pinnlora.report.style import SYMBOLS, problem_label
+from pinnlora.report.summaries import problem
+
+MOST_ERROR_COLUMNS = 3  # what fits on a page beside the prediction
+
+
+@dataclass(frozen=True)
+class Slices:
+    """Two-dimensional (or one-dimensional) cuts of the showcase.
+
+    axes: names of the horizontal and, for maps, the vertical coordinate; points: their values;
+    reference (field, ...) and predictions (method, field, ...) have axes (vertical, horizontal).
+    """
+
+    axes: tuple[str, ...]
+    points: tuple[np.ndarray, ...]
+    fields: tuple[str, ...]
+    methods: tuple[str, ...]
+    reference: np.ndarray
+    predictions: np.ndarray
+    mse: np.ndarray
+    where: str
+
+    @property
+    def errors(self) -> np.ndarray:
+        """Absolute errors (method, field, ...) of the fields shown."""
+        return np.abs(self.predictions - self.reference)[:, :MOST_ERROR_COLUMNS]
+
+
+def cut(dataset: xr.Dataset) -> Slices:
+    """Cut the showcase to what paper can show: t at its end, a third space coordinate at its middle."""
+    if "showcase_reference" not in dataset or "showcase_prediction" not in dataset:
+        raise UserError(
+            f"{problem(dataset)}: no showcase in this evaluation; evaluate again with a fit or a bundle"
+        )
+    reference, prediction = dataset["showcase_reference"], dataset["showcase_prediction"]
+    mse = ((prediction - reference) ** 2).mean([d for d in reference.dims], skipna=False)
+    space = [str(d) for d in reference.dims if d not in ("field", "t")]
+    time = ["t"] if "t" in reference.dims else []
+    axes = tuple(space[:2]) if len(space) > 1 else tuple(time + space)
+    chosen = {d: dataset.sizes[d] // 2 for d in space[2:]} | {d: -1 for d in time if d not in axes}
+    where = ", ".join(f"{d} = {float(dataset[d][i]):.3g}" for d, i in chosen.items())
+    order = ("field", *reversed(axes))
+    return Slices(
+        axes=axes,
+        points=tuple(dataset[d].values for d in axes),
+        fields=tuple(map(str, dataset["field"].values)),
+        methods=tuple(map(str, dataset["showcase_method"].values)),
+        reference=reference.isel(chosen).transpose(*order).values,
+        predictions=prediction.isel(chosen).transpose("showcase_method", *order).values,
+        mse=mse.values,
+        where=where,
+    )
+
+
+def title(dataset: xr.Dataset, slices: Slices) -> str:
+    """The figure's first line: problem, task and where it was cut."""
+    task = _task(dataset)
+    parts = [f"{problem_label(problem(dataset))}, one test task" + (f": {task}" if task else "")]
+    return "; ".join(parts + ([f"shown at {slices.where}"] if slices.where else []))
+
+
+def _task(dataset: xr.Dataset) -> str:
+    """The showcase's scalar task parameters, `Re = 42.3`; empty if they are functions or not known."""
+    if "showcase_task" not in dataset.attrs:
+        return ""
+    index = int(dataset.attrs["showcase_task"])
+    words = []
+    for name, values in dataset.data_vars.items():
+        if str(name).startswith("task_") and set(values.dims) <= {"split", "task"}:
+            parameter = str(name).removeprefix("task_")
+            value = values.sel(split="test") if "split" in values.dims else values
+            words.append(f"{SYMBOLS.get(parameter, parameter)} = {float(value.isel(task=index)):.3g}")
+    return ", ".join(words)

@@ -1,0 +1,130 @@
+"""evaluation.nc: results of all methods and ranks side by side, with units, names and provenance."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from pinnlora.study.evaluation import SPLITS, Result, Truth
+
+METHODS = ("pinn", "finetuned", "lora", "data", "weights", "distilled", "physics")
+ERRORS = {
+    "mse": "mean squared error over the evaluation grid",
+    "relative_l2": "relative L2 error over the evaluation grid",
+    "mse_refined": "mean squared error after refinement by Levenberg-Marquardt",
+    "mse_front": "mean squared error over the grid points of the front",
+}
+NUMBERS = {
+    "parameters": ("trained numbers per task", "1"),
+    "seconds": ("training time of the whole job", "s"),
+    "iterations": ("optimiser steps", "1"),
+    "seconds_new_task": ("time to the solution of a new task", "s"),
+    "seconds_refine": ("time to refine a new task's solution", "s"),
+}
+
+
+def gather(results: list[Result], truth: Truth, showcase: int, figure_rank: str) -> xr.Dataset:
+    """All results as one dataset; a (method, rank) that was not trained is nan."""
+    methods = [method for method in METHODS if any(r.method == method for r in results)]
+    ranks = sorted(
+        {r.rank for r in results}, key=lambda rank: (rank == "full", int(rank) if rank != "full" else 0)
+    )
+    place = {(r.method, r.rank): (methods.index(r.method), ranks.index(r.rank)) for r in results}
+    dataset = xr.Dataset(
+        coords={
+            "method": ("method", methods, {"long_name": "method"}),
+            "rank": ("rank", ranks, {"long_name": "rank of the adapters, or full"}),
+            "split": ("split", list(SPLITS), {"long_name": "split of the tasks"}),
+            "field": ("field", list(truth.problem.fields), {"long_name": "field"}),
+        }
+    )
+    _add_errors(dataset, results, place, truth)
+    for name, (long_name, units) in NUMBERS.items():
+        values = np.full((len(methods), len(ranks)), np.nan)
+        for r in results:
+            values[place[r.method, r.rank]] = r.numbers.get(name, np.nan)
+        dataset[name] = (("method", "rank"), values, {"long_name": long_name, "units": units})
+    _add_histories(dataset, results, place)
+    _add_tasks(dataset, truth)
+    _add_showcase(dataset, results, truth, showcase, figure_rank)
+    return dataset
+
+
+def _add_errors(dataset: xr.Dataset, results: list[Result], place, truth: Truth) -> None:
+    most = max(int((truth.splits == split).sum()) for split in SPLITS)
+    shape = (len(dataset.method), len(dataset["rank"]), len(SPLITS), most, len(truth.problem.fields))
+    for name, long_name in ERRORS.items():
+        values = np.full(shape, np.nan)
+        for r in results:
+            for split, errors in r.errors.items():
+                if name in errors:
+                    # a diverged task counts: inf, where nan would mean "not made"
+                    count = len(errors[name])
+                    kept = (
+                        errors[name]
+                        if name == "mse_front"
+                        else np.nan_to_num(errors[name], nan=np.inf, posinf=np.inf)
+                    )
+                    values[place[r.method, r.rank]][SPLITS.index(split), :count] = kept
+        dims = ("method", "rank", "split", "task", "field")
+        dataset[name] = (dims, values, {"long_name": long_name, "units": "1"})
+
+
+def _add_histories(dataset: xr.Dataset, results: list[Result], place) -> None:
+    longest = max(r.history.sizes.get("sample", 0) for r in results)
+    described = {
+        "seconds": ("wall time since the start of training", "s"),
+        "mse": ("mean squared error while training, on a sample of grid points", "1"),
+    }
+    for name, (long_name, units) in described.items():
+        values = np.full((len(dataset.method), len(dataset["rank"]), longest), np.nan)
+        for r in results:
+            values[place[r.method, r.rank]][: r.history.sizes["sample"]] = r.history[name].values
+        dims = ("method", "rank", "sample")
+        dataset[f"history_{name}"] = (dims, values, {"long_name": long_name, "units": units})
+
+
+def _add_tasks(dataset: xr.Dataset, truth: Truth) -> None:
+    for name, value in truth.values.items():
+        if value.ndim > 1:
+            continue
+        padded = np.full((len(SPLITS), dataset.sizes["task"]), np.nan)
+        for k, split in enumerate(SPLITS):
+            own = value[truth.splits == split]
+            padded[k, : len(own)] = own
+        dataset[f"task_{name}"] = (
+            ("split", "task"),
+            padded,
+            {"long_name": f"task parameter {name}", "units": "1"},
+        )
+
+
+def _add_showcase(
+    dataset: xr.Dataset, results: list[Result], truth: Truth, showcase: int, figure_rank: str
+) -> None:
+    axes = truth.problem.axes()
+    shape = tuple(len(axis) for axis in axes.values())
+    shown = [r for r in results if r.method == "finetuned" or (r.method != "pinn" and r.rank == figure_rank)]
+    shown.sort(key=lambda r: METHODS.index(r.method))
+    labels = ["finetuned" if r.method == "finetuned" else f"{r.method} rank {r.rank}" for r in shown]
+    for name, axis in axes.items():
+        dataset.coords[name] = (name, axis, {"long_name": f"coordinate {name}", "units": "1"})
+    reference = truth.chosen("test")[showcase]
+    fields = len(truth.problem.fields)
+    dataset["showcase_reference"] = (
+        ("field", *axes), reference.T.reshape(fields, *shape), {"long_name": "reference of one test task", "units": "1"}
+    )  # fmt: skip
+    if shown:
+        stacked = np.stack([r.showcase.T.reshape(fields, *shape) for r in shown])
+        dataset.coords["showcase_method"] = (
+            "showcase_method",
+            labels,
+            {"long_name": "method and rank shown"},
+        )
+        dims = ("showcase_method", "field", *axes)
+        dataset["showcase_prediction"] = (
+            dims,
+            stacked,
+            {"long_name": "predictions for that task", "units": "1"},
+        )
+    dataset.attrs["showcase_task"] = showcase

@@ -1,0 +1,69 @@
+"""What each job of the workflow is told: only the part of the settings that it uses."""
+
+from pinnlora.errors import UserError
+from pinnlora.study.settings import ProblemSettings, Settings
+
+TRAINING = ("base", "fit", "teachers", "hypernetwork", "evaluate")
+
+
+def job_settings(
+    settings: Settings, problem: str, stage: str, rank: int | str | None = None, mode: str | None = None
+) -> dict:
+    """The settings of one job, ready for JSON.
+
+    `stage` is the job: tasks, reference, base, fit, teachers, hypernetwork or evaluate. `mode` is the method
+    of a fit (pinn, finetuned, lora) or the mode of a hypernetwork. `rank` is an integer, also as text, or
+    'full'. Raises UserError where there is no such job or problem.
+    """
+    chosen = settings.problem(problem)
+    if isinstance(rank, str) and rank != "full":
+        rank = int(rank)
+    job = {"problem": chosen.spec, "seed": settings.seed}
+    if stage in TRAINING:
+        job["device"] = settings.device
+    return job | _own_part(settings, chosen, stage, rank, mode)
+
+
+def _own_part(settings: Settings, chosen: ProblemSettings, stage: str, rank, mode: str | None) -> dict:
+    network = chosen.network.model_dump(mode="json")
+    match stage:
+        case "tasks":
+            return {"tasks": chosen.tasks.model_dump(mode="json")}
+        case "reference":
+            return {}
+        case "base":
+            own = {"method": "base", "split": "base", "rank": "full"}
+            return own | {"network": network, "stage": _stage(chosen, "base", "full")}
+        case "fit":
+            own = {"method": mode, "split": "test", "rank": rank}
+            return own | {"network": network, "stage": _stage(chosen, mode, rank)}
+        case "teachers":
+            method = "finetuned" if rank == "full" else "lora"
+            own = {"method": method, "split": "train", "rank": rank}
+            return own | {"network": network, "stage": _stage(chosen, "teachers", rank)}
+        case "hypernetwork":
+            body = chosen.hypernetwork.model_dump(mode="json")
+            own = {"mode": mode, "rank": rank, "network": network, "hypernetwork": body}
+            return own | {"stage": _stage(chosen, mode, rank)}
+        case "evaluate":
+            evaluation = chosen.evaluation.model_dump(mode="json")
+            return {"evaluation": evaluation | {"figure_rank": figure_rank(settings, chosen)}}
+    raise UserError(f"no job {stage!r}; there are tasks, reference, {', '.join(TRAINING)}")
+
+
+def _stage(chosen: ProblemSettings, stage: str, rank: int | str) -> dict:
+    return chosen.stage(stage, rank).model_dump(mode="json")
+
+
+def figure_rank(settings: Settings, chosen: ProblemSettings) -> int | str:
+    """The rank that the figures of fields show.
+
+    The one asked for where lora and hypernetworks both have it, else the largest they have in common, else
+    the largest there is.
+    """
+    wanted = chosen.evaluation.figure_rank
+    lora, hypernetworks = set(settings.lora_ranks), set(settings.hypernetwork_ranks if settings.modes else ())
+    present = (lora & hypernetworks) or (lora | hypernetworks)
+    if wanted in present or not present:
+        return wanted
+    return max((rank for rank in present if rank != "full"), default="full")

@@ -1,0 +1,33 @@
+"""The jobs `base`, `fit` and `teachers`: networks of single tasks, all tasks of a split at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pinnlora.study.stored import read_base, save_fits
+from pinnlora.train.data import of_split, read_reference, read_tasks
+from pinnlora.train.fit import fit
+from pinnlora.train.settings import NetworkSettings, StageSettings
+from pinnlora.train.setup import problem_of
+
+
+def run(
+    settings: dict[str, Any],
+    tasks: Path,
+    output: Path,
+    reference: Path | None = None,
+    base: Path | None = None,
+) -> None:
+    """Write the directory of fits: of T0 from random weights, or of a split from the base network."""
+    problem = problem_of(settings)
+    values, splits = read_tasks(tasks, problem)
+    split, start = settings["split"], None if base is None else read_base(base)
+    theta, history = fit(
+        problem, of_split(values, splits, split), StageSettings(**settings["stage"]),
+        NetworkSettings(**settings["network"]), settings["method"], settings["rank"], settings["seed"],
+        settings["device"], start, None if reference is None else read_reference(reference, problem, splits == split),
+        name="teachers" if split == "train" else None,
+    )  # fmt: skip
+    metadata = {key: settings[key] for key in ("problem", "method", "split", "rank", "network", "stage")}
+    save_fits(output, theta, None if settings["rank"] == "full" else start, metadata, history)

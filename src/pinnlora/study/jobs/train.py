@@ -1,0 +1,33 @@
+"""`train`: from a problem to a bundle without a workflow, for people who bring their own equation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pinnlora.problem.load import load_problem
+from pinnlora.study.job_settings import job_settings
+from pinnlora.study.jobs import fit, hypernetwork, reference, tasks
+from pinnlora.study.settings import load_settings, problem_name
+
+
+def run(spec: str, output: Path, rank: int, config: Path | None) -> None:
+    """Write tasks.nc, reference.nc, base/ and bundle/ under `output`."""
+    load_problem(spec)
+    name = problem_name(spec)
+    sources = ([config] if config else []) + [{"problems": [spec]}]
+    settings = load_settings(*sources)
+
+    def part(job: str, **which) -> dict:
+        return job_settings(settings, name, job, **which)
+
+    files = {key: output / f"{key}.nc" for key in ("tasks", "reference")}
+    tasks.run(part("tasks"), files["tasks"])
+    reference.run(part("reference"), files["tasks"], files["reference"])
+    fit.run(part("base"), files["tasks"], output / "base")
+    hypernetwork.run(
+        part("hypernetwork", mode="physics", rank=rank), files["tasks"], files["reference"], output / "base",
+        output / "bundle",
+    )  # fmt: skip
+    print(
+        f"the bundle is {output / 'bundle'}: try `pinnlora predict {output / 'bundle'} --set ... -o out.nc`"
+    )

@@ -1,0 +1,190 @@
+"""The study's settings, typed: an unknown key or a bad value is one clear line. No torch, quick to import.
+
+Every key is described in config/README.md.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import yaml
+from pydantic import Field, PlainValidator, PrivateAttr, ValidationError, model_validator
+
+from pinnlora.errors import UserError, did_you_mean
+from pinnlora.problem.load import known_problem, package_problems, problem_name
+from pinnlora.study.settings_errors import lines
+from pinnlora.train.settings import (
+    MODES,
+    AdapterRank,
+    Count,
+    HypernetworkSettings,
+    NetworkSettings,
+    Positive,
+    Rank,
+    StageSettings,
+    Strict,
+    Training,
+    partial,
+)
+
+FITS_OF_FULL_RANK = ("pinn", "finetuned")
+
+
+class Tasks(Strict):
+    """How many tasks each split holds."""
+
+    train: Positive = 20
+    validation: Positive = 20
+    test: Positive = 20
+
+
+class Evaluation(Strict):
+    """What evaluation adds to the errors."""
+
+    figure_rank: Rank = 4
+    refine_steps: Count = 10
+    refine_points: Positive = 300
+
+
+class Overridable(Strict):
+    """What a problem may have otherwise than the study."""
+
+    tasks: Tasks = Tasks()
+    network: NetworkSettings = NetworkSettings()
+    hypernetwork: HypernetworkSettings = HypernetworkSettings()
+    evaluation: Evaluation = Evaluation()
+    training: Training = Training()
+
+
+class ProblemSettings(Overridable):
+    """One problem's settings, its overrides merged in. `spec` is as in the study, `name` its directory."""
+
+    spec: str
+    name: str
+    seed: int
+    device: str
+
+    def stage(self, stage: str, rank: int | str | None = None) -> StageSettings:
+        """The settings of a stage; those under its `ranks` have the last word."""
+        ranked = getattr(self.training, stage)
+        exceptions = ranked.ranks[rank].model_dump(exclude_unset=True) if rank in ranked.ranks else {}
+        return StageSettings(**_merge(ranked.model_dump(exclude={"ranks"}), exceptions))
+
+
+Problem = Annotated[str, PlainValidator(known_problem)]
+
+
+class Settings(Overridable):
+    """A study."""
+
+    study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*$")] = "default"
+    results: str = "results"
+    seed: Count = 2023
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    problems: Annotated[tuple[Problem, ...], Field(min_length=1)] = ("kovasznay", "burgers2d", "burgers1d")
+    lora_ranks: tuple[AdapterRank, ...] = (1, 2, 4, 8, 16, 32, 64)
+    hypernetwork_ranks: tuple[Rank, ...] = (1, 2, 4, 8, "full")
+    modes: tuple[Literal[MODES], ...] = MODES
+    overrides: dict[str, partial(Overridable)] = Field(default_factory=dict)
+    _problems: dict[str, ProblemSettings] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = [problem_name(spec) for spec in self.problems]
+        for key, values in [("problems", names)] + [
+            (key, getattr(self, key)) for key in ("lora_ranks", "hypernetwork_ranks", "modes")
+        ]:
+            twice = sorted({str(value) for value in values if values.count(value) > 1})
+            if twice:
+                raise ValueError(f"{key}: {', '.join(twice)} stands there twice")
+        return self
+
+    def problem(self, name: str) -> ProblemSettings:
+        """Settings of a problem of this study, by its directory's name or as it stands under `problems`.
+
+        Raises UserError where the study has no such problem.
+        """
+        try:
+            return self._problems[problem_name(name)]
+        except KeyError:
+            raise UserError(
+                f"no problem {name!r} in this study{did_you_mean(name, list(self._problems))}"
+            ) from None
+
+    def fits(self) -> list[tuple[str, int | str]]:
+        """(method, rank) of the fits of single tasks."""
+        return [(method, "full") for method in FITS_OF_FULL_RANK] + [
+            ("lora", rank) for rank in self.lora_ranks
+        ]
+
+    def surrogates(self) -> list[tuple[str, int | str]]:
+        """(mode, rank) of the hypernetworks."""
+        return [(mode, rank) for mode in self.modes for rank in self.hypernetwork_ranks]
+
+
+def load_settings(*sources: Mapping | str | Path) -> Settings:
+    """Settings from mappings and YAML files, later ones over earlier ones.
+
+    Raises UserError with one line for each thing that is wrong.
+    """
+    merged: dict = {}
+    for source in sources:
+        merged = _merge(merged, source if isinstance(source, Mapping) else _read(Path(source)))
+    try:
+        settings = Settings.model_validate(merged)
+    except ValidationError as error:
+        raise UserError("\n".join(f"config: {line}" for line in lines(error, Settings))) from None
+    wrong = list(_resolve(settings))
+    if wrong:
+        raise UserError("\n".join(f"config: {line}" for line in dict.fromkeys(wrong)))
+    return settings
+
+
+def _read(path: Path) -> dict:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"config: cannot read {path}: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"config: {path} is not YAML: {' '.join(str(error).split())}") from None
+    if content is not None and not isinstance(content, dict):
+        raise UserError(f"config: {path} holds a {type(content).__name__}, expected keys and values")
+    return content or {}
+
+
+def _merge(base: Mapping, over: Mapping) -> dict:
+    """`over` on top of `base`, mappings key by key, anything else replaced."""
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _resolve(settings: Settings) -> Iterator[str]:
+    """Fill in the problems' settings; a line for each problem or rank whose merged settings do not fit."""
+    specs = {problem_name(spec): spec for spec in settings.problems}
+    patches = {}
+    for key, patch in settings.overrides.items():
+        if problem_name(key) in specs:
+            patches[problem_name(key)] = patch.model_dump(exclude_unset=True)
+        elif key not in package_problems():  # one that the study merely leaves out may keep its overrides
+            yield f"overrides.{key}: not among problems{did_you_mean(key, list(specs))}"
+    base = settings.model_dump(include=set(Overridable.model_fields), exclude_unset=True)
+    for name, spec in specs.items():
+        merged = _merge(base, patches.get(name, {}))
+        path = ("overrides", name) if name in patches else ()
+        try:
+            problem = ProblemSettings(
+                **merged, spec=spec, name=name, seed=settings.seed, device=settings.device
+            )
+        except ValidationError as error:
+            yield from lines(error, ProblemSettings, path)
+            continue
+        settings._problems[name] = problem
+        for stage in Training.model_fields:
+            for rank in getattr(problem.training, stage).ranks:
+                try:
+                    problem.stage(stage, rank)
+                except ValidationError as error:
+                    yield from lines(error, StageSettings, (*path, "training", stage, "ranks", rank))

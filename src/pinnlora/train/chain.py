@@ -1,0 +1,108 @@
+"""Teachers that can be learned from: fits along a tree through task space, each started from its neighbour.
+
+Fits from one common start wander along the flat directions of the loss and cannot be interpolated; fits that
+follow each other in small damped steps lie on a smooth surface.
+"""
+
+from __future__ import annotations
+
+import time
+
+import torch
+from torch import Tensor
+
+from pinnlora.loss.draw import Draw
+from pinnlora.nets.adapters import Parametrisation
+from pinnlora.problem.base import Problem
+from pinnlora.train.data import TaskSet
+from pinnlora.train.loop import History, train
+from pinnlora.train.settings import StageSettings
+from pinnlora.train.single import TaskFits
+
+SUBSTEPS = 4
+"""How many intermediate tasks lie between a task and its neighbour."""
+
+
+def spanning_tree(embedding: Tensor) -> list[tuple[int, int | None]]:
+    """(task, parent) in the order of training: the median task first, then always the nearest one left (Prim)."""
+    distance = torch.cdist(embedding, embedding)
+    root = int(distance.sum(1).argmin())
+    order: list[tuple[int, int | None]] = [(root, None)]
+    nearest, parent = distance[root].clone(), torch.full((len(distance),), root)
+    nearest[root] = torch.inf
+    for _ in range(len(distance) - 1):
+        task = int(nearest.argmin())
+        order.append((task, int(parent[task])))
+        closer = (distance[task] < nearest) & nearest.isfinite()
+        nearest = torch.where(closer, distance[task], nearest)
+        parent = torch.where(closer.cpu(), task, parent)
+        nearest[task] = torch.inf
+    return order
+
+
+def levels(tree: list[tuple[int, int | None]]) -> list[tuple[Tensor, Tensor | None]]:
+    """The tree by depth: indices of the tasks of each level, and of their parents (None: the root)."""
+    depth: dict[int, int] = {}
+    for task, parent in tree:
+        depth[task] = 0 if parent is None else depth[parent] + 1
+    out: list[tuple[Tensor, Tensor | None]] = [(torch.tensor([tree[0][0]]), None)]
+    for level in range(1, max(depth.values()) + 1):
+        pairs = torch.tensor([pair for pair in tree if depth[pair[0]] == level])
+        out.append((pairs[:, 0], pairs[:, 1]))
+    return out
+
+
+def fit_chain(
+    problem: Problem,
+    parametrisation: Parametrisation,
+    tasks: TaskSet,
+    start: Tensor,
+    stage: StageSettings,
+    draw: Draw,
+) -> tuple[Tensor, History]:
+    """Fit all tasks along the tree, those of one depth as a batch; `stage.steps` iterations a task, five times
+    as many for the first.
+
+    The points are one fixed set, so that nothing but the task changes from fit to fit, and the damping stays at
+    or above its start. Returns theta (task, size) and a history with one sample a level of the tree.
+    """
+    fixed = stage.model_copy(update={"resample": 0, "adaptive": False, "report_every": 10**9, "patience": 0})
+    theta, history, began = start.clone(), History(), time.perf_counter()
+    done = 0
+    for level, parents in levels(spanning_tree(problem.embed(tasks.values))):
+        level = level.to(start.device)
+        parents = None if parents is None else parents.to(start.device)
+        move, current = tasks.take(level).move, start[level] if parents is None else theta[parents]
+        for values, steps in _way(tasks, level, parents, stage.steps):
+            settings = fixed.model_copy(update={"steps": steps})
+            way = TaskSet(problem, values, move)
+            learner = TaskFits(problem, parametrisation, way, current, settings, draw)
+            train(learner, steps, quiet=True)
+            current = learner.theta.detach()
+            history.iterations += steps
+        theta[level] = current
+        done += len(level)
+        _record(history, learner, done, len(tasks), time.perf_counter() - began)
+    history.seconds = time.perf_counter() - began
+    return theta, history
+
+
+def _way(tasks: TaskSet, level: Tensor, parents: Tensor | None, steps: int):
+    """The tasks on the way from the parents (a batch), and the iterations spent on each."""
+    goal = tasks.take(level).values
+    if parents is None:
+        yield goal, 5 * steps
+        return
+    origin = tasks.take(parents).values
+    for k in range(1, SUBSTEPS + 1):
+        part = k / SUBSTEPS
+        values = {name: origin[name] + part * (goal[name] - origin[name]) for name in goal}
+        yield values, max(1, steps // SUBSTEPS)
+
+
+def _record(history: History, learner: TaskFits, done: int, total: int, seconds: float) -> None:
+    loss = float(learner.validate().mean())
+    history.rows.append(
+        {"seconds": seconds, "step": history.iterations, "validation": loss, "mse": float("nan")}
+    )
+    print(f"teachers {done:>4} of {total}  {seconds:7.1f} s  validation {loss:.2e}", flush=True)

@@ -1,0 +1,108 @@
+"""Tasks and reference solutions as tensors, in the frame the networks work in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pinnlora.errors import UserError
+from pinnlora.files import read_netcdf
+from pinnlora.nets.adapters import Parametrisation
+from pinnlora.nets.ansatz import fields_at
+from pinnlora.problem.base import Problem
+from pinnlora.problem.signature import Values
+
+
+@dataclass(frozen=True)
+class TaskSet:
+    """Tasks of one split: canonical `values`, and the `move` back to the given ones (None: no symmetry used)."""
+
+    problem: Problem
+    values: dict[str, Tensor]
+    move: dict[str, Tensor] | None
+
+    def __len__(self) -> int:
+        return len(next(iter(self.values.values())))
+
+    def take(self, keep: Tensor) -> TaskSet:
+        """Some of the tasks, by index."""
+        move = None if self.move is None else {name: value[keep] for name, value in self.move.items()}
+        return TaskSet(self.problem, {name: value[keep] for name, value in self.values.items()}, move)
+
+    def to_network(self, coords: Tensor) -> Tensor:
+        """Given coordinates (task or 1, point, dim) in the network's frame."""
+        return coords if self.move is None else self.problem.move(coords, self.move)
+
+    def from_network(self, fields: Tensor) -> Tensor:
+        """Network fields (task, point, field) in the given frame."""
+        return fields if self.move is None else self.problem.restore(fields, self.move)
+
+
+def task_set(
+    problem: Problem, values: Values, symmetry: bool, device: torch.device, dtype: torch.dtype
+) -> TaskSet:
+    """Tasks from numpy arrays; with `symmetry` they are moved to the problem's canonical position."""
+    tensors = {
+        name: torch.as_tensor(np.asarray(value), dtype=torch.float64) for name, value in values.items()
+    }
+    move = None
+    if symmetry:
+        tensors, move = problem.canonical(tensors)
+    cast = {name: value.to(device, dtype) for name, value in tensors.items()}
+    return TaskSet(problem, cast, None if move is None else {k: v.to(device, dtype) for k, v in move.items()})
+
+
+def read_tasks(path: Path, problem: Problem) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Task parameters as numpy arrays, and each task's split."""
+    dataset = read_netcdf(path, required=("split", *problem.task.names))
+    return {name: dataset[name].values for name in problem.task.names}, dataset["split"].values.astype(str)
+
+
+def of_split(values: Values, splits: np.ndarray, split: str) -> dict[str, np.ndarray]:
+    """The tasks of one split."""
+    chosen = splits == split
+    if not chosen.any():
+        raise UserError(f"tasks file has no task of split {split!r}: it has {', '.join(sorted(set(splits)))}")
+    return {name: value[chosen] for name, value in values.items()}
+
+
+def grid_coords(problem: Problem, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """The evaluation grid as points (1, point, dim)."""
+    mesh = np.stack(np.meshgrid(*problem.axes().values(), indexing="ij"), -1)
+    return torch.as_tensor(mesh.reshape(1, -1, mesh.shape[-1]), dtype=torch.float64).to(device, dtype)
+
+
+def read_reference(path: Path, problem: Problem, chosen: np.ndarray | Sequence[int]) -> np.ndarray:
+    """Reference fields of some tasks (mask or indices), (task, point, field) in the order of `grid_coords`."""
+    dataset = read_netcdf(path, required=problem.fields)
+    stacked = [dataset[name].values[chosen] for name in problem.fields]
+    return np.stack([field.reshape(len(field), -1) for field in stacked], -1)
+
+
+@dataclass(frozen=True)
+class Solutions:
+    """Reference fields (task, point, field) of some tasks on the evaluation grid (1, point, dim)."""
+
+    tasks: TaskSet
+    grid: Tensor
+    fields: Tensor
+
+    def sample(self, chosen: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Network-frame coordinates and given-frame targets of tasks `chosen` at grid `points` (indices)."""
+        tasks = self.tasks.take(chosen)
+        coords = tasks.to_network(self.grid[:, points]).expand(len(chosen), -1, -1)
+        return coords, self.fields[chosen][:, points]
+
+    def error(self, theta: Tensor, parametrisation: Parametrisation, points: Tensor) -> Tensor:
+        """Mean squared error of each task at grid `points`: (task,)."""
+        everything = torch.arange(len(self.tasks), device=theta.device)
+        coords, targets = self.sample(everything, points)
+        with torch.no_grad():
+            weights, tasks = parametrisation.weights(theta), self.tasks
+            fields = fields_at(tasks.problem, parametrisation.network, weights, coords, tasks.values)
+            return (tasks.from_network(fields) - targets).square().mean((-1, -2))

@@ -1,0 +1,83 @@
+"""Fits of a split's tasks from settings: builds network, start, learner and monitor, and runs the loop."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pinnlora.nets.adapters import Parametrisation
+from pinnlora.problem.base import Problem
+from pinnlora.problem.signature import Values
+from pinnlora.train.chain import fit_chain
+from pinnlora.train.data import Solutions, grid_coords, task_set
+from pinnlora.train.loop import History, train
+from pinnlora.train.settings import NetworkSettings, StageSettings
+from pinnlora.train.setup import (
+    announce,
+    base_weights,
+    device_of,
+    draw_of,
+    dtype_of,
+    network_of,
+    parametrisation_of,
+    torch_generator,
+)
+from pinnlora.train.single import Monitor, TaskFits
+
+
+def fit(
+    problem: Problem,
+    values: Values,
+    stage: StageSettings,
+    settings: NetworkSettings,
+    method: str,
+    rank: int | str,
+    seed: int,
+    device: str,
+    base: Tensor | None = None,
+    reference: np.ndarray | None = None,
+    name: str | None = None,
+) -> tuple[Tensor, History]:
+    """Train `method` on tasks given as numpy arrays; returns theta (task, size) and the history.
+
+    method: 'base' and 'pinn' start from random weights, 'finetuned' and 'lora' from `base` (1, size).
+    """
+    where, dtype = device_of(device), dtype_of(stage.dtype)
+    name = name or method
+    tasks = task_set(problem, values, settings.symmetry, where, dtype)
+    network = network_of(problem, settings)
+    weights = None if base is None else base_weights(network, base, where, dtype)
+    parametrisation = parametrisation_of(network, rank, weights, settings)
+    start = _start(parametrisation, method, base, len(tasks), torch_generator(seed, f"{name} start"))
+    announce(
+        f"{problem.name} {name} rank {rank}", where, dtype,
+        tasks=len(tasks), parameters=parametrisation.size, network=network.size, optimiser=stage.optimiser,
+    )  # fmt: skip
+    draw = draw_of(seed, f"{name} points", where, dtype)
+    start = start.to(where, dtype)
+    if stage.chain:
+        return fit_chain(problem, parametrisation, tasks, start, stage, draw)
+    monitor = None if reference is None else monitor_of(problem, tasks, parametrisation, reference)
+    learner = TaskFits(problem, parametrisation, tasks, start, stage, draw, monitor)
+    history = train(learner, stage.report_every, stage.patience, f"{problem.name} {name}")
+    return learner.theta.detach(), history
+
+
+def _start(
+    parametrisation: Parametrisation, method: str, base: Tensor | None, tasks: int, generator: torch.Generator
+) -> Tensor:
+    if method == "finetuned":
+        return base.repeat(tasks, 1)
+    return parametrisation.initial(tasks, generator)
+
+
+def monitor_of(
+    problem: Problem, tasks, parametrisation: Parametrisation, reference: np.ndarray, points: int = 500
+) -> Monitor:
+    """The mean squared error against references (task, point, field) at some grid points, for the record."""
+    some = next(iter(tasks.values.values()))
+    grid = grid_coords(problem, some.device, some.dtype)
+    solutions = Solutions(tasks, grid, torch.as_tensor(reference).to(some.device, some.dtype))
+    chosen = torch.linspace(0, grid.shape[1] - 1, min(points, grid.shape[1]), device=some.device).long()
+    return lambda theta: float(solutions.error(theta, parametrisation, chosen).mean())

@@ -1,0 +1,98 @@
+"""Training of one hypernetwork from settings: builds networks, data and learner, and runs the loop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pinnlora.errors import UserError
+from pinnlora.nets.adapters import Parametrisation
+from pinnlora.nets.hypernetwork import Hypernetwork
+from pinnlora.problem.base import Problem
+from pinnlora.problem.signature import Values
+from pinnlora.train.data import Solutions, grid_coords, of_split, read_reference, task_set
+from pinnlora.train.hyperlearner import Hyperlearner
+from pinnlora.train.loop import History, train
+from pinnlora.train.settings import HypernetworkSettings, NetworkSettings, StageSettings
+from pinnlora.train.setup import (
+    announce,
+    base_weights,
+    device_of,
+    draw_of,
+    dtype_of,
+    embedding_of,
+    network_of,
+    numpy_generator,
+    parametrisation_of,
+    torch_generator,
+)
+
+
+def fit_hypernetwork(
+    problem: Problem,
+    settings: dict[str, Any],
+    values: Values,
+    splits: np.ndarray,
+    reference: Path,
+    base: Tensor,
+    teachers: Tensor | None = None,
+) -> tuple[Hypernetwork, Parametrisation, History]:
+    """Train one mode at one rank; `settings` is the job's part of the configuration.
+
+    `base` (1, size) are the base network's numbers, `teachers` (task, size) those of the training tasks' PINNs.
+    """
+    stage = StageSettings(**settings["stage"])
+    where, dtype = device_of(settings["device"]), dtype_of(stage.dtype)
+    network_settings = NetworkSettings(**settings["network"])
+    mode, rank, seed = settings["mode"], settings["rank"], settings["seed"]
+    network = network_of(problem, network_settings)
+    weights = base_weights(network, base, where, dtype)
+    parametrisation = parametrisation_of(network, rank, weights, network_settings)
+    taught = _checked(mode, teachers)
+    taught = None if taught is None else taught.to(where, dtype)
+
+    def solutions(split: str) -> Solutions:
+        tasks = task_set(problem, of_split(values, splits, split), network_settings.symmetry, where, dtype)
+        fields = torch.as_tensor(read_reference(reference, problem, splits == split)).to(where, dtype)
+        return Solutions(tasks, grid_coords(problem, where, dtype), fields)
+
+    training = solutions("train")
+    embed = embedding_of(problem, settings["hypernetwork"]["embedding"])
+    start = _start(parametrisation, rank, base, mode, taught, seed)
+    body = HypernetworkSettings(**settings["hypernetwork"])
+    hypernetwork = Hypernetwork(
+        embed(training.tasks.values).shape[1], body.body, start, body.activation,
+        torch_generator(seed, f"{mode} {rank} body"),
+    ).to(where, dtype)  # fmt: skip
+    announce(
+        f"{problem.name} {mode} rank {rank}", where, dtype, outputs=parametrisation.size,
+        hypernetwork=sum(p.numel() for p in hypernetwork.parameters()), optimiser=stage.optimiser,
+    )  # fmt: skip
+    learner = Hyperlearner(
+        problem, parametrisation, hypernetwork, mode, training, solutions("validation"), stage,
+        draw_of(seed, f"{mode} {rank} points", where, dtype), numpy_generator(seed, f"{mode} {rank} tasks"),
+        embed, taught, network_settings.symmetry,
+    )  # fmt: skip
+    history = train(learner, stage.report_every, stage.patience, f"{problem.name} {mode}")
+    return hypernetwork, parametrisation, history
+
+
+def _checked(mode: str, teachers: Tensor | None) -> Tensor | None:
+    if mode not in ("weights", "distilled"):
+        return None
+    if teachers is None:
+        raise UserError(f"mode {mode} learns from per-task PINNs: give --teachers DIR")
+    return teachers
+
+
+def _start(parametrisation, rank, base: Tensor, mode: str, teachers: Tensor | None, seed: int) -> Tensor:
+    """What the hypernetwork predicts before training: the teachers' mean, the base network, or no correction."""
+    if mode == "weights":
+        return teachers.mean(0).double().cpu()
+    if rank == "full":
+        return base[0].double()
+    return parametrisation.initial(1, torch_generator(seed, f"{mode} {rank} start"))[0]

@@ -1,0 +1,210 @@
+"""The learner of hypernetwork stages: draws tasks, asks the mode for its objective, steps, validates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pinnlora.loss.draw import Draw
+from pinnlora.loss.points import POOL, by_residual, by_size, draw_points, take
+from pinnlora.loss.residuals import Objective
+from pinnlora.loss.terms import physics, supervised, weights
+from pinnlora.nets.adapters import Parametrisation
+from pinnlora.nets.ansatz import fields_at
+from pinnlora.nets.hypernetwork import Hypernetwork
+from pinnlora.optimise.adam import Adam
+from pinnlora.optimise.gauss_newton import GaussNewton
+from pinnlora.problem.base import Problem
+from pinnlora.train.data import Solutions, task_set
+from pinnlora.train.settings import StageSettings
+from pinnlora.train.single import schedule
+
+
+@dataclass
+class Hyperlearner:
+    """What a hypernetwork stage trains with; `teachers` (task, size) for the modes that learn from PINNs."""
+
+    problem: Problem
+    parametrisation: Parametrisation
+    hypernetwork: Hypernetwork
+    mode: str
+    training: Solutions
+    validation: Solutions
+    settings: StageSettings
+    draw: Draw
+    random: np.random.Generator
+    embed: Callable[[dict[str, Tensor]], Tensor]
+    teachers: Tensor | None = None
+    symmetry: bool = False
+    steps: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        self.steps = settings.steps
+        self._state = [p.detach().clone() for p in self.hypernetwork.parameters()]
+        if settings.optimiser == "gauss_newton":
+            self._newton = GaussNewton(self.hypernetwork, settings.damping, settings.rows, settings.momentum)
+        else:
+            self._newton = None
+            self._adam = Adam(list(self.hypernetwork.parameters()), schedule(settings, settings.steps))
+        device = self.draw.device
+        everything = self.training.grid.shape[1]
+        count = min(everything, 600)
+        self._watched = torch.randperm(everything, generator=self.draw.generator, device=device)[:count]
+        fixed = Draw(self.draw.generator, device, self.draw.dtype, fixed=True, seed=1)
+        values = self.validation.tasks.values
+        self._held_out = draw_points(
+            self.problem, fixed, values, 2 * settings.points, settings.condition_points
+        )
+
+    def step(self, step: int) -> dict[str, Tensor]:
+        """Draw tasks and points, build the mode's objective, take one step."""
+        values, chosen = self._draw_tasks(step)
+        embedding = self.embed(values)
+        if self._newton is not None:
+            return self._newton.step(embedding, self._objective(values, chosen, embedding))
+        theta = self.hypernetwork(embedding)
+        return self._adam.step(theta, self._objective(values, chosen, embedding, theta))
+
+    def _draw_tasks(self, step: int) -> tuple[dict[str, Tensor], Tensor]:
+        """A step's tasks: new ones (physics), or some of the training tasks, and their indices."""
+        settings, training = self.settings, self.training.tasks
+        device, dtype = self.draw.device, self.draw.dtype
+        if self.mode == "physics" and settings.fresh_tasks:
+            sample = self.problem.task.spread(settings.tasks_per_step, self.random)
+            tasks = task_set(self.problem, sample, self.symmetry, device, dtype)
+            chosen = torch.arange(len(tasks), device=device)
+        else:
+            count = min(settings.tasks_per_step, len(training))
+            chosen = torch.from_numpy(self.random.permutation(len(training))[:count]).to(device)
+            tasks = training.take(chosen)
+        if self.mode != "physics":
+            return tasks.values, chosen
+        progress = step / max(1, settings.continuation_steps)
+        return self.problem.ease(tasks.values, settings.continuation, progress), chosen
+
+    def _objective(self, values, chosen: Tensor, embedding: Tensor, theta: Tensor | None = None) -> Objective:
+        if self.mode == "weights":
+            return weights(self.teachers[chosen])
+        if self.mode == "physics":
+            return self._physics(values, embedding, theta)
+        count = self.settings.points * (POOL if self.settings.adaptive else 1)
+        coords, targets = (self._taught if self.mode == "distilled" else self._given)(values, chosen, count)
+        importance = None
+        if self.settings.adaptive:
+            network, current = self.parametrisation.network, self._current(embedding, theta)
+            with torch.no_grad():
+                found = fields_at(
+                    self.problem, network, self.parametrisation.weights(current), coords, values
+                )
+                error = (found - targets).square().sum(-1).sqrt()
+                wanted, importance = by_size(error, self.settings.points, self.draw.generator)
+                coords, targets = take(coords, wanted), take(targets, wanted)
+        return supervised(self.problem, self.parametrisation, values, coords, targets, self.mode, importance)
+
+    def _current(self, embedding: Tensor, theta: Tensor | None) -> Tensor:
+        """What the hypernetwork predicts now, as numbers."""
+        with torch.no_grad():
+            return self.hypernetwork(embedding) if theta is None else theta.detach()
+
+    def _taught(self, values, chosen: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """Points (task, count, dim) and the teachers' fields there."""
+        coords = self.problem.coords.scale(self.draw.unit(1, count, len(self.problem.coords.names)))
+        coords = self.problem.focus(coords.expand(len(chosen), -1, -1), values, self.draw.generator)
+        with torch.no_grad():
+            teacher = self.parametrisation.weights(self.teachers[chosen])
+            return coords, fields_at(self.problem, self.parametrisation.network, teacher, coords, values)
+
+    def _given(self, values, chosen: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """Grid points (task, count, dim) and the reference solutions there, in the network's frame."""
+        total = self.training.grid.shape[1]
+        points = torch.randint(total, (count,), generator=self.draw.generator, device=self.draw.device)
+        coords, targets = self.training.sample(chosen, points)
+        tasks = self.training.tasks.take(chosen)
+        if tasks.move is not None:  # restore() is affine with slope +-1
+            offset = tasks.from_network(torch.zeros_like(targets))
+            slope = tasks.from_network(torch.ones_like(targets)) - offset
+            targets = (targets - offset) / slope
+        return coords, targets
+
+    def _physics(self, values, embedding: Tensor, theta: Tensor | None) -> Objective:
+        settings = self.settings
+        if settings.resample and not settings.adaptive:
+            points, importance = self._points(values, settings.points), None
+        elif settings.resample:
+            points = self._points(values, POOL * settings.points)
+            points["interior"], importance = by_residual(
+                self.problem,
+                self.parametrisation,
+                self._current(embedding, theta),
+                values,
+                points["interior"],
+                settings.points,
+                self.draw.generator,
+            )
+        else:
+            draw = Draw(self.draw.generator, self.draw.device, self.draw.dtype, fixed=True, seed=2)
+            points, importance = (
+                draw_points(self.problem, draw, values, settings.points, settings.condition_points),
+                None,
+            )
+        return physics(
+            self.problem,
+            self.parametrisation,
+            values,
+            points,
+            importance,
+            settings.condition_weight,
+            settings.causal,
+        )
+
+    def _points(self, values, interior: int) -> dict[str, Tensor]:
+        return draw_points(self.problem, self.draw, values, interior, self.settings.condition_points)
+
+    @torch.no_grad()
+    def validate(self) -> Tensor:
+        """Physics loss on the validation tasks for `physics`, else their mean squared error: (1,)."""
+        theta = self.hypernetwork(self.embed(self.validation.tasks.values))
+        if self.mode != "physics":
+            loss = self.validation.error(theta, self.parametrisation, self._watched)
+        else:
+            values = self.validation.tasks.values
+            objective = physics(
+                self.problem,
+                self.parametrisation,
+                values,
+                self._held_out,
+                None,
+                self.settings.condition_weight,
+            )
+            loss = objective.total(theta)
+        return torch.nan_to_num(loss.mean().view(1), nan=torch.inf)
+
+    def keep(self, better: Tensor) -> None:
+        """Store the hypernetwork's state when it is the best so far."""
+        if bool(better):
+            self._state = [p.detach().clone() for p in self.hypernetwork.parameters()]
+
+    def drop(self, finished: Tensor) -> bool:
+        """Stop when validation has not improved."""
+        return bool(finished)
+
+    def next_phase(self) -> bool:
+        """There is one optimiser only."""
+        return False
+
+    def restore(self) -> None:
+        """The best state."""
+        with torch.no_grad():
+            for p, kept in zip(self.hypernetwork.parameters(), self._state, strict=True):
+                p.copy_(kept)
+
+    def error(self) -> float:
+        """Mean squared error on the validation tasks."""
+        with torch.no_grad():
+            theta = self.hypernetwork(self.embed(self.validation.tasks.values))
+        return float(self.validation.error(theta, self.parametrisation, self._watched).mean())

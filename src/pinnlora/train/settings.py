@@ -1,0 +1,197 @@
+"""Settings of one training stage, and of all stages together. Free of torch, quick to import.
+
+A stage may carry `ranks: {4: {steps: 80}}`: what stands there replaces the stage's own value for that rank.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    create_model,
+    model_validator,
+)
+
+PER_TASK_STAGES = ("base", "pinn", "finetuned", "lora", "teachers")
+MODES = ("data", "weights", "distilled", "physics")
+
+
+class Strict(BaseModel):
+    """A frozen model that refuses unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _number(value: Any) -> Any:
+    """Let '1e-3' through, which YAML 1.1 reads as text, and keep true and false out."""
+    if isinstance(value, bool):
+        raise ValueError(f"{str(value).lower()} is not a number")
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def rank_or_full(value: Any) -> int | str:
+    """A positive whole number or 'full'."""
+    if value == "full":
+        return value
+    return positive_rank(value, "a positive rank or 'full'")
+
+
+def positive_rank(value: Any, expected: str = "a positive rank") -> int:
+    if isinstance(value, str) and value.isdecimal():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{value!r} is not {expected}")
+    return value
+
+
+def adapter_rank(value: Any) -> int:
+    """A rank of an adapter; 'full' is refused, because it has none."""
+    if value == "full":
+        raise ValueError("'full' has no adapter; the fits of full rank, pinn and finetuned, are always made")
+    return positive_rank(value)
+
+
+Rank = Annotated[int | str, PlainValidator(rank_or_full)]
+AdapterRank = Annotated[int, PlainValidator(adapter_rank)]
+Integer = Annotated[int, BeforeValidator(_number)]
+Real = Annotated[float, BeforeValidator(_number)]
+Positive = Annotated[Integer, Field(gt=0)]
+Count = Annotated[Integer, Field(ge=0)]
+PositiveReal = Annotated[Real, Field(gt=0)]
+
+
+def partial(model: type[BaseModel]) -> type[Strict]:
+    """The same keys and types, none required and none filled in: what an override may say."""
+    fields: dict[str, Any] = {}
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            kind = partial(kind)
+        for extra in field.metadata:
+            kind = Annotated[kind, extra]
+        fields[name] = (kind, None)
+    return create_model(f"Partial{model.__name__}", __base__=Strict, **fields)
+
+
+class StageSettings(Strict):
+    """How one stage is trained; config/README.md says what each key means."""
+
+    optimiser: Literal["adam", "adam+lbfgs", "levenberg_marquardt", "gauss_newton"] = "adam"
+    dtype: Literal["float32", "float64"] = "float32"
+    steps: Positive = 1000
+    lbfgs_steps: Count = 0
+    learning_rate: PositiveReal = 1e-3
+    schedule: Literal["cosine", "steps", "constant"] = "cosine"
+    decay_start: Count = 10000
+    decay_every: Positive = 5000
+    decay_factor: Annotated[Real, Field(gt=0, le=1)] = 0.1
+    final_rate: PositiveReal = 1e-7
+    patience: Count = 0
+    points: Positive = 1000
+    condition_points: Positive | dict[str, Positive] = 100
+    condition_weight: PositiveReal = 1.0
+    resample: Count = 1
+    adaptive: bool = False
+    causal: Annotated[Real, Field(ge=0)] = 0.0
+    tasks_per_step: Positive = 20
+    fresh_tasks: bool = True
+    rows: Positive = 4000
+    damping: PositiveReal = 1e-2
+    momentum: Annotated[Real, Field(ge=0, lt=1)] = 0.0
+    continuation: dict[str, Real] = Field(default_factory=dict)
+    continuation_steps: Count = 0
+    chain: bool = False
+    report_every: Positive = 50
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.optimiser == "adam+lbfgs") != (self.lbfgs_steps > 0):
+            raise ValueError(
+                f"optimiser {self.optimiser} with lbfgs_steps {self.lbfgs_steps}: L-BFGS runs with "
+                "optimiser: adam+lbfgs and lbfgs_steps above 0, or not at all"
+            )
+        if bool(self.continuation) != (self.continuation_steps > 0):
+            raise ValueError("continuation and continuation_steps go together, give both or none")
+        return self
+
+
+class PerTaskStage(StageSettings):
+    """A stage that trains networks of single tasks."""
+
+    optimiser: Literal["adam", "adam+lbfgs", "levenberg_marquardt"] = "adam"
+
+
+class HypernetworkStage(StageSettings):
+    """A stage that trains a hypernetwork on residuals or on solutions; its points are fixed, or new at every step."""
+
+    optimiser: Literal["adam", "gauss_newton"] = "adam"
+    resample: Annotated[Integer, Field(ge=0, le=1)] = 1
+
+
+class WeightsStage(StageSettings):
+    """The stage that regresses weights."""
+
+    optimiser: Literal["adam"] = "adam"
+
+
+def with_ranks(stage: type[StageSettings]) -> type[StageSettings]:
+    """The stage together with `ranks`, its exceptions for single ranks."""
+    return create_model(f"Ranked{stage.__name__}", __base__=stage, ranks=(dict[Rank, partial(stage)], {}))
+
+
+RankedPerTask = with_ranks(PerTaskStage)
+RankedHypernetwork = with_ranks(HypernetworkStage)
+RankedWeights = with_ranks(WeightsStage)
+
+
+class Training(Strict):
+    """One entry a stage."""
+
+    base: RankedPerTask = RankedPerTask()
+    pinn: RankedPerTask = RankedPerTask()
+    finetuned: RankedPerTask = RankedPerTask()
+    lora: RankedPerTask = RankedPerTask()
+    teachers: RankedPerTask = RankedPerTask()
+    data: RankedHypernetwork = RankedHypernetwork()
+    weights: RankedWeights = RankedWeights()
+    distilled: RankedHypernetwork = RankedHypernetwork()
+    physics: RankedHypernetwork = RankedHypernetwork()
+
+
+class NetworkSettings(Strict):
+    """The tanh network. Its maps are numbered from 0, the input's, to `hidden_layers`, the output's."""
+
+    width: Positive = 64
+    hidden_layers: Positive = 6
+    unadapted: tuple[Count, ...] = (1,)
+    input_map: Literal["identity", "periodic"] = "identity"
+    modes: Positive = 1
+    formulation: str = "default"
+    symmetry: bool = False
+    lift: bool = False
+
+    @model_validator(mode="after")
+    def _maps_exist(self) -> Self:
+        for index in self.unadapted:
+            if index > self.hidden_layers:
+                raise ValueError(
+                    f"unadapted: there is no map {index}; "
+                    f"{self.hidden_layers} hidden layers have maps 0 to {self.hidden_layers}"
+                )
+        return self
+
+
+class HypernetworkSettings(Strict):
+    """The network from a task to weights."""
+
+    body: Annotated[tuple[Positive, ...], Field(min_length=1)] = (512, 512, 256, 256, 128, 128)
+    activation: Literal["tanh", "silu", "relu"] = "silu"
+    embedding: Literal["default", "raw"] = "default"

@@ -1,0 +1,116 @@
+"""From settings to objects: device, precision, named random generators, networks, what is trained of them."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pinnlora.errors import UserError
+from pinnlora.loss.draw import Draw
+from pinnlora.nets.adapters import Full, LowRank, Parametrisation
+from pinnlora.nets.mlp import MLP, Weights
+from pinnlora.problem.base import Problem
+from pinnlora.problem.load import load_problem
+from pinnlora.train.settings import NetworkSettings
+
+
+def device_of(text: str) -> torch.device:
+    """'auto' is the GPU where there is one; UserError when 'cuda' is asked for and absent."""
+    if text == "cuda" and not torch.cuda.is_available():
+        raise UserError("device: cuda, but torch sees no GPU here; set device: auto or cpu")
+    if text == "auto":
+        text = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(text)
+
+
+def dtype_of(text: str) -> torch.dtype:
+    """float32 or float64."""
+    return {"float32": torch.float32, "float64": torch.float64}[text]
+
+
+def torch_generator(seed: int, name: str, device: torch.device | str = "cpu") -> torch.Generator:
+    """A generator of its own for every purpose, so that one more draw here changes nothing there.
+
+    On the CPU torch looks at the lowest 32 bits of a seed only: both seed and name must go into these.
+    """
+    return torch.Generator(device).manual_seed(zlib.crc32(f"{seed} {name}".encode()))
+
+
+def numpy_generator(seed: int, name: str) -> np.random.Generator:
+    """The same for numpy."""
+    return np.random.default_rng((seed, zlib.crc32(name.encode())))
+
+
+def draw_of(seed: int, name: str, device: torch.device, dtype: torch.dtype) -> Draw:
+    """Random points for one stage."""
+    return Draw(torch_generator(seed, name, device), device, dtype)
+
+
+def problem_of(settings: Mapping[str, Any]) -> Problem:
+    """The problem that a training job's settings name, in the formulation that its networks are for."""
+    return load_problem(settings["problem"]).formulated(NetworkSettings(**settings["network"]).formulation)
+
+
+def network_of(problem: Problem, settings: NetworkSettings) -> MLP:
+    """The base network of a problem; UserError when a periodic input map finds nothing periodic, or a
+    formulation not the symmetry that it needs."""
+    if problem.needs_symmetry and not settings.symmetry:
+        raise UserError(
+            f"network.formulation: {settings.formulation} of problem {problem.name} needs network.symmetry: true"
+        )
+    periodic = None
+    if settings.input_map == "periodic":
+        axes = [c.periodic for c in problem.bound_conditions if c.periodic is not None]
+        if not axes:
+            raise UserError(
+                f"network.input_map: periodic, but problem {problem.name} has no Periodic condition; use identity"
+            )
+        box, axis = problem.coords, axes[0]
+        periodic = (axis, box.low[axis], box.high[axis] - box.low[axis], settings.modes)
+    return MLP(
+        len(problem.coords.names),
+        len(problem.unknowns),
+        settings.width,
+        settings.hidden_layers,
+        periodic,
+        settings.lift,
+    )
+
+
+def parametrisation_of(
+    network: MLP, rank: int | str, base: Weights | None, settings: NetworkSettings
+) -> Parametrisation:
+    """All weights for rank 'full', else adapters on the base network."""
+    if rank == "full":
+        return Full(network)
+    return LowRank(network, base, int(rank), tuple(settings.unadapted))
+
+
+def base_weights(network: MLP, theta: Tensor, device: torch.device, dtype: torch.dtype) -> Weights:
+    """The base network's weights (1, ...) from its flat numbers (1, size)."""
+    return network.unflatten(theta.to(device, dtype))
+
+
+def embedding_of(problem: Problem, kind: str) -> Callable[[dict[str, Tensor]], Tensor]:
+    """What the hypernetwork reads of a task: the problem's own embedding, or its distribution's ('raw')."""
+    return problem.embed if kind == "default" else problem.task.embed
+
+
+def announce(title: str, device: torch.device, dtype: torch.dtype, **counts: int | str) -> None:
+    """The first lines of every training job: what runs where, and how large it is."""
+    where = (
+        f"{device.type}, {torch.get_num_threads()} threads"
+        if device.type == "cpu"
+        else torch.cuda.get_device_name()
+    )
+    print(
+        f"{time.strftime('%H:%M:%S')} {title}: device {where}; dtype {str(dtype).removeprefix('torch.')}",
+        flush=True,
+    )
+    print("; ".join(f"{name} {value}" for name, value in counts.items()), flush=True)

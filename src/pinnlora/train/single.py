@@ -1,0 +1,171 @@
+"""Fits of single tasks, trained together: PINNs, fine-tuned networks and adapters, one leading task axis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from pinnlora.loss.draw import Draw
+from pinnlora.loss.points import POOL, by_residual, draw_points
+from pinnlora.loss.residuals import Residuals
+from pinnlora.loss.terms import physics
+from pinnlora.nets.adapters import Parametrisation
+from pinnlora.optimise.adam import Adam, Schedule
+from pinnlora.optimise.damping import LOWEST
+from pinnlora.optimise.lbfgs import LBFGS
+from pinnlora.optimise.levenberg_marquardt import LevenbergMarquardt
+from pinnlora.problem.base import Problem
+from pinnlora.train.data import TaskSet
+from pinnlora.train.settings import StageSettings
+
+Monitor = Callable[[Tensor], float]
+"""Error of trained numbers (task, size) against references."""
+
+
+def schedule(settings: StageSettings, steps: int) -> Schedule:
+    """The learning-rate schedule a stage asks for."""
+    return Schedule(
+        settings.schedule,
+        settings.learning_rate,
+        steps,
+        settings.decay_start,
+        settings.decay_every,
+        settings.decay_factor,
+        settings.final_rate,
+    )
+
+
+@dataclass
+class TaskFits:
+    """The learner of per-task stages: theta (task, size) from physics alone."""
+
+    problem: Problem
+    parametrisation: Parametrisation
+    tasks: TaskSet
+    theta: Tensor
+    settings: StageSettings
+    draw: Draw
+    monitor: Monitor | None = None
+    steps: int = field(init=False)
+    active: Tensor = field(init=False)
+    best: Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        self.theta = self.theta.detach().clone()
+        self.best = self.theta.clone()
+        self.active = torch.arange(len(self.tasks), device=self.theta.device)
+        self.steps = settings.steps
+        if settings.optimiser == "levenberg_marquardt":
+            self._marquardt = LevenbergMarquardt(
+                len(self.tasks), settings.damping, lowest=settings.damping if settings.chain else LOWEST
+            )
+        else:
+            self.theta.requires_grad_()
+            self._adam = Adam([self.theta], schedule(settings, settings.steps), independent=True)
+        self._lbfgs: LBFGS | None = None
+        fixed = Draw(self.draw.generator, self.draw.device, self.draw.dtype, fixed=True, seed=1)
+        held_out = draw_points(
+            self.problem, fixed, self.tasks.values, settings.points, settings.condition_points
+        )
+        self._held_out = held_out
+        self._points: dict[str, Tensor] = {}
+        self._importance: Tensor | None = None
+
+    def step(self, step: int) -> dict[str, Tensor]:
+        """One step of the stage's optimiser for all active tasks."""
+        self._refresh(step)
+        if self.settings.optimiser == "levenberg_marquardt":
+            return self._marquardt.step(self.theta, lambda keep: self._objective(keep, step), self.active)
+        objective = self._objective(self.active, step)
+        if self._lbfgs is None:
+            return self._adam.step(self.theta[self.active], objective, self.active)
+        moved, after = self._lbfgs.step(self.theta.detach()[self.active], objective.total)
+        with torch.no_grad():
+            self.theta[self.active] = moved
+        return {"total": after}
+
+    def _refresh(self, step: int) -> None:
+        """Draw points when it is time; L-BFGS keeps one set, because its history is of one function."""
+        every = self.settings.resample
+        if self._points and (self._lbfgs is not None or not every or step % every):
+            return
+        settings, values = self.settings, self._values(step)
+        count = settings.points * (POOL if settings.adaptive else 1)
+        draw = self.draw
+        if not every:
+            draw = Draw(draw.generator, draw.device, draw.dtype, fixed=True, seed=2)
+        points = draw_points(self.problem, draw, values, count, settings.condition_points)
+        self._importance = None
+        if settings.adaptive:
+            pool = points["interior"].expand(len(self.tasks), -1, -1)
+            points["interior"], self._importance = by_residual(
+                self.problem,
+                self.parametrisation,
+                self.theta.detach(),
+                values,
+                pool,
+                settings.points,
+                self.draw.generator,
+            )
+        self._points = points
+
+    def _values(self, step: int) -> dict[str, Tensor]:
+        progress = 1.0 if self._lbfgs else step / max(1, self.settings.continuation_steps)
+        return self.problem.ease(self.tasks.values, self.settings.continuation, progress)
+
+    def _objective(self, keep: Tensor, step: int) -> Residuals:
+        values = {name: value[keep] for name, value in self._values(step).items()}
+        points = {name: coords[keep] for name, coords in self._points.items()}
+        importance = None if self._importance is None else self._importance[keep]
+        return physics(
+            self.problem, self.parametrisation, values, points, importance,
+            self.settings.condition_weight, self.settings.causal,
+        )  # fmt: skip
+
+    @torch.no_grad()
+    def validate(self) -> Tensor:
+        """The physics loss at held-out points, (task,), without causal or adaptive weights."""
+        out = []
+        for keep in torch.arange(len(self.tasks), device=self.theta.device).split(8):
+            values = {name: value[keep] for name, value in self.tasks.values.items()}
+            points = {name: coords[keep] for name, coords in self._held_out.items()}
+            objective = physics(
+                self.problem, self.parametrisation, values, points, None, self.settings.condition_weight
+            )
+            out.append(objective.total(self.theta[keep]))
+        return torch.nan_to_num(torch.cat(out), nan=torch.inf)
+
+    def keep(self, better: Tensor) -> None:
+        """Store the better tasks' numbers."""
+        with torch.no_grad():
+            self.best = torch.where(better.unsqueeze(-1), self.theta.detach(), self.best)
+
+    def drop(self, finished: Tensor) -> bool:
+        """Take finished tasks out of the batch."""
+        going = torch.arange(len(self.tasks), device=self.theta.device)[~finished]
+        if self._lbfgs is not None:
+            self._lbfgs.keep(torch.isin(self.active, going))
+        self.active = going
+        return len(self.active) == 0
+
+    def next_phase(self) -> bool:
+        """L-BFGS after Adam, for all tasks, on one last set of points."""
+        if self.settings.optimiser != "adam+lbfgs" or self._lbfgs is not None:
+            return False
+        self._lbfgs, self._points = LBFGS(), {}
+        self.steps = self.settings.lbfgs_steps
+        self.active = torch.arange(len(self.tasks), device=self.theta.device)
+        return True
+
+    def restore(self) -> None:
+        """Every task's best numbers."""
+        with torch.no_grad():
+            self.theta.copy_(self.best)
+
+    def error(self) -> float:
+        """What the monitor says of the best state."""
+        return float("nan") if self.monitor is None else self.monitor(self.best)

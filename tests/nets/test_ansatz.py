@@ -1,0 +1,96 @@
+"""The ansatz u = h + t N of 1D Burgers, h from the heat equation: everything that reads fields must know of it."""
+
+import math
+
+import pytest
+import torch
+from small import CPU, dense, function_jet, generator, plain, random_theta, relative, task_values, tiny
+
+from pinnlora.errors import UserError
+from pinnlora.loss.draw import Draw
+from pinnlora.loss.points import by_residual, draw_points
+from pinnlora.loss.terms import physics, supervised
+from pinnlora.nets.ansatz import lifted
+from pinnlora.nets.mlp import MLP
+from pinnlora.problem.channels import Channels
+from pinnlora.problem.load import load_problem
+from pinnlora.surrogate import fields_of
+from pinnlora.train.data import Solutions, grid_coords, task_set
+
+PROBLEM, FULL = tiny("burgers1d", "full", lift=True)
+THETA, VALUES = random_theta(FULL, 2), task_values(PROBLEM, 2)
+CHANNELS = Channels.of([(0, 0), (1,)])
+
+
+def truth(coords: torch.Tensor) -> torch.Tensor:
+    """Jets of u at coords (task, point, 2), written out for one point and differentiated by torch.func."""
+    k = 2 * math.pi * torch.arange(64, dtype=torch.float64)
+    jets = []
+    for theta, u0, points in zip(THETA, VALUES["u0"], coords, strict=True):
+        modes = torch.fft.rfft(u0)[:64] / 128 * torch.where(k == 0, 1.0, 2.0)
+        matrices, biases = dense(FULL, theta)
+
+        def u(point, modes=modes, matrices=matrices, biases=biases):
+            heat = (modes * torch.exp(1j * k * point[0] - 0.01 * k**2 * point[1])).real.sum()
+            return heat + point[1] * plain(FULL.network, matrices, biases, point)
+
+        jets.append(function_jet(u, points, CHANNELS.orders))
+    return torch.stack(jets)
+
+
+def some_points(count: int = 9) -> torch.Tensor:
+    return torch.rand(2, count, 2, generator=generator(), dtype=torch.float64)
+
+
+def test_fields_and_their_derivatives():
+    coords = some_points()
+    coords[:, :4, 1] = 0
+    jet = FULL.network.forward(FULL.weights(THETA), coords, CHANNELS)
+    fields = lifted(PROBLEM, FULL.network, coords, VALUES, CHANNELS)(jet)
+    assert relative(fields, truth(coords)) < 1e-10
+    initial = PROBLEM.function_values("u0", VALUES["u0"], coords)[:, :4]
+    assert relative(fields[:, 0, :4, 0], initial) < 1e-12
+
+
+def test_physics_sees_the_fields():
+    points = draw_points(PROBLEM, Draw(generator(), CPU, torch.float64), VALUES, 9, 6)
+    objective = physics(PROBLEM, FULL, VALUES, points)
+    u, u_x, u_t, u_xx = truth(points["interior"])[..., 0].unbind(1)
+    jet = FULL.network.forward(FULL.weights(THETA), points["interior"], objective.blocks[0].channels)
+    assert relative(objective.blocks[0].terms(jet)["burgers"], u_t + u * u_x - 0.01 * u_xx) < 1e-10
+    losses = objective.losses(THETA)
+    assert float(losses["initial_u"].max()) < 1e-25  # held by the ansatz, whatever the network
+    jump = truth(points["periodic"][:, :6]) - truth(points["periodic"][:, 6:])
+    assert relative(losses["periodic_u"], jump[:, 0, :, 0].square().mean(1)) < 1e-10
+
+
+def test_solutions_predictions_and_supervision_see_the_fields():
+    tasks = task_set(PROBLEM, {"u0": VALUES["u0"].numpy()}, False, CPU, torch.float64)
+    grid = grid_coords(PROBLEM, CPU, torch.float64)[:, ::997]
+    fields = truth(grid.expand(2, -1, -1))[:, 0]
+    everything = torch.arange(grid.shape[1])
+    assert float(Solutions(tasks, grid, fields).error(THETA, FULL, everything).max()) < 1e-25
+    assert relative(fields_of(FULL, THETA, tasks, grid), fields) < 1e-12
+    objective = supervised(PROBLEM, FULL, VALUES, grid.expand(2, -1, -1), fields)
+    assert float(objective.total(THETA).max()) < 1e-25
+
+
+def test_points_are_drawn_by_the_residual_of_the_fields():
+    pool = some_points(400)
+    drawn, importance = by_residual(PROBLEM, FULL, THETA, VALUES, pool, 50, generator(1))
+    everywhere = {name: pool for name in ("interior", "initial", "periodic")}
+    block = physics(PROBLEM, FULL, VALUES, everywhere).blocks[0]
+    jet = FULL.network.forward(FULL.weights(THETA), pool, block.channels)
+    rows = block.terms(jet)
+    weight = block.frozen_weight(jet, rows) * pool.shape[1]
+    size = (weight * rows["burgers"].square()).sqrt()
+    density = size + size.mean(1, keepdim=True)
+    expected = density.mean(1, keepdim=True) / density
+    for task in range(2):
+        place = (drawn[task][:, None] == pool[task]).all(-1).int().argmax(1)
+        assert relative(importance[task], expected[task, place]) < 1e-10
+
+
+def test_a_problem_without_an_ansatz_says_so():
+    with pytest.raises(UserError, match="kovasznay has no lift"):
+        lifted(load_problem("kovasznay"), MLP(2, 3, lift=True), some_points(), {}, CHANNELS)

@@ -1,0 +1,127 @@
+"""Gauss-Newton for hypernetworks against an explicit Jacobian through hypernetwork and network."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from small import CPU, generator, plain_rows, relative, task_values, tiny
+from torch.func import functional_call, jacrev
+
+from pinnlora.errors import UserError
+from pinnlora.loss.draw import Draw
+from pinnlora.loss.points import draw_points
+from pinnlora.loss.terms import physics
+from pinnlora.nets.hypernetwork import Hypernetwork
+from pinnlora.optimise.gauss_newton import GaussNewton, kernel
+
+TASKS = 3
+
+
+class Setting:
+    """A small hypernetwork for Kovasznay flow, the objective of three tasks, and both of them written out."""
+
+    def __init__(self, activation: str = "tanh"):
+        problem, self.lora = tiny("kovasznay", "lora", width=4, hidden_layers=2, rank=1)
+        values = task_values(problem, TASKS)
+        points = draw_points(problem, Draw(generator(1), CPU, torch.float64), values, 5, 4)
+        self.embedding = problem.embed(values)
+        start = torch.randn(self.lora.size, generator=generator(2), dtype=torch.float64)
+        body = Hypernetwork(1, (5, 4), start, activation, generator(3), spread=1.0)
+        self.hypernetwork = body.double()
+        self.objective = physics(problem, self.lora, values, points)
+        theta = self.hypernetwork(self.embedding)
+        self.alone = []
+        for k in range(TASKS):
+            own = ({name: tensor[k : k + 1] for name, tensor in part.items()} for part in (values, points))
+            alone = physics(problem, self.lora, *own)
+            self.alone.append(
+                alone.linearise(theta[k : k + 1])[3]
+            )  # weights as numbers: here they are constants
+
+    def explicit(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Residuals (row,) of all tasks over sqrt(tasks), and their Jacobian (row, weights)."""
+        names, shapes = zip(*((n, p.shape) for n, p in self.hypernetwork.named_parameters()), strict=True)
+
+        def rows(flat):
+            parts = [
+                part.view(shape)
+                for part, shape in zip(flat.split([*map(math.prod, shapes)]), shapes, strict=True)
+            ]
+            theta = functional_call(
+                self.hypernetwork, dict(zip(names, parts, strict=True)), (self.embedding,)
+            )
+            own = [
+                plain_rows(alone, alone, numbers) for alone, numbers in zip(self.alone, theta, strict=True)
+            ]
+            return torch.cat(own) / TASKS**0.5
+
+        return rows(self.weights()), jacrev(rows)(self.weights())
+
+    def weights(self) -> torch.Tensor:
+        return torch.cat([p.detach().flatten() for p in self.hypernetwork.parameters()])
+
+
+@pytest.fixture(params=["tanh", "silu"])
+def setting(request):
+    return Setting(request.param)
+
+
+def damped_step(jacobian, rows, mu: float, previous=0.0):
+    """SPRING: phi = beta phi' - J^T (J J^T + mu I)^-1 (r + beta J phi'), `previous` being beta phi'."""
+    previous = torch.zeros(jacobian.shape[1]).double() + previous
+    gram = jacobian @ jacobian.T + mu * torch.eye(len(rows), dtype=torch.float64)
+    return previous - jacobian.T @ torch.linalg.solve(gram, rows + jacobian @ previous)
+
+
+def test_the_kernel_is_the_gram_matrix_of_the_whole_jacobian(setting):
+    jacobian = setting.objective.linearise(setting.hypernetwork(setting.embedding))[2]
+    found = kernel(setting.hypernetwork, setting.embedding, jacobian * TASKS**-0.5)
+    _, explicit = setting.explicit()
+    assert relative(found.tril(), (explicit @ explicit.T).tril()) < 1e-9
+
+
+def test_a_step_is_the_damped_step_of_the_explicit_jacobian(setting):
+    rows, jacobian = setting.explicit()
+    before, newton = setting.weights(), GaussNewton(setting.hypernetwork, damping=1e-2)
+    losses = newton.step(setting.embedding, setting.objective)
+    assert relative(setting.weights() - before, damped_step(jacobian, rows, 1e-2)) < 1e-9
+    assert float(sum(losses.values()).mean()) == pytest.approx(float(rows.square().sum()), rel=1e-10)
+    assert setting.explicit()[0].square().sum() < 0.8 * rows.square().sum()
+
+
+def test_momentum_is_that_of_spring(setting):
+    newton, moves, steps = GaussNewton(setting.hypernetwork, damping=1.0, momentum=0.6), [0.0], 3
+    for _ in range(steps):
+        rows, jacobian = setting.explicit()
+        expected = damped_step(jacobian, rows, float(newton._damping), 0.6 * moves[-1])
+        before = setting.weights()
+        newton.step(setting.embedding, setting.objective)
+        moves.append(setting.weights() - before)
+        assert moves[-1].any(), "the step was rejected: the test needs another damping"
+        assert relative(moves[-1], expected) < 1e-9
+
+
+def test_too_many_rows_are_refused_and_the_line_says_how_many_tasks_fit():
+    setting = Setting()
+    rows = setting.objective.linearise(setting.hypernetwork(setting.embedding))[1].shape[1]
+    before, newton = setting.weights(), GaussNewton(setting.hypernetwork, rows=2 * rows + 1)
+    with pytest.raises(UserError, match=f"3 tasks x {rows} residual rows .* at most 2 tasks fit") as caught:
+        newton.step(setting.embedding, setting.objective)
+    assert "\n" not in str(caught.value)
+    assert torch.equal(setting.weights(), before)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+def test_a_residual_that_is_not_a_number_leaves_the_weights_alone(momentum):
+    setting = Setting()
+    newton = GaussNewton(setting.hypernetwork, damping=1e-2, momentum=momentum)
+    newton.step(setting.embedding, setting.objective)
+    before, damping = setting.weights(), newton._damping.item()
+    block = setting.objective.blocks[0]
+    broken = replace(block, terms=lambda jet: {k: row * torch.nan for k, row in block.terms(jet).items()})
+    newton.step(setting.embedding, replace(setting.objective, blocks=(broken,)))
+    assert torch.equal(setting.weights(), before)
+    assert newton._damping.item() == pytest.approx(4 * damping)
+    newton.step(setting.embedding, setting.objective)  # and it goes on
+    assert setting.weights().isfinite().all() and not torch.equal(setting.weights(), before)

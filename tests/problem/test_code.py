@@ -1,0 +1,145 @@
+"""The hash of a job's code: what changes it, and what does not."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pinnlora.problem import code as module
+from pinnlora.problem.load import problem_file
+
+JOBS = sorted(
+    f"pinnlora.{path.parent.parent.name}.jobs.{path.stem}" for path in module.PACKAGE.glob("*/jobs/[!_]*.py")
+)
+PROBLEM_JOBS = [job for job in JOBS if ".report." not in job]
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch) -> Path:
+    """A small package in place of the real one."""
+    folder = tmp_path / "pinnlora"
+    files = {
+        "__init__.py": "from .everything import load",
+        "everything.py": "x = 1",
+        "leaf.py": '"""A leaf."""\n\nx = 1  # one\n\n\ndef f():\n    """Do."""\n    return "# kept"\n',
+        "typed.py": "x = 1",
+        "jobs/__init__.py": "",
+        "jobs/base.py": (
+            "from typing import TYPE_CHECKING\nimport torch\nfrom ..deep import inner\n"
+            "if TYPE_CHECKING:\n    from ..typed import x\n"
+            "def run():\n    from ..leaf import x, f\n    import pinnlora.other\n"
+        ),
+        "jobs/figure.py": "from .. import other\n",
+        "deep/__init__.py": "y = 2",
+        "deep/inner.py": "from . import sibling",
+        "deep/sibling.py": "",
+        "other.py": "",
+        "problems/__init__.py": "",
+        "problems/heat.py": "from pinnlora.leaf import x",
+        "problems/wave.py": "from .heat import x",
+    }
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    monkeypatch.setattr(module, "PACKAGE", folder)
+    module._module.cache_clear()
+    yield folder
+    module._module.cache_clear()
+
+
+def names(package: Path, *roots) -> set[str]:
+    return {path.relative_to(package).as_posix() for path in module.closure(*roots)}
+
+
+def hashed(*roots, **options) -> str:
+    module._module.cache_clear()
+    return module.fingerprint(*roots, **options)
+
+
+def test_imports_are_followed_wherever_they_stand(package):
+    expected = {"jobs/base.py", "leaf.py", "other.py", "deep/__init__.py", "deep/inner.py", "deep/sibling.py"}
+    assert names(package, "pinnlora.jobs.base") == expected
+    assert names(package, "pinnlora.jobs.figure") == {"jobs/figure.py", "other.py"}
+
+
+def test_a_problem_brings_its_own_file_only(package):
+    assert names(package, package / "problems/heat.py") == {"problems/heat.py", "leaf.py"}
+    wave = names(package, package / "problems/wave.py")
+    assert wave == {"problems/__init__.py", "problems/wave.py", "problems/heat.py", "leaf.py"}
+
+
+def test_public_names_bring_what_they_name(package):
+    (package / "jobs/figure.py").write_text("from pinnlora import load")
+    assert names(package, "pinnlora.jobs.figure") == {"jobs/figure.py", "__init__.py", "everything.py"}
+
+
+def test_a_file_of_ones_own_and_its_neighbour(package, tmp_path):
+    mine, helper = tmp_path / "mine.py", tmp_path / "helper.py"
+    mine.write_text("import helper\nimport numpy\nfrom pinnlora.leaf import x\nclass Heat: pass\n")
+    helper.write_text("x = 1")
+    assert problem_file(f"{mine}:Heat") == mine
+    assert [path.name for path in module.closure(mine)] == ["helper.py", "leaf.py", "mine.py"]
+    before = hashed(mine)
+    helper.write_text("x = 2")
+    assert hashed(mine) != before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ('"""A leaf."""', '"""Another."""', True),
+        ('    """Do."""\n', "", True),
+        ("  # one", "", True),
+        ("\n\n\ndef", "\n# here\ndef", True),
+        ("x = 1", "x = 2", False),
+        ('"# kept"', '"# changed"', False),
+    ],
+)
+def test_words_do_not_count_and_code_does(package, old, new, same):
+    before, leaf = hashed("pinnlora.jobs.base"), package / "leaf.py"
+    assert old in leaf.read_text()
+    leaf.write_text(leaf.read_text().replace(old, new))
+    assert (hashed("pinnlora.jobs.base") == before) is same
+
+
+def test_it_is_the_same_in_every_checkout(package, tmp_path, monkeypatch):
+    before = hashed("pinnlora.jobs.base", package / "problems/heat.py")
+    moved = tmp_path / "elsewhere" / "pinnlora"
+    shutil.copytree(package, moved)
+    monkeypatch.setattr(module, "PACKAGE", moved)
+    assert hashed("pinnlora.jobs.base", moved / "problems/heat.py") == before
+
+
+def test_files_count_byte_by_byte(package, tmp_path):
+    data = tmp_path / "table.csv"
+    data.write_text("a")
+    before = hashed("pinnlora.jobs.figure", files=(data,))
+    data.write_text("b")
+    assert hashed("pinnlora.jobs.figure", files=(data,)) != before
+
+
+def test_a_missing_module_is_named(package):
+    with pytest.raises(FileNotFoundError, match=r"no module pinnlora\.jobs\.bake"):
+        module.fingerprint("pinnlora.jobs.bake")
+
+
+@pytest.mark.parametrize("job", PROBLEM_JOBS)
+def test_no_job_holds_a_problem(job):
+    held = [path for path in module.closure(job) if path.parent.name == "library"]
+    assert not held
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_no_job_holds_the_command_line_or_the_report(job):
+    found = {path.name for path in module.closure(job)}
+    other = {"table": {"figures.py"}, "figure": {"tables.py"}}.get(
+        job.rpartition(".")[2], {"tables.py", "figures.py"}
+    )
+    assert not found & ({"cli.py", "__main__.py"} | other)
+
+
+def test_a_problem_does_not_hold_another():
+    for spec in ("kovasznay", "burgers2d", "burgers1d"):
+        files = module.closure(problem_file(spec))
+        held = [path.stem for path in files if path.parent.name == "library" and path.stem != "__init__"]
+        assert held == [spec]

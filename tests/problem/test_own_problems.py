@@ -1,0 +1,198 @@
+"""A user's own problem: what is wrong with it is said when the class is made, in one line."""
+
+import textwrap
+
+import numpy as np
+import pytest
+import torch
+
+from pinnlora import Box, Condition, Periodic, Problem, Uniform
+from pinnlora.errors import UserError
+from pinnlora.problem.load import load_problem
+from pinnlora.problem.verify import residual_of_exact
+
+
+def heat(**replaced):
+    """Make a heat problem, with some of its parts replaced."""
+
+    def residual(self, u_t, u_xx, alpha):
+        return {"heat": u_t - alpha * u_xx}
+
+    def start(self, x, alpha):
+        return {"u": torch.sin(torch.pi * x)}
+
+    parts = {
+        "coords": Box(x=(0, 1), t=(0, 2)),
+        "fields": ("u",),
+        "task": Uniform(alpha=(0.1, 1)),
+        "residual": residual,
+        "conditions": [Condition(start, on="t=0")],
+    }
+    return type("Heat", (Problem,), parts | replaced)
+
+
+def target(name: str, on="t=0"):
+    def start(self, x):
+        return {name: 0 * x}
+
+    return [Condition(start, on=on)]
+
+
+def misspelt(self, u_t, u_y):
+    return {"heat": u_t - u_y}
+
+
+def third(self, u_t, u_xxx):
+    return {"heat": u_t - u_xxx}
+
+
+def parameter(self, u_t, alhpa):
+    return {"heat": u_t - alhpa}
+
+
+@pytest.mark.parametrize(
+    ("replaced", "words"),
+    [
+        ({"residual": misspelt}, ["'u_y'", "did you mean 'u_", "Fields: u", "in x, t", "parameters: alpha"]),
+        ({"residual": third}, ["'u_xxx'", "up to second order in x, t"]),
+        ({"residual": parameter}, ["'alhpa'", "did you mean 'alpha'"]),
+        ({"conditions": target("w")}, ["'w'", "Fields: u"]),
+        ({"conditions": target("u", on="t=1")}, ["on='t=1'", "x=0, x=1, t=0, t=2"]),
+        ({"conditions": target("u", on="z=0")}, ["on='z=0'", "x=0, x=1, t=0, t=2"]),
+        ({"conditions": target("u", on=("t=0", "x"))}, ["on='x'", "x=0, x=1, t=0, t=2"]),
+        ({"conditions": [Periodic("y")]}, ["Periodic('y')", "'x', 't'"]),
+        ({"conditions": [Periodic("x"), Periodic("t")]}, ["'periodic'", "name="]),
+        ({"conditions": target("u") + target("u", on="x=0")}, ["'start'", "name="]),
+    ],
+)
+def test_a_wrong_part_is_named_when_the_class_is_made(replaced, words):
+    with pytest.raises(TypeError) as caught:
+        heat(**replaced)
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in words:
+        assert word.lower() in message.lower()
+
+
+def test_a_missing_part_is_named():
+    with pytest.raises(TypeError, match="lacks fields, residual"):
+        type("Empty", (Problem,), {"coords": Box(x=(0, 1)), "task": Uniform(alpha=(0, 1))})
+
+
+@pytest.mark.parametrize(
+    ("intervals", "word"), [({"time": (0, 1)}, "single letters"), ({"x": (1, 1)}, "empty")]
+)
+def test_a_wrong_box_is_named(intervals, word):
+    with pytest.raises(TypeError, match=word):
+        Box(**intervals)
+
+
+def test_derivatives_as_condition_targets_and_names_are_resolved():
+    problem = heat(conditions=target("u_x", on=("x=0", "x=1")))()
+    (condition,) = problem.bound_conditions
+    assert condition.name == "start" and (0,) in condition.channels.orders
+    assert [(face.axis, face.value) for face in condition.faces] == [(0, 0.0), (0, 1.0)]
+    assert problem.residual_signature.channels.orders == ((), (0,), (1,), (0, 0))
+
+
+def waves(self, x, t):
+    """Two fields, in another order than `fields`: v = cos(x - t), u = sin(x - t) solve u_t = -v, v_x = -u."""
+    return {"v": torch.cos(x - t), "u": torch.sin(x - t)}
+
+
+def test_the_order_of_the_exact_fields_does_not_matter():
+    def residual(self, u, u_t, v, v_x):
+        return {"one": u_t + v, "two": v_x + u}
+
+    problem = heat(fields=("u", "v"), residual=residual, exact=waves, conditions=[])()
+    for residual, size in residual_of_exact(problem, {"alpha": torch.tensor([0.5])}).values():
+        assert residual < 1e-10 * size
+
+
+def test_an_exact_solution_that_lacks_a_field_is_an_error():
+    def exact(self, x, t):
+        return {"w": x * t}
+
+    problem = heat(exact=exact)()
+    for call in (
+        lambda: residual_of_exact(problem, {"alpha": torch.tensor([0.5])}),
+        lambda: problem.reference({"alpha": np.array([0.5])}),
+    ):
+        with pytest.raises(UserError, match=r"exact.* w.*expected u"):
+            call()
+
+
+def test_tasks_walk_from_the_easy_one_to_themselves():
+    problem, values = heat()(), {"alpha": torch.tensor([0.25, 1.0]), "f": torch.ones(2, 3)}
+    halfway = problem.ease(values, {"alpha": 4.0, "f": 0.5}, 0.5)
+    assert halfway["alpha"].tolist() == [1.0, 2.0]  # geometric means
+    assert halfway["f"].flatten().tolist() == [0.75] * 6
+    assert problem.ease(values, {"alpha": -1.0}, 0.5)["alpha"].tolist() == [
+        -0.375,
+        0.0,
+    ]  # not positive: linear
+    assert problem.ease(values, {"alpha": 4.0}, 1.0) is values
+    with pytest.raises(UserError, match=r"'alfa'.*alpha"):
+        problem.ease(values, {"alfa": 1.0}, 0.5)
+
+
+OWN = """
+    from pinnlora import Box, Condition, Problem, Uniform
+
+    class Decay(Problem):
+        coords = Box(x=(0, 1), t=(0, 1))
+        fields = ("u",)
+        task = Uniform(rate=(1, 2))
+
+        def residual(self, u, u_t, rate):
+            return {"decay": u_t + rate * u}
+"""
+
+
+def write(tmp_path, text: str):
+    path = tmp_path / "own.py"
+    path.write_text(textwrap.dedent(text))
+    return path
+
+
+def test_a_problem_is_loaded_by_name_or_from_its_file(tmp_path):
+    assert load_problem("kovasznay").name == "kovasznay"
+    assert load_problem(f"{write(tmp_path, OWN)}:Decay").name == "decay"
+
+
+def test_an_own_problem_may_use_dataclasses(tmp_path):
+    helper = """
+        from __future__ import annotations
+        from dataclasses import dataclass
+
+        @dataclass
+        class Wave:
+            speed: float = 2.0
+    """
+    path = write(tmp_path, textwrap.dedent(helper) + textwrap.dedent(OWN))
+    assert load_problem(f"{path}:Decay").name == "decay"
+
+
+@pytest.mark.parametrize(
+    ("spec", "text", "words"),
+    [
+        ("kovasnay", "", ["kovasnay", "did you mean 'kovasznay'"]),
+        ("{path}", OWN, ["FILE.py:Class"]),
+        ("{path}x:Decay", OWN, ["does not exist"]),
+        ("{path}:Decoy", OWN, ["no problem 'Decoy'", "Decay"]),
+        ("{path}:Box", OWN, ["no problem 'Box'", "Decay"]),
+        ("{path}:Decay", "class Decay(:\n    pass", ["invalid syntax"]),
+        ("{path}:Decay", "import numpi", ["numpi"]),
+        ("{path}:Decay", OWN.replace("u_t, rate", "u_tt_, rate"), ["'u_tt_'", "did you mean"]),
+        ("{path}:Decay", OWN.replace("Uniform(rate=(1, 2))", "Uniform(rate=(2, 1))"), ["(2, 1)"]),
+        ("{path}:Decay", OWN + "\n    import math\n    math.unknown\n", ["unknown"]),
+        ("{path}:Decay", OWN + "\n    1 / 0\n", ["division by zero"]),
+    ],
+)
+def test_what_cannot_be_loaded_is_one_line(tmp_path, spec, text, words):
+    path = write(tmp_path, text)
+    with pytest.raises(UserError) as caught:
+        load_problem(spec.format(path=path))
+    assert "\n" not in str(caught.value)
+    for word in words:
+        assert word.lower() in str(caught.value).lower()

@@ -1,0 +1,170 @@
+"""The figures: one colour scale for the fields, one for the errors, any problem, files renamed into place."""
+
+import numpy as np
+import pytest
+from matplotlib import pyplot, rcParams
+from matplotlib.collections import QuadMesh
+from matplotlib.colors import LogNorm
+from synthetic import METHODS, evaluation
+
+from pinnlora.errors import UserError
+from pinnlora.report import figures, maps, style
+from pinnlora.report.jobs import figure as job
+
+PROBLEMS = ("kovasznay", "burgers2d", "burgers1d")
+
+
+@pytest.fixture(scope="module")
+def full():
+    return [evaluation(name) for name in PROBLEMS]
+
+
+def meshes(figure):
+    """The maps of a figure, without those of its colour bars."""
+    return [
+        item
+        for axes in figure.axes
+        if axes.get_label() != "<colorbar>"
+        for item in axes.collections
+        if isinstance(item, QuadMesh)
+    ]
+
+
+@pytest.mark.parametrize(("place", "errors"), [(0, 3), (1, 2), (2, 1)])
+def test_two_colour_scales_for_all_panels(full, place, errors):
+    dataset = full[place]
+    panels = meshes(figures.fields(dataset))
+    logarithmic = [mesh for mesh in panels if isinstance(mesh.norm, LogNorm)]
+    plain = [mesh for mesh in panels if not isinstance(mesh.norm, LogNorm)]
+    assert len(plain) == 7 and len(logarithmic) == 6 * errors
+    assert len({id(mesh.norm) for mesh in panels}) == 2
+    reference = maps.cut(dataset).reference[0]
+    assert (plain[0].norm.vmin, plain[0].norm.vmax) == (reference.min(), reference.max())
+
+
+def test_a_page_holds_seven_rows(full):
+    for dataset in full:
+        width, height = figures.fields(dataset).get_size_inches()
+        assert width <= 7.3 and height <= 10.01
+    words = " ".join(text.get_text() for text in figures.fields(full[0]).texts)
+    assert "Re = 42.3" in words and "LoRA, rank 4" in words and "error of p" in words
+
+
+def test_time_is_cut_at_its_end(full):
+    dataset = full[1]
+    slices = maps.cut(dataset)
+    assert slices.axes == ("x", "y") and slices.where == "t = 1"
+    expected = dataset["showcase_reference"].sel(field="v").isel(t=-1).values
+    np.testing.assert_array_equal(slices.reference[1], expected.T)
+    difference = dataset["showcase_prediction"][2] - dataset["showcase_reference"]
+    assert slices.mse[2] == pytest.approx(float((difference**2).mean()))
+    assert maps.cut(full[2]).axes == ("t", "x")
+
+
+def test_the_task_shown_is_the_one_evaluated(full):
+    dataset = full[0].copy(deep=True)
+    dataset["task_re"].loc[{"split": "test"}] = np.arange(20.0)
+    words = " ".join(text.get_text() for text in figures.fields(dataset.assign_attrs(showcase_task=7)).texts)
+    assert "Re = 7" in words
+    del dataset.attrs["showcase_task"]
+    assert "Re" not in figures.fields(dataset).texts[0].get_text()
+
+
+@pytest.mark.parametrize("name", ["heat", "rod"])
+def test_problems_of_the_users(name):
+    figure = figures.fields(evaluation(name))
+    assert len(meshes(figure)) == (13 if name == "heat" else 0)
+    assert "alpha = 0.05" in figure.texts[0].get_text()
+
+
+def test_a_prediction_that_diverged_does_not_spoil_the_scales(full):
+    dataset = full[0].copy(deep=True)
+    dataset["showcase_prediction"][3] = np.nan
+    dataset["showcase_prediction"][4, 0, 50, 50] = np.inf
+    panels = meshes(figures.fields(dataset))
+    assert np.isfinite([value for mesh in panels for value in (mesh.norm.vmin, mesh.norm.vmax)]).all()
+
+
+def test_error_scale():
+    wide = maps.error_norm(np.array([0.0, np.nan, np.inf, *np.logspace(-14, -1.5, 100)]))
+    assert (wide.vmin, wide.vmax) == (pytest.approx(1e-9), pytest.approx(1e-1))
+    narrow = maps.error_norm(np.array([2e-5, 3e-4]))
+    assert (narrow.vmin, narrow.vmax) == (pytest.approx(1e-5), pytest.approx(1e-3))
+    exact = maps.error_norm(np.zeros(4))
+    assert 0 < exact.vmin < exact.vmax
+
+
+def test_rank_figure_shows_ours_and_the_papers(full):
+    figure = figures.error_against_rank(full)
+    assert [axes.get_title() for axes in figure.axes] == ["Kovasznay flow", "2D Burgers", "1D Burgers"]
+    axes = figure.axes[0]
+    ticks = [tick.get_text() for tick in axes.get_xticklabels()]
+    assert ticks == ["1", "2", "4", "8", "16", "32", "64", "full"]
+    bars = {bar.get_label(): bar for bar in axes.containers}
+    ours = bars["kovasznay lora"].lines[0].get_ydata()
+    values = full[0]["mse"].sel({"method": "lora", "split": "test"}).mean("field")
+    np.testing.assert_allclose(ours, values.mean("task").values[:7])
+    lowest, highest = np.array(bars["kovasznay lora"].lines[2][0].get_segments())[2, :, 1]
+    assert (lowest, highest) == (pytest.approx(float(values[2].min())), pytest.approx(float(values[2].max())))
+    papers = [line for line in axes.lines if line.get_linestyle() == "--" and line.get_color() == "#0072B2"]
+    np.testing.assert_allclose(papers[0].get_ydata()[[0, 2]], [8.16e-07, 3.85e-07])
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "paper, damaged print" in labels
+
+
+def test_rank_figure_of_a_smoke_study_and_of_an_own_problem():
+    smoke = figures.error_against_rank([evaluation(name, smoke=True) for name in PROBLEMS])
+    labels = [text.get_text() for text in smoke.legends[0].get_texts()]
+    assert labels[:2] == ["LoRA", "physics"]
+    own = figures.error_against_rank([evaluation("heat")])
+    assert "paper" not in [text.get_text() for text in own.legends[0].get_texts()]
+
+
+def test_time_figure_ends_where_training_ends(full):
+    figure = figures.error_against_time(full)
+    axes = figure.axes[0]
+    assert axes.get_xscale() == axes.get_yscale() == "log"
+    assert len(axes.lines) == 2 * len(METHODS)
+    history = full[0].sel({"method": "lora", "rank": "4"})
+    end = next(line for line in axes.lines if line.get_marker() == style.MARKERS["lora"])
+    assert end.get_xdata()[0] == history["history_seconds"].values[-1]
+    assert end.get_ydata()[0] == history["history_mse"].values[-1]
+    assert "LoRA, rank 4" in [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_time_figure_without_histories(full):
+    bare = full[0].drop_vars(["history_seconds", "history_mse"])
+    assert not figures.error_against_time([bare]).axes[0].lines
+
+
+@pytest.mark.parametrize("kind", ["fields", "rank", "time"])
+def test_the_job_writes_both_files_and_nothing_else(tmp_path, kind):
+    before = dict(rcParams)
+    evaluation("burgers1d", smoke=True).to_netcdf(tmp_path / "evaluation.nc")
+    job.run(kind, tmp_path / "a.png", tmp_path / "a.pdf", [tmp_path / "evaluation.nc"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pdf", "a.png", "evaluation.nc"]
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
+    assert dict(rcParams) == before and not pyplot.get_fignums()
+
+
+def test_an_interrupted_drawing_leaves_the_old_file(tmp_path):
+    class Broken:
+        def savefig(self, path, **_):
+            path.write_text("half a file")
+            raise RuntimeError("stopped")
+
+    (tmp_path / "a.png").write_text("old")
+    with pytest.raises(RuntimeError):
+        figures.save(Broken(), tmp_path / "a.png", tmp_path / "a.pdf")
+    assert (tmp_path / "a.png").read_text() == "old"
+    assert not (tmp_path / "a.pdf").exists()
+
+
+def test_errors_are_one_clear_line(tmp_path, full):
+    with pytest.raises(UserError, match="no figure `map`; expected fields, rank or time"):
+        job.run("map", tmp_path / "a.png", tmp_path / "a.pdf", [tmp_path / "evaluation.nc"])
+    with pytest.raises(UserError, match="got 2 evaluation files; give one"):
+        job.run("fields", tmp_path / "a.png", tmp_path / "a.pdf", [tmp_path / "a.nc", tmp_path / "b.nc"])
+    with pytest.raises(UserError, match="no showcase"):
+        figures.fields(full[0].drop_vars(["showcase_reference", "showcase_prediction"]))

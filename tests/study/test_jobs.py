@@ -1,0 +1,173 @@
+"""The jobs of one tiny study, from tasks to evaluation.nc, and the errors in it against errors by hand."""
+
+import numpy as np
+import pytest
+import torch
+from small import dense, plain
+from torch.func import vmap
+
+import pinnlora
+from pinnlora.errors import UserError
+from pinnlora.files import load_weights, read_netcdf
+from pinnlora.problem.load import load_problem
+from pinnlora.study.evaluation import Truth, measure
+from pinnlora.study.job_settings import job_settings
+from pinnlora.study.jobs import evaluate, fit, hypernetwork, reference, tasks
+from pinnlora.study.settings import load_settings
+from pinnlora.study.stored import read_fits
+
+MARQUARDT = {"optimiser": "levenberg_marquardt", "steps": 4, "points": 40, "condition_points": 12}
+NEWTON = {"optimiser": "gauss_newton", "steps": 3, "points": 12, "condition_points": 6, "tasks_per_step": 3}
+STUDY = {
+    "problems": ["kovasznay"],
+    "device": "cpu",
+    "lora_ranks": [1, 2],
+    "hypernetwork_ranks": [2],
+    "tasks": {"train": 4, "validation": 2, "test": 3},
+    "network": {"width": 8, "hidden_layers": 3},
+    "hypernetwork": {"body": [8, 8]},
+    "evaluation": {"figure_rank": 2, "refine_steps": 2, "refine_points": 30},
+    "training": {
+        "base": MARQUARDT,
+        "pinn": {
+            "optimiser": "adam+lbfgs",
+            "steps": 4,
+            "lbfgs_steps": 2,
+            "points": 40,
+            "condition_points": 12,
+        },
+        "finetuned": MARQUARDT | {"dtype": "float64"},
+        "lora": MARQUARDT,
+        "teachers": MARQUARDT | {"chain": True},
+        "data": NEWTON,
+        "weights": {"steps": 5},
+        "distilled": {"steps": 5, "points": 20},
+        "physics": NEWTON | {"dtype": "float64"},
+    },
+}
+FITS = [("pinn", "full"), ("finetuned", "full"), ("lora", 1), ("lora", 2)]
+MODES = ("data", "weights", "distilled", "physics")
+
+
+def at(found, method: str, rank: str):
+    return found.sel({"method": method, "rank": rank})  # `method=` is an option of sel itself
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """The study's directory with everything in it."""
+    home, settings = tmp_path_factory.mktemp("study"), load_settings(STUDY)
+
+    def part(job: str, **which) -> dict:
+        return job_settings(settings, "kovasznay", job, **which)
+
+    files = {"tasks": home / "tasks.nc", "reference": home / "reference.nc"}
+    tasks.run(part("tasks"), files["tasks"])
+    reference.run(part("reference"), files["tasks"], files["reference"])
+    fit.run(part("base"), files["tasks"], home / "base")
+    files["base"] = home / "base"
+    fits = [home / f"{method}-{rank}" for method, rank in FITS]
+    for (method, rank), path in zip(FITS, fits, strict=True):
+        fit.run(part("fit", mode=method, rank=rank), **files, output=path)
+    fit.run(part("teachers", rank=2), **files, output=home / "teachers")
+    bundles = [home / mode for mode in MODES]
+    for mode, path in zip(MODES, bundles, strict=True):
+        taught = home / "teachers" if mode in ("weights", "distilled") else None
+        hypernetwork.run(part("hypernetwork", mode=mode, rank=2), **files, output=path, teachers=taught)
+    evaluate.run(part("evaluate"), files["tasks"], files["reference"], fits, bundles, home / "evaluation.nc")
+    return home
+
+
+def test_the_evaluation_has_every_method_and_what_was_not_made_is_nan(study):
+    found = read_netcdf(study / "evaluation.nc")
+    assert found["method"].values.tolist() == ["pinn", "finetuned", "lora", *MODES]
+    assert found["rank"].values.tolist() == ["1", "2", "full"]
+    made = {(method, str(rank)) for method, rank in FITS} | {(mode, "2") for mode in MODES}
+    for method in found["method"].values:
+        for rank in found["rank"].values:
+            one = at(found, method, rank)
+            assert bool(np.isfinite(one["parameters"])) == ((method, rank) in made)
+            counts = {"test": 3, "train": 4, "validation": 2} if method in MODES else {"test": 3}
+            for split in ("train", "validation", "test"):
+                tasks_made = counts.get(split, 0) if (method, rank) in made else 0
+                assert int(np.isfinite(one["mse"].sel(split=split)).sum()) == 3 * tasks_made
+    assert at(found["parameters"], "lora", "2").item() == 2 * (10 + 16 + 11)
+    assert at(found["iterations"], "pinn", "full").item() == 6
+    assert (found["seconds_new_task"].values[np.isfinite(found["parameters"].values)] > 0).all()
+    refined = found["mse_refined"].sel(split="test")
+    assert int(np.isfinite(at(refined, "physics", "2")).sum()) == 9
+    assert int(np.isfinite(refined).sum()) == 9
+    assert found["showcase_method"].values.tolist() == [
+        "finetuned",
+        "lora rank 2",
+        *(f"{m} rank 2" for m in MODES),
+    ]
+    assert found.attrs["problem"] == "kovasznay" and found.attrs["Conventions"].startswith("CF-")
+
+
+@pytest.mark.parametrize(("method", "rank"), [("pinn", "full"), ("finetuned", "full"), ("lora", "2")])
+def test_errors_of_fits_are_those_of_their_networks(study, method, rank):
+    found, truth = read_netcdf(study / "evaluation.nc"), read_netcdf(study / "reference.nc")
+    problem = load_problem("kovasznay")
+    stored = read_fits(study / f"{method}-{rank}", problem, torch.device("cpu"), torch.float64)
+    x, y = torch.meshgrid(*(torch.from_numpy(axis) for axis in problem.axes().values()), indexing="ij")
+    points = torch.stack((x.flatten(), y.flatten()), 1)
+    of_test = truth.isel(task=truth["split"].values == "test")
+    for task in range(3):
+        matrices, biases = dense(stored.parametrisation, stored.theta[task])
+        network = stored.parametrisation.network
+        fields = vmap(lambda point: plain(network, matrices, biases, point))(points)  # noqa: B023
+        for k, name in enumerate(problem.fields):
+            expected = ((fields[:, k].numpy() - of_test[name][task].values.ravel()) ** 2).mean()
+            one = at(found["mse"], method, rank).sel(split="test", field=name)[task].item()
+            assert one == pytest.approx(expected, rel=2e-3)  # pinn and lora are evaluated in single precision
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_errors_of_bundles_are_those_of_their_predictions(study, mode):
+    found, truth = read_netcdf(study / "evaluation.nc"), read_netcdf(study / "reference.nc")
+    given = read_netcdf(study / "tasks.nc")
+    surrogate, test = pinnlora.load(study / mode), given["split"].values == "test"
+    for task, re in enumerate(given["re"].values[test]):
+        fields = surrogate.predict(re=re)
+        for name in ("u", "v", "p"):
+            reference = truth[name].values[test][task]
+            errors = at(found, mode, "2").sel(split="test", field=name).isel(task=task)
+            mse = ((fields[name].values - reference) ** 2).mean()
+            assert errors["mse"].item() == pytest.approx(mse, rel=1e-4)
+            norm = np.sqrt(mse / (reference**2).mean())
+            assert errors["relative_l2"].item() == pytest.approx(norm, rel=1e-4)
+
+
+def test_every_directory_holds_weights_and_a_history_and_nothing_pickled(study):
+    for path in [study / "base", study / "teachers", *(study / f"{m}-{r}" for m, r in FITS)]:
+        assert {file.name for file in path.iterdir()} == {"model.safetensors", "history.nc"}
+        tensors, metadata = load_weights(path / "model.safetensors")
+        history = read_netcdf(path / "history.nc")
+        assert tensors["theta"].ndim == 2 and metadata["iterations"] > 0
+        assert {"seconds", "step", "validation", "mse"} <= set(history)
+    assert tensors["theta"].dtype == torch.float32
+    assert load_weights(study / "finetuned-full" / "model.safetensors")[0]["theta"].dtype == torch.float64
+
+
+def test_modes_that_learn_from_teachers_ask_for_them(study, tmp_path):
+    settings = job_settings(load_settings(STUDY), "kovasznay", "hypernetwork", mode="weights", rank=2)
+    files = {name: study / f"{name}.nc" for name in ("tasks", "reference")}
+    with pytest.raises(UserError, match="mode weights learns from per-task PINNs: give --teachers"):
+        hypernetwork.run(settings, **files, base=study / "base", output=tmp_path / "bundle")
+    assert not list(tmp_path.iterdir())
+
+
+def test_errors_in_the_band_of_a_front_are_taken_there_only():
+    """Two tasks, three points: the front (v between 3/4 and 1) is at the first point, and nowhere."""
+    problem = load_problem("burgers2d")
+    u = np.array([[0.6, 0.75, 0.5], [0.75, 0.75, 0.5]])
+    truth = Truth(
+        problem, {"nu": np.array([1e-4, 1e-3])}, np.array(["test", "test"]), np.stack([u, 1.5 - u], -1)
+    )
+    errors = measure(truth, truth.fields + np.array([0.3, 0.1, 0.2])[:, None], "test", slice(None))
+    np.testing.assert_allclose(errors["mse"], np.full((2, 2), (0.09 + 0.01 + 0.04) / 3))
+    np.testing.assert_allclose(errors["mse_front"], [[0.09, 0.09], [np.nan, np.nan]])
+    np.testing.assert_allclose(
+        errors["relative_l2"][0, 0], np.sqrt(0.14 / (0.6**2 + 0.75**2 + 0.5**2)), rtol=1e-12
+    )

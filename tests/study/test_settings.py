@@ -1,0 +1,191 @@
+"""Settings: defaults, overrides, and errors of one line."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pinnlora.errors import UserError
+from pinnlora.study.settings import load_settings, problem_name
+from pinnlora.train.settings import StageSettings
+
+CONFIG = Path(__file__).parents[2] / "config"
+
+
+def messages(*sources) -> list[str]:
+    with pytest.raises(UserError) as caught:
+        load_settings(*sources)
+    return str(caught.value).splitlines()
+
+
+def stage(name: str, **keys) -> dict:
+    return {"training": {name: keys}}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (stage("physics", stpes=3), "training.physics.stpes: unknown key, did you mean 'steps'?"),
+        ({"netwrk": {}}, "netwrk: unknown key, did you mean 'network'?"),
+        ({"tasks": {"qqq": 1}}, "tasks.qqq: unknown key; there are train, validation, test"),
+        ({"lora_ranks": [1, 2, -4]}, "lora_ranks[2]: -4 is not a positive rank"),
+        ({"lora_ranks": [True]}, "lora_ranks[0]: True is not a positive rank"),
+        ({"lora_ranks": [1, 1]}, "lora_ranks: 1 stands there twice"),
+        ({"hypernetwork_ranks": ["ful"]}, "hypernetwork_ranks[0]: 'ful' is not a positive rank or 'full'"),
+        (stage("pinn", steps="many"), "training.pinn.steps: 'many' is not a whole number"),
+        (stage("pinn", steps=1.5), "training.pinn.steps: 1.5 is not a whole number"),
+        (stage("pinn", steps=0), "training.pinn.steps: 0 is not greater than 0"),
+        (stage("pinn", steps=True), "training.pinn.steps: true is not a number"),
+        (stage("data", resample=3), "training.data.resample: 3 is greater than 1"),
+        (stage("data", momentum=1), "training.data.momentum: 1 is not less than 1"),
+        (
+            stage("data", learning_rate=float("nan")),
+            "training.data.learning_rate: nan is not a finite number",
+        ),
+        ({"training": None}, "training: nothing is not a mapping of keys to values"),
+        ({"problems": "kovasznay"}, "problems: 'kovasznay' is not a list"),
+        ({"problems": []}, "problems: is empty, give at least one"),
+        ({"problems": ["kovaszny"]}, "problems[0]: no problem 'kovaszny', did you mean 'kovasznay'?"),
+        ({"problems": ["gone.py:Heat"]}, "problems[0]: gone.py:Heat: no file gone.py"),
+        ({"modes": ["phyiscs"]}, "modes[0]: 'phyiscs' is not one of data, weights, distilled, physics; "),
+        ({"device": "gpu"}, "device: 'gpu' is not one of auto, cpu, cuda; did you mean 'cpu'?"),
+        ({"study": "a/b"}, "study: 'a/b' may only hold letters"),
+        (
+            {"network": {"unadapted": [7]}},
+            "network: unadapted: there is no map 7; 6 hidden layers have maps 0",
+        ),
+        (
+            stage("pinn", optimiser="gauss_newton"),
+            "training.pinn.optimiser: 'gauss_newton' is not one of adam, ",
+        ),
+        (
+            stage("weights", optimiser="gauss_newton"),
+            "training.weights.optimiser: 'gauss_newton' is not one of ",
+        ),
+        (
+            stage("physics", optimiser="levenberg_marquardt"),
+            "training.physics.optimiser: 'levenberg_marquardt' ",
+        ),
+        (stage("pinn", lbfgs_steps=3), "training.pinn: optimiser adam with lbfgs_steps 3: "),
+        (stage("pinn", optimiser="adam+lbfgs"), "training.pinn: optimiser adam+lbfgs with lbfgs_steps 0: "),
+        (stage("pinn", continuation={"nu": 0.1}), "training.pinn: continuation and continuation_steps "),
+        (
+            stage("data", ranks={4: {"stps": 1}}),
+            "training.data.ranks.4.stps: unknown key, did you mean 'steps'?",
+        ),
+        (stage("data", ranks={"x": {}}), "training.data.ranks.x: 'x' is not a positive rank or 'full'"),
+        (
+            stage("data", ranks={4: {"lbfgs_steps": 1}}),
+            "training.data.ranks.4: optimiser adam with lbfgs_steps 1",
+        ),
+        (
+            {"overrides": {"burger1d": {}}},
+            "overrides.burger1d: not among problems, did you mean 'burgers1d'?",
+        ),
+        (
+            {"overrides": {"burgers1d": stage("pinn", stpes=3)}},
+            "overrides.burgers1d.training.pinn.stpes: unknown key, did you mean 'steps'?",
+        ),
+        (
+            {"overrides": {"burgers1d": stage("pinn", lbfgs_steps=3)}},
+            "overrides.burgers1d.training.pinn: optimiser adam with lbfgs_steps 3: ",
+        ),
+        ({"overrides": {"burgers1d": {"seed": 3}}}, "overrides.burgers1d.seed: unknown key"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(given, expected):
+    (line,) = messages(given)
+    assert line.startswith(f"config: {expected}"), line
+
+
+def test_several_problems_are_a_line_each():
+    given = stage("physics", stpes=3, steps="many") | {"lora_ranks": [-4, "full"], "problems": ["a", 3]}
+    found = messages(given)
+    assert len(found) == 6
+    assert all(line.startswith("config: ") for line in found)
+    assert any("'full' has no adapter" in line for line in found)
+
+
+def test_lora_has_no_full_rank():
+    (line,) = messages({"lora_ranks": ["full"]})
+    assert line.startswith("config: lora_ranks[0]: 'full' has no adapter")
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    (line,) = messages(tmp_path / "gone.yaml")
+    assert "cannot read" in line
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("a: [1")
+    (line,) = messages(broken)
+    assert "is not YAML" in line
+    broken.write_text("- 1")
+    (line,) = messages(str(broken))
+    assert "holds a list" in line
+
+
+def test_later_sources_lie_over_earlier_ones(tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text("study: one\ntraining: {pinn: {steps: 7, learning_rate: 1e-4}}\n")
+    settings = load_settings(path, {"seed": 5, "training": {"pinn": {"steps": "8"}}})
+    assert (settings.study, settings.seed) == ("one", 5)
+    assert settings.training.pinn.steps == 8
+    assert settings.training.pinn.learning_rate == 1e-4  # which YAML 1.1 takes for text
+
+
+def test_overrides_and_ranks_have_the_last_word():
+    settings = load_settings(
+        {
+            "tasks": {"train": 9},
+            "training": {
+                "physics": {"steps": 10, "points": 11, "ranks": {4: {"steps": 40}, "full": {"rows": 1}}}
+            },
+            "overrides": {
+                "burgers1d": {
+                    "tasks": {"test": 3},
+                    "training": {"physics": {"steps": 20, "ranks": {4: {"points": 5}}}},
+                }
+            },
+        }
+    )
+    plain, special = settings.problem("kovasznay"), settings.problem("burgers1d")
+    assert plain.stage("physics").steps == 10
+    assert (plain.stage("physics", 4).steps, plain.stage("physics", 4).points) == (40, 11)
+    assert plain.stage("physics", "full").rows == 1
+    assert special.stage("physics", 8).steps == 20
+    assert (special.stage("physics", 4).steps, special.stage("physics", 4).points) == (40, 5)
+    assert (plain.tasks.train, plain.tasks.test) == (9, 20)
+    assert (special.tasks.train, special.tasks.test) == (9, 3)
+    assert type(plain.stage("physics")) is StageSettings
+
+
+def test_an_unknown_problem_is_named():
+    with pytest.raises(UserError, match=r"no problem 'burgers' in this study, did you mean 'burgers"):
+        load_settings({}).problem("burgers")
+
+
+def test_overrides_of_a_problem_left_out_are_no_error():
+    assert load_settings({"problems": ["kovasznay"], "overrides": {"burgers1d": {"tasks": {"train": 3}}}})
+
+
+def test_a_problem_of_ones_own(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("class Heat: pass\n")
+    settings = load_settings({"problems": [f"{file}:Heat"], "overrides": {"heat": {"tasks": {"train": 3}}}})
+    assert settings.problem("heat").spec == f"{file}:Heat"
+    assert settings.problem(f"{file}:Heat").tasks.train == 3
+    assert problem_name(f"{file}:Heat") == "heat"
+    (line,) = messages({"problems": [f"{file}:Haet"]})
+    assert line.endswith("did you mean 'Heat'?")
+    (line,) = messages({"problems": [f"{file}:Heat", f"./{file}:Heat"[2:]]})
+    assert line == "config: problems: heat stands there twice"
+
+
+def test_no_torch_and_quick():
+    code = (
+        "import sys, time; start = time.time()\n"
+        "import pinnlora.study.settings, pinnlora.study.job_settings, pinnlora.problem.code\n"
+        "assert not {'torch', 'xarray'} & set(sys.modules); print(time.time() - start)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 2  # 0.2 on an idle machine

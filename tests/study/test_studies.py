@@ -1,0 +1,106 @@
+"""The studies in config/, their documentation, and what each job is told of them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pinnlora.errors import UserError
+from pinnlora.study.job_settings import job_settings
+from pinnlora.study.settings import Settings, load_settings
+from pinnlora.train.settings import PER_TASK_STAGES, StageSettings, Training
+
+CONFIG = Path(__file__).parents[2] / "config"
+
+
+def test_jobs_get_their_own_part_only():
+    settings = load_settings({"training": {"lora": {"ranks": {4: {"steps": 40}}}}})
+    keys = {
+        "tasks": {"tasks"},
+        "reference": set(),
+        "base": {"device", "method", "split", "rank", "network", "stage"},
+        "fit": {"device", "method", "split", "rank", "network", "stage"},
+        "teachers": {"device", "method", "split", "rank", "network", "stage"},
+        "hypernetwork": {"device", "mode", "rank", "network", "hypernetwork", "stage"},
+        "evaluate": {"device", "evaluation"},
+    }
+    for job, own in keys.items():
+        mode = {"fit": "lora", "hypernetwork": "data"}.get(job)
+        part = job_settings(settings, "kovasznay", job, "4", mode)
+        assert set(part) == {"problem", "seed"} | own
+        assert json.loads(json.dumps(part)) == part
+    fit = job_settings(settings, "kovasznay", "fit", 4, "lora")
+    assert (fit["rank"], fit["stage"]["steps"]) == (4, 40)
+    assert StageSettings(**fit["stage"]).steps == 40
+    with pytest.raises(UserError, match="no job 'bake'"):
+        job_settings(settings, "kovasznay", "bake")
+
+
+@pytest.mark.parametrize(
+    ("lora", "hypernetworks", "asked", "shown"),
+    [
+        ([1, 4], [4, "full"], 4, 4),
+        ([1, 2], [1, 2, 8], 4, 2),
+        ([1], ["full"], 4, 1),
+        ([], ["full"], 4, "full"),
+    ],
+)
+def test_figures_show_a_rank_that_is_there(lora, hypernetworks, asked, shown):
+    settings = load_settings(
+        {"lora_ranks": lora, "hypernetwork_ranks": hypernetworks, "evaluation": {"figure_rank": asked}}
+    )
+    assert job_settings(settings, "kovasznay", "evaluate")["evaluation"]["figure_rank"] == shown
+
+
+@pytest.mark.parametrize("name", ["config", "smoke", "paper"])
+def test_the_studies_are_valid(name):
+    settings = load_settings(CONFIG / f"{name}.yaml")
+    assert settings.study == {"config": "default"}.get(name, name)
+    for problem in settings.problems:
+        for each in Training.model_fields:
+            settings.problem(problem).stage(each, "full")
+
+
+def test_the_papers_protocol():
+    paper = load_settings(CONFIG / "paper.yaml")
+    for problem, points in {"kovasznay": 2601, "burgers2d": 10000, "burgers1d": 10000}.items():
+        for name in Training.model_fields:
+            chosen = paper.problem(problem).stage(name, 4)
+            pinn = name in PER_TASK_STAGES
+            assert chosen.optimiser == ("adam+lbfgs" if pinn else "adam")
+            assert (chosen.steps, chosen.patience) == ((30000, 1000) if pinn else (15000, 0))
+            assert (chosen.points, chosen.resample, chosen.schedule) == (points, 0, "steps")
+    assert paper.problem("burgers1d").tasks.train == 100
+    assert paper.problem("burgers1d").stage("pinn").condition_points == {"initial": 128, "periodic": 128}
+    assert paper.problem("burgers1d").network.input_map == "identity"
+    assert not paper.training.physics.fresh_tasks
+
+
+def keys_of(model) -> set[str]:
+    found = set()
+    for name, field in model.model_fields.items():
+        found.add(name)
+        if hasattr(field.annotation, "model_fields"):
+            found |= keys_of(field.annotation)
+    return found
+
+
+def test_every_key_is_documented():
+    text = (CONFIG / "README.md").read_text()
+    missing = sorted(key for key in keys_of(Settings) if f"`{key}`" not in text)
+    assert not missing
+
+
+def test_documented_defaults_are_the_defaults():
+    rows = [
+        line.split(" | ")
+        for line in (CONFIG / "README.md").read_text().splitlines()
+        if line.startswith("| `")
+    ]
+    documented = {row[0].strip("| `"): row[1].strip("`") for row in rows}
+    for name, field in StageSettings.model_fields.items():
+        if documented[name] != "none":
+            kind = type(field.default)
+            given = kind(documented[name]) if kind in (int, float) else documented[name]
+            shown = str(field.default).lower() if kind is bool else field.default
+            assert given == shown, name

@@ -1,0 +1,195 @@
+"""Hypernetworks: every mode learns on a tiny Kovasznay flow, from the tasks and points it is told to use."""
+
+import numpy as np
+import pytest
+import torch
+from small import CPU, generator, random_theta, relative, tiny
+
+from pinnlora.nets.hypernetwork import Hypernetwork
+from pinnlora.surrogate import fields_of
+from pinnlora.train.data import Solutions, grid_coords, task_set
+from pinnlora.train.hyperlearner import Hyperlearner
+from pinnlora.train.loop import train
+from pinnlora.train.settings import StageSettings
+from pinnlora.train.setup import draw_of, numpy_generator, torch_generator
+
+RE = {"train": [20.0, 45.0, 70.0, 95.0], "validation": [30.0, 80.0]}
+FIELDS = ("u", "v", "p")
+PHYSICS = ["momentum_x", "momentum_y", "continuity", "walls_u", "walls_v", "outflow_p"]
+TERMS = {
+    "data": [f"data_{field}" for field in FIELDS],
+    "weights": ["weights"],
+    "distilled": [f"distilled_{field}" for field in FIELDS],
+    "physics": PHYSICS,
+}
+
+
+def learner_of(mode: str, seed: int = 0, **settings) -> Hyperlearner:
+    problem, full = tiny("kovasznay", "full", width=8)
+    stage = StageSettings(
+        **{"dtype": "float64", "steps": 60, "points": 30, "condition_points": 12, "tasks_per_step": 4}
+        | {"learning_rate": 1e-2, "rows": 1000, "fresh_tasks": False}
+        | settings
+    )
+
+    def solutions(split: str) -> Solutions:
+        values = {"re": np.array(RE[split])}
+        tasks = task_set(problem, values, False, CPU, torch.float64)
+        reference = problem.reference(values)
+        fields = np.stack([reference[field].reshape(len(RE[split]), -1) for field in FIELDS], -1)
+        return Solutions(tasks, grid_coords(problem, CPU, torch.float64), torch.from_numpy(fields))
+
+    teachers = random_theta(full, 1) + torch.linspace(0, 0.3, 4)[:, None]
+    start = random_theta(full, 1, seed=8)[0]
+    hypernetwork = Hypernetwork(1, (16, 16), start, "silu", torch_generator(seed, "body")).double()
+    return Hyperlearner(
+        problem,
+        full,
+        hypernetwork,
+        mode,
+        solutions("train"),
+        solutions("validation"),
+        stage,
+        draw_of(seed, "points", CPU, torch.float64),
+        numpy_generator(seed, "tasks"),
+        problem.embed,
+        teachers,
+    )
+
+
+@pytest.mark.parametrize(
+    ("mode", "optimiser"),
+    [
+        ("data", "adam"),
+        ("data", "gauss_newton"),
+        ("weights", "adam"),
+        ("distilled", "adam"),
+        ("distilled", "gauss_newton"),
+        ("physics", "adam"),
+        ("physics", "gauss_newton"),
+    ],
+)
+def test_every_mode_lowers_its_loss_and_names_its_terms(mode, optimiser):
+    learner = learner_of(mode, optimiser=optimiser, steps=60 if optimiser == "adam" else 12)
+    first = learner.step(0)
+    assert list(first) == TERMS[mode]
+    assert all(loss.shape == (4,) for loss in first.values())
+    last = [learner.step(step) for step in range(1, learner.steps)][-1]
+    before, after = (float(sum(losses.values()).mean()) for losses in (first, last))
+    assert after < before / 3
+
+
+@pytest.mark.parametrize("mode", ["data", "physics"])
+def test_training_lowers_the_error_of_tasks_it_has_not_seen(mode):
+    learner = learner_of(mode, optimiser="gauss_newton", steps=50, fresh_tasks=True)
+    before = learner.error()
+    history = train(learner, 5, quiet=True)
+    assert learner.error() < before / 5
+    torch.testing.assert_close(learner.validate(), history.best)
+
+
+def test_regressed_weights_are_those_of_the_teachers():
+    learner = learner_of("weights", steps=1500)
+    for step in range(1500):
+        learner.step(step)
+    with torch.no_grad():
+        predicted = learner.hypernetwork(learner.embed(learner.training.tasks.values))
+    assert relative(predicted, learner.teachers) < 0.02
+
+
+def test_distilled_targets_are_the_teachers_fields():
+    """With its teachers' weights predicted exactly, the distilled loss vanishes; with others it does not."""
+    learner = learner_of("distilled")
+    values, chosen = learner._draw_tasks(0)
+    objective = learner._objective(values, chosen, learner.embed(values))
+    assert float(objective.total(learner.teachers[chosen]).max()) < 1e-25
+    assert float(objective.total(learner.teachers[chosen.flip(0)]).min()) > 1e-6
+
+
+@pytest.mark.parametrize(("lift", "adaptive"), [(False, False), (True, False), (True, True)])
+@pytest.mark.parametrize("mode", ["data", "distilled"])
+def test_the_loss_of_the_exact_fields_vanishes_in_the_canonical_frame_too(mode, lift, adaptive):
+    """1D Burgers with symmetry: targets are moved into the frame where the network works."""
+    problem, full = tiny("burgers1d", "full", lift=lift)
+    values = {"u0": problem.task.sample(3, np.random.default_rng(0))["u0"] + 0.4}
+    tasks = task_set(problem, values, True, CPU, torch.float64)
+    grid, theta = grid_coords(problem, CPU, torch.float64)[:, ::97], random_theta(full, 3)
+    solutions = Solutions(tasks, grid, fields_of(full, theta, tasks, grid))
+    stage = StageSettings(dtype="float64", points=20, tasks_per_step=2, adaptive=adaptive)
+    body = Hypernetwork(33, (4,), theta[0]).double()
+    draw, rng = draw_of(0, "points", CPU, torch.float64), numpy_generator(0, "tasks")
+    learner = Hyperlearner(
+        problem, full, body, mode, solutions, solutions, stage, draw, rng, problem.embed, theta
+    )
+    drawn, chosen = learner._draw_tasks(0)
+    objective = learner._objective(drawn, chosen, problem.embed(drawn))
+    assert float(objective.total(theta[chosen]).max()) < 1e-25
+    assert float(objective.total(theta[chosen.flip(0)]).min()) > 1e-6
+
+
+def test_adaptive_points_of_data_lie_where_the_error_is_and_count_for_less():
+    plain, adaptive = learner_of("data"), learner_of("data", adaptive=True)
+    sizes = []
+    for learner in (plain, adaptive):
+        values, chosen = learner._draw_tasks(0)
+        embedding = learner.embed(values)
+        theta = learner.hypernetwork(embedding).detach()
+        losses, errors = [], []
+        for _ in range(40):
+            objective = learner._objective(values, chosen, embedding)
+            block = objective.blocks[0]
+            jet = learner.parametrisation.network.forward(
+                learner.parametrisation.weights(theta), block.coords, block.channels
+            )
+            errors.append(torch.stack(list(block.terms(jet).values())).square().sum(0).mean())
+            losses.append(objective.total(theta).mean())
+        sizes.append((torch.stack(errors).mean(), torch.stack(losses).mean()))
+    assert sizes[1][0] > 1.05 * sizes[0][0]
+    assert float(sizes[1][1]) == pytest.approx(float(sizes[0][1]), rel=0.1)  # on average the same loss
+
+
+def test_physics_draws_fresh_tasks_or_the_training_tasks():
+    fresh = learner_of("physics", fresh_tasks=True, tasks_per_step=7)
+    first, second = (fresh._draw_tasks(step)[0]["re"] for step in range(2))
+    assert first.shape == (7,) and not torch.equal(first, second)
+    for drawn in (first, second):  # one in each seventh of the range
+        assert sorted(((drawn - 20) / 80 * 7).floor().tolist()) == list(range(7))
+    trained = learner_of("physics", tasks_per_step=3)
+    for step in range(3):
+        values, chosen = trained._draw_tasks(step)
+        assert values["re"].tolist() == [RE["train"][k] for k in chosen]
+        assert len(set(chosen.tolist())) == 3
+
+
+def test_continuation_eases_the_tasks_of_physics():
+    learner = learner_of("physics", continuation={"re": 5.0}, continuation_steps=10, tasks_per_step=4)
+    assert learner._draw_tasks(0)[0]["re"].tolist() == pytest.approx([5.0] * 4)
+    assert sorted(learner._draw_tasks(10)[0]["re"].tolist()) == RE["train"]
+
+
+@pytest.mark.parametrize("mode", list(TERMS))
+def test_a_seed_repeats_the_training_and_another_does_not(mode):
+    def run(seed: int) -> torch.Tensor:
+        learner = learner_of(mode, seed, steps=3, fresh_tasks=True)
+        train(learner, 1, quiet=True)
+        return torch.cat([p.detach().flatten() for p in learner.hypernetwork.parameters()])
+
+    assert torch.equal(run(1), run(1))
+    assert relative(run(2), run(1)) > 1e-2
+
+
+def test_random_streams_depend_on_seed_and_name():
+    streams = [(1, "a"), (2, "a"), (1, "b"), (1 << 33, "a")]
+    numbers = [torch.rand(3, generator=torch_generator(*stream)).tolist() for stream in streams]
+    assert len({tuple(row) for row in numbers}) == 4
+    assert numbers[0] == torch.rand(3, generator=torch_generator(1, "a")).tolist()
+    numbers = [numpy_generator(*stream).random(3).tolist() for stream in streams]
+    assert len({tuple(row) for row in numbers}) == 4
+
+
+def test_a_new_hypernetwork_predicts_its_start_with_little_change_from_task_to_task():
+    start = torch.randn(50, generator=generator(), dtype=torch.float64)
+    body = Hypernetwork(2, (32, 32), start, generator=generator(1)).double()
+    outputs = body(torch.rand(40, 2, generator=generator(2), dtype=torch.float64) * 2 - 1).detach()
+    assert relative(outputs.mean(0), start) < 0.2
+    assert 0 < float(outputs.std(0).max()) < 0.3 * float(start.std())
