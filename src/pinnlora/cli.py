@@ -95,12 +95,14 @@ def job_evaluate(
     settings: Text,
     tasks: Source,
     reference: Source,
+    base: Source,
     output: Out,
     fit: Annotated[list[Path], typer.Option()] = [],  # noqa: B006
     surrogate: Annotated[list[Path], typer.Option()] = [],  # noqa: B006
 ) -> None:
     """Measure the errors of everything that was trained."""
-    _run("evaluate", settings, tasks=tasks, reference=reference, fit=fit, surrogate=surrogate, output=output)
+    files = {"tasks": tasks, "reference": reference, "base": base, "output": output}
+    _run("evaluate", settings, **files, fit=fit, surrogate=surrogate)
 
 
 @jobs.command("table")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pinnlora.errors import UserError
+from pinnlora.problem.load import load_problem
 from pinnlora.study.settings import load_settings, problem_name
 from pinnlora.train.settings import StageSettings
 
@@ -189,3 +190,22 @@ def test_no_torch_and_quick():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert float(done.stdout) < 2  # 0.2 on an idle machine
+
+
+def test_a_variant_is_the_same_problem_under_other_settings():
+    settings = load_settings(
+        {
+            "problems": ["burgers1d", "burgers1d@plain"],
+            "network": {"symmetry": True},
+            "overrides": {
+                "burgers1d@plain": {"network": {"symmetry": False}, "lora_ranks": [4], "modes": []}
+            },
+        }
+    )
+    plain = settings.problem("burgers1d@plain")
+    assert (plain.name, plain.spec) == ("burgers1d-plain", "burgers1d@plain")
+    assert settings.problem("burgers1d").network.symmetry and not plain.network.symmetry
+    assert plain.fits() == [("pinn", "full"), ("finetuned", "full"), ("lora", 4)] and plain.surrogates() == []
+    assert load_problem("burgers1d@plain").name == "burgers1d"
+    (line,) = messages({"problems": ["burgers1d@no plan"]})
+    assert "'no plan' is no name of a variant" in line

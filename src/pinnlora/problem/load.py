@@ -1,5 +1,7 @@
 """How a problem is named and found: one of the package's by its file's name, or FILE.py:Class for one's own.
 
+NAME@VARIANT is the same problem once more in one study, under other settings and in a directory of its own.
+
 Torch is imported only when a problem is loaded: the workflow reads names.
 """
 
@@ -32,11 +34,16 @@ def known_problem(spec: Any) -> str:
     """A problem of the package, or FILE.py:Class where the file holds such a class."""
     if not isinstance(spec, str):
         raise ValueError(f"{spec!r} is neither the name of a problem nor FILE.py:Class")
-    file, colon, name = spec.rpartition(":")
+    plain, at, variant = spec.partition("@")
+    if at and not variant.isidentifier():
+        raise ValueError(
+            f"{spec}: {variant!r} is no name of a variant: letters, digits and _, as in burgers1d@plain"
+        )
+    file, colon, name = plain.rpartition(":")
     if not colon:
-        if spec not in package_problems():
+        if plain not in package_problems():
             raise ValueError(
-                f"no problem {spec!r}{did_you_mean(spec, [*package_problems(), 'FILE.py:Class'])}"
+                f"no problem {plain!r}{did_you_mean(plain, [*package_problems(), 'FILE.py:Class'])}"
             )
         return spec
     if not Path(file).is_file():
@@ -54,18 +61,20 @@ def known_problem(spec: Any) -> str:
 
 
 def problem_name(spec: str) -> str:
-    """The directory of a problem: its own name, or the class of FILE.py:Class in lower case."""
-    return spec.rpartition(":")[2].lower()
+    """The directory of a problem: its own name, or the class of FILE.py:Class in lower case; its variant behind it."""
+    return spec.rpartition(":")[2].lower().replace("@", "-")
 
 
 def problem_file(spec: str) -> Path:
     """The file of a problem, given by its name or as FILE.py:Class."""
+    spec = spec.partition("@")[0]
     file, colon, _ = spec.rpartition(":")
     return Path(file) if colon else LIBRARY / f"{spec}.py"
 
 
 def load_problem(spec: str) -> Problem:
     """The problem named `spec`: one of this package's, or FILE.py:Class; UserError says what is wrong."""
+    spec = spec.partition("@")[0]
     path, _, name = spec.rpartition(":")
     if path:
         return _load_file(Path(path), name)
