@@ -1,7 +1,7 @@
 # make run: the default study.  make test, make lint: checks.  make clean: all but results and what is known of them.
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
-CORES ?= 4
+CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 STAMP := $(VENV)/.installed
 
 .PHONY: run test lint clean

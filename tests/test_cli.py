@@ -194,8 +194,10 @@ def test_training_never_touches_what_is_not_ours(run, tmp_path, where):
     spec, notes = own(tmp_path, RIGHT), tmp_path / "out" / where
     notes.parent.mkdir(parents=True)
     notes.write_text("mine")
-    status, said, error = run("train", spec, "-o", tmp_path / "out", "--config", tmp_path / "tiny.yaml")
-    assert status == 1 and error.startswith("error: ") and error.count("\n") == 1 and notes.parent.name in error
+    status, _, error = run("train", spec, "-o", tmp_path / "out", "--config", tmp_path / "tiny.yaml")
+    assert (
+        status == 1 and error.startswith("error: ") and error.count("\n") == 1 and notes.parent.name in error
+    )
     assert notes.read_text() == "mine"
     assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == [notes]
 

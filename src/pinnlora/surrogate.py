@@ -18,7 +18,7 @@ from pinnlora.files import load_weights
 from pinnlora.nets.adapters import Parametrisation
 from pinnlora.nets.hypernetwork import Hypernetwork
 from pinnlora.problem.base import Problem
-from pinnlora.problem.load import load_problem
+from pinnlora.problem.load import Spec, load_problem
 from pinnlora.train.data import TaskSet, fields_of, grid_coords, task_set
 from pinnlora.train.loop import train
 from pinnlora.train.settings import NetworkSettings, StageSettings
@@ -156,8 +156,8 @@ def load(path: str | Path, device: str = "cpu") -> Surrogate:
     if not (path / "config.json").is_file():
         raise UserError(f"{path} is no bundle: expected a directory with config.json and model.safetensors")
     config = json.loads((path / "config.json").read_text())
-    spec = config["problem"]
-    problem = load_problem(f"{path / 'problem.py'}:{spec.rpartition(':')[2]}" if ":" in spec else spec)
+    spec = Spec.of(config["problem"])
+    problem = load_problem(spec.name if spec.file is None else f"{path / spec.file}:{spec.name}")
     where = device_of(device)
     tensors, _ = load_weights(path / "model.safetensors", str(where))
     settings = NetworkSettings(**config["network"])

@@ -10,6 +10,7 @@ from typing import Any
 from pinnlora.files import atomic_directory, save_weights, version, write_netcdf
 from pinnlora.problem.base import Problem
 from pinnlora.problem.code import beside
+from pinnlora.problem.load import Spec
 from pinnlora.surrogate import Surrogate
 from pinnlora.train.loop import History
 
@@ -27,7 +28,7 @@ def save_bundle(
     """
     tensors = {f"hypernetwork.{name}": p for name, p in surrogate.hypernetwork.state_dict().items()}
     tensors["base"] = surrogate.base
-    spec = settings["problem"].partition("@")[0]
+    spec = Spec.of(settings["problem"])
     config = settings | {
         "inputs": surrogate.hypernetwork.layers[0].in_features,
         "outputs": surrogate.parametrisation.size,
@@ -37,11 +38,10 @@ def save_bundle(
         "version": version(),
     }
     with atomic_directory(output) as temporary:
-        if ":" in spec:
-            file, _, name = spec.rpartition(":")
-            config["problem"] = f"problem.py:{name}"
-            for path, place in beside(Path(file)).items():
-                target = temporary / ("problem.py" if path == Path(file).resolve() else place)
+        if spec.file is not None:
+            config["problem"] = f"problem.py:{spec.name}"
+            for path, place in beside(spec.file).items():
+                target = temporary / ("problem.py" if path == spec.file.resolve() else place)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, target)
         save_weights(temporary / "model.safetensors", tensors, {"format": "pinnlora bundle"})
