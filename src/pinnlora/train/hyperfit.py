@@ -76,6 +76,7 @@ def fit_hypernetwork(
         problem, parametrisation, hypernetwork, mode, training, solutions("validation"), stage,
         draw_of(seed, f"{mode} {rank} points", where, dtype), numpy_generator(seed, f"{mode} {rank} tasks"),
         embed, taught, network_settings.symmetry,
+        task_set(problem, of_split(values, splits, "base"), network_settings.symmetry, where, dtype).values,
     )  # fmt: skip
     history = train(learner, stage.report_every, stage.patience, f"{problem.name} {mode}")
     return hypernetwork, parametrisation, history
