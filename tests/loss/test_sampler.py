@@ -77,7 +77,7 @@ def test_a_thin_layer_is_found_and_then_followed_where_it_goes(together):
 
 
 def test_tasks_remember_apart_or_together():
-    problem, values = load_problem("kovasznay"), {"re": torch.tensor([30.0, 60.0], dtype=torch.float64)}
+    problem = load_problem("kovasznay")
     for together in (True, False):
         drawn = sampler(problem, together=together)
         drawn.remembered = torch.tensor([0.25, 0.75]).double()[:, None, None].expand(2, 100, 2)
