@@ -174,8 +174,8 @@ def test_continuation_eases_the_tasks_of_physics():
 def test_adaptive_physics_remembers_the_points_of_all_tasks(mode, remembers):
     learner = learner_of(mode, adaptive=True, fresh_tasks=True, tasks_per_step=4)
     learner.step(0)
-    assert (learner._sampler.remembered is not None) == remembers
-    assert learner._sampler.together
+    assert (learner._physics.sampler.remembered is not None) == remembers
+    assert learner._physics.sampler.together
 
 
 @pytest.mark.parametrize("mode", list(TERMS))

@@ -147,11 +147,11 @@ def test_continuation_starts_at_the_base_tasks_own_value_by_name():
 
 def test_a_fit_with_adaptive_points_remembers_and_draws_anew():
     learner = learner_of(stage("levenberg_marquardt", 4, adaptive=True))
-    assert learner._sampler.remembered is None
+    assert learner._physics.sampler.remembered is None
     seen = []
     for step in range(3):
         learner.step(step)
-        seen.append(learner._sampler.remembered)
+        seen.append(learner._physics.sampler.remembered)
         assert relative(learner.problem.coords.scale(seen[-1]), learner._points.coords["interior"]) == 0
     assert all(points.shape == (3, 40, 2) for points in seen)
     assert not any(torch.equal(before, after) for before, after in pairwise(seen))

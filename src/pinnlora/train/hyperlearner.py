@@ -21,7 +21,7 @@ from pinnlora.optimise.gauss_newton import GaussNewton
 from pinnlora.problem.base import Problem
 from pinnlora.problem.signature import Values
 from pinnlora.train.data import Solutions, task_set
-from pinnlora.train.physics import continuation_of, held_out, physics_of, residual_size, sampler_of
+from pinnlora.train.physics import Physics
 from pinnlora.train.settings import StageSettings
 from pinnlora.train.single import schedule
 
@@ -59,10 +59,10 @@ class Hyperlearner:
         everything = self.training.grid.shape[1]
         count = min(everything, 600)
         self._watched = torch.randperm(everything, generator=self.draw.generator, device=device)[:count]
-        self._start = continuation_of(settings, self.origin)
-        self._sampler = sampler_of(self.problem, settings, self.draw, together=True)
-        values = self.validation.tasks.values
-        self._held_out = held_out(self.problem, settings, self.draw, values, 2 * settings.points)
+        self._physics = Physics(
+            self.problem, self.parametrisation, settings, self.draw, self.origin, together=True
+        )
+        self._held_out = self._physics.held_out(self.validation.tasks.values, 2 * settings.points)
 
     def step(self, step: int) -> dict[str, Tensor]:
         """Draw tasks and points, build the mode's objective, take one step."""
@@ -87,8 +87,7 @@ class Hyperlearner:
             tasks = training.take(chosen)
         if self.mode != "physics":
             return tasks.values, chosen
-        progress = step / max(1, settings.continuation_steps)
-        return self.problem.ease(tasks.values, self._start, progress), chosen
+        return self._physics.ease(tasks.values, step), chosen
 
     def _objective(self, values, chosen: Tensor, embedding: Tensor, theta: Tensor | None = None) -> Objective:
         settings = self.settings
@@ -97,9 +96,7 @@ class Hyperlearner:
         with torch.no_grad():
             current = self.hypernetwork(embedding) if theta is None else theta.detach()
         if self.mode == "physics":
-            size = residual_size(self.problem, self.parametrisation, values, current, settings)
-            points = self._sampler.points(values, size)
-            return physics_of(self.problem, self.parametrisation, values, points, settings, settings.causal)
+            return self._physics.loss(values, self._physics.points(values, current), settings.causal)
         count = settings.points * (CANDIDATES if settings.adaptive else 1)
         coords, targets = (self._taught if self.mode == "distilled" else self._given)(values, chosen, count)
         given = self.problem, self.parametrisation, values
@@ -112,8 +109,8 @@ class Hyperlearner:
 
     def _taught(self, values, chosen: Tensor, count: int) -> tuple[Tensor, Tensor]:
         """Points (task, count, dim) and the teachers' fields there."""
-        coords = self.problem.coords.scale(self.draw.unit(1, count, len(self.problem.coords.names)))
-        coords = coords.expand(len(chosen), -1, -1)
+        unit = self.draw.unit(1, count, len(self.problem.coords.names))
+        coords = self.problem.coords.scale(unit).expand(len(chosen), -1, -1)
         with torch.no_grad():
             teacher = self.parametrisation.weights(self.teachers[chosen])
             return coords, fields_at(self.problem, self.parametrisation.network, teacher, coords, values)
@@ -137,9 +134,7 @@ class Hyperlearner:
         if self.mode != "physics":
             loss = self.validation.error(theta, self.parametrisation, self._watched)
         else:
-            values = self.validation.tasks.values
-            objective = physics_of(self.problem, self.parametrisation, values, self._held_out, self.settings)
-            loss = objective.total(theta)
+            loss = self._physics.loss(self.validation.tasks.values, self._held_out).total(theta)
         return torch.nan_to_num(loss.mean().view(1), nan=torch.inf)
 
     def keep(self, better: Tensor) -> None:

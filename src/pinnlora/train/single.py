@@ -19,7 +19,7 @@ from pinnlora.optimise.levenberg_marquardt import LevenbergMarquardt
 from pinnlora.problem.base import Problem
 from pinnlora.problem.signature import Values
 from pinnlora.train.data import TaskSet
-from pinnlora.train.physics import continuation_of, held_out, physics_of, residual_size, sampler_of
+from pinnlora.train.physics import Physics
 from pinnlora.train.settings import StageSettings
 
 Monitor = Callable[[Tensor], float]
@@ -69,9 +69,8 @@ class TaskFits:
             self.theta.requires_grad_()
             self._adam = Adam([self.theta], schedule(settings, settings.steps), independent=True)
         self._lbfgs: LBFGS | None = None
-        self._start = continuation_of(settings, self.origin)
-        self._sampler = sampler_of(self.problem, settings, self.draw)
-        self._held_out = held_out(self.problem, settings, self.draw, self.tasks.values, settings.points)
+        self._physics = Physics(self.problem, self.parametrisation, settings, self.draw, self.origin)
+        self._held_out = self._physics.held_out(self.tasks.values, settings.points)
         self._points: Points | None = None
 
     def step(self, step: int) -> dict[str, Tensor]:
@@ -92,24 +91,14 @@ class TaskFits:
         every = self.settings.resample
         if self._points is not None and (self._lbfgs is not None or not every or step % every):
             return
-        values, theta = self._values(step), self.theta.detach()
-        size = residual_size(self.problem, self.parametrisation, values, theta, self.settings)
-        self._points = self._sampler.points(values, size)
+        self._points = self._physics.points(self._values(step), self.theta.detach())
 
-    def _values(self, step: int) -> dict[str, Tensor]:
-        progress = 1.0 if self._lbfgs else step / max(1, self.settings.continuation_steps)
-        return self.problem.ease(self.tasks.values, self._start, progress)
+    def _values(self, step: int) -> Values:
+        return self.tasks.values if self._lbfgs else self._physics.ease(self.tasks.values, step)
 
     def _objective(self, keep: Tensor, step: int) -> Residuals:
         values = {name: value[keep] for name, value in self._values(step).items()}
-        return physics_of(
-            self.problem,
-            self.parametrisation,
-            values,
-            self._points.take(keep),
-            self.settings,
-            self.settings.causal,
-        )
+        return self._physics.loss(values, self._points.take(keep), self.settings.causal)
 
     @torch.no_grad()
     def validate(self) -> Tensor:
@@ -117,8 +106,7 @@ class TaskFits:
         out = []
         for keep in torch.arange(len(self.tasks), device=self.theta.device).split(8):
             values = {name: value[keep] for name, value in self.tasks.values.items()}
-            points = self._held_out.take(keep)
-            objective = physics_of(self.problem, self.parametrisation, values, points, self.settings)
+            objective = self._physics.loss(values, self._held_out.take(keep))
             out.append(objective.total(self.theta[keep]))
         return torch.nan_to_num(torch.cat(out), nan=torch.inf)
 
