@@ -31,7 +31,8 @@ def one_task(task: int, problem, parametrisation, values, points, importance, **
     """The physics objective of one task alone."""
     values = {name: value[task : task + 1] for name, value in values.items()}
     points = {name: coords[task : task + 1] for name, coords in points.items()}
-    return physics(problem, parametrisation, values, points, importance[task : task + 1], **settings)
+    own = {name: weight[task : task + 1] for name, weight in importance.items()}
+    return physics(problem, parametrisation, values, points, own, **settings)
 
 
 @pytest.mark.parametrize("kind", ["lora", "full"])
@@ -39,7 +40,10 @@ def one_task(task: int, problem, parametrisation, values, points, importance, **
 def test_rows_and_jacobian_are_those_of_torch_func(name, kind):
     name, _, lift = name.partition(" ")
     problem, parametrisation, theta, values, points = setting(name, kind, bool(lift))
-    importance = 0.5 + torch.rand(TASKS, POINTS, generator=generator(2), dtype=torch.float64)
+    importance = {"interior": 0.5 + torch.rand(TASKS, POINTS, generator=generator(2), dtype=torch.float64)}
+    for condition in problem.bound_conditions:
+        if condition.periodic is None:  # 4 points each
+            importance[condition.name] = torch.tensor([[0.5, 1, 2, 0.5], [3, 0.1, 0.4, 0.5]]).double()
     settings = {"condition_weight": 3.0, "causal": 2.0}
     objective = physics(problem, parametrisation, values, points, importance, **settings)
     assert any(block.sides == 2 for block in objective.blocks) == (name == "burgers1d")

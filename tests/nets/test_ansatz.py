@@ -8,8 +8,8 @@ from small import CPU, dense, function_jet, generator, plain, random_theta, rela
 
 from pinnlora.errors import UserError
 from pinnlora.loss.draw import Draw
-from pinnlora.loss.points import by_residual, draw_points
-from pinnlora.loss.terms import physics, supervised
+from pinnlora.loss.points import draw_points
+from pinnlora.loss.terms import interior, physics, supervised
 from pinnlora.nets.ansatz import lifted
 from pinnlora.nets.mlp import MLP
 from pinnlora.problem.channels import Channels
@@ -74,20 +74,14 @@ def test_solutions_predictions_and_supervision_see_the_fields():
     assert float(objective.total(THETA).max()) < 1e-25
 
 
-def test_points_are_drawn_by_the_residual_of_the_fields():
+def test_the_size_of_a_points_rows_is_that_of_the_fields_residual():
+    """With the ansatz: what adaptive points are drawn by."""
     pool = some_points(400)
-    drawn, importance = by_residual(PROBLEM, FULL, THETA, VALUES, pool, 50, generator(1))
+    found = interior(PROBLEM, FULL.network, VALUES, pool).size(FULL, THETA)
     everywhere = {name: pool for name in ("interior", "initial", "periodic")}
     block = physics(PROBLEM, FULL, VALUES, everywhere).blocks[0]
-    jet = FULL.network.forward(FULL.weights(THETA), pool, block.channels)
-    rows = block.terms(jet)
-    weight = block.frozen_weight(jet, rows) * pool.shape[1]
-    size = (weight * rows["burgers"].square()).sqrt()
-    density = size + size.mean(1, keepdim=True)
-    expected = density.mean(1, keepdim=True) / density
-    for task in range(2):
-        place = (drawn[task][:, None] == pool[task]).all(-1).int().argmax(1)
-        assert relative(importance[task], expected[task, place]) < 1e-10
+    rows = block.terms(FULL.network.forward(FULL.weights(THETA), pool, block.channels))
+    assert relative(found, rows["burgers"].abs() / pool.shape[1] ** 0.5) < 1e-12
 
 
 def test_a_problem_without_an_ansatz_says_so():

@@ -172,3 +172,33 @@ def test_distributions_cannot_be_changed_and_compare_by_value():
     with pytest.raises(AttributeError):
         Uniform(re=(20, 100)).ranges = ()
     assert "constant mode dropped" in FIELD.description and Uniform(re=(20, 100)).scalar and not FIELD.scalar
+
+
+@pytest.mark.parametrize(
+    ("distribution", "low", "high"),
+    [
+        (Uniform(a=(20, 100)), 16, 104),
+        (LogUniform(a=(1e-4, 1e-3)), 1e-4 * 10**-0.05, 1e-3 * 10**0.05),
+        (Uniform(a=(0, 1)), 0, 1.05),  # a range of one sign keeps it
+        (Uniform(a=(0.01, 1)), 0.005, 1.0495),
+        (Uniform(a=(-1, 0)), -1.05, 0),
+        (Uniform(a=(-1, -0.01)), -1.0495, -0.005),
+        (Uniform(a=(-1, 3)), -1.2, 3.2),
+    ],
+)
+def test_fresh_tasks_are_spread_evenly_over_a_little_more_than_the_range(distribution, low, high):
+    drawn = np.sort(distribution.spread(4000, np.random.default_rng(0), 0.05)["a"])
+    assert low <= drawn[0] and drawn[-1] <= high
+    assert drawn[0] == pytest.approx(low, abs=1e-3 * (high - low))
+    assert drawn[-1] == pytest.approx(high, rel=1e-3, abs=1e-3 * (high - low))
+    middle = (low * high) ** 0.5 if isinstance(distribution, LogUniform) else (low + high) / 2
+    assert np.median(drawn) == pytest.approx(middle, rel=1e-3)
+    exact = np.sort(distribution.spread(4000, np.random.default_rng(0), 0.0)["a"])
+    ends = distribution.ranges[0][1:]
+    assert ends[0] <= exact[0] and exact[-1] <= ends[1]
+
+
+def test_a_field_has_no_ends_to_go_beyond():
+    field = GaussianField("u0")
+    drawn, spread = field.sample(3, np.random.default_rng(0)), field.spread(3, np.random.default_rng(0), 0.3)
+    assert np.array_equal(drawn["u0"], spread["u0"])

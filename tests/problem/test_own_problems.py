@@ -131,6 +131,10 @@ def test_tasks_walk_from_the_easy_one_to_themselves():
         -0.375,
         0.0,
     ]  # not positive: linear
+    base = {"alpha": torch.tensor([4.0]), "f": torch.tensor([[0.0, 1.0, 2.0]])}  # a task's own values
+    halfway = problem.ease(values, base, 0.5)
+    assert halfway["alpha"].tolist() == [1.0, 2.0]
+    assert halfway["f"].tolist() == [[0.5, 1.0, 1.5]] * 2
     assert problem.ease(values, {"alpha": 4.0}, 1.0) is values
     with pytest.raises(UserError, match=r"'alfa'.*alpha"):
         problem.ease(values, {"alfa": 1.0}, 0.5)

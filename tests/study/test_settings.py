@@ -9,7 +9,7 @@ import pytest
 from pinnlora.errors import UserError
 from pinnlora.problem.load import load_problem
 from pinnlora.study.settings import load_settings, problem_name
-from pinnlora.train.settings import StageSettings
+from pinnlora.train.settings import MODES, PER_TASK_STAGES, StageSettings
 
 CONFIG = Path(__file__).parents[2] / "config"
 
@@ -71,6 +71,17 @@ def stage(name: str, **keys) -> dict:
         (stage("pinn", lbfgs_steps=3), "training.pinn: optimiser adam with lbfgs_steps 3: "),
         (stage("pinn", optimiser="adam+lbfgs"), "training.pinn: optimiser adam+lbfgs with lbfgs_steps 0: "),
         (stage("pinn", continuation={"nu": 0.1}), "training.pinn: continuation and continuation_steps "),
+        (
+            stage("pinn", continuation={"nu": "bsae"}, continuation_steps=3),
+            "training.pinn.continuation.nu: 'bsae' is neither a number nor base (T0's own value)",
+        ),
+        (stage("pinn", adaptive=True, resample=0), "training.pinn: adaptive: true draws new points in the "),
+        (stage("physics", adaptive=True, points_on="grid"), "training.physics: adaptive: true draws new "),
+        (
+            stage("pinn", points_on="girds"),
+            "training.pinn.points_on: 'girds' is not one of domain, grid; did",
+        ),
+        (stage("physics", margin=-0.1), "training.physics.margin: -0.1 is less than 0"),
         (
             stage("data", ranks={4: {"stps": 1}}),
             "training.data.ranks.4.stps: unknown key, did you mean 'steps'?",
@@ -158,6 +169,23 @@ def test_overrides_and_ranks_have_the_last_word():
     assert (plain.tasks.train, plain.tasks.test) == (9, 20)
     assert (special.tasks.train, special.tasks.test) == (9, 3)
     assert type(plain.stage("physics")) is StageSettings
+
+
+def test_the_papers_points_and_weights_are_the_papers():
+    """Neither adaptive points nor a weight on the residual; Kovasznay's 2,601 points are of the 101 x 101 grid."""
+    settings = load_settings(CONFIG / "paper.yaml")
+    for problem in settings.problems:
+        chosen = settings.problem(problem)
+        for name in (*PER_TASK_STAGES, *MODES):
+            stage = chosen.stage(name, 4)
+            assert not stage.adaptive and not stage.residual_weight and not stage.continuation
+            assert stage.points_on == ("grid" if problem == "kovasznay" else "domain")
+            assert stage.points == (2601 if problem == "kovasznay" else 10000)
+
+
+def test_continuation_starts_at_a_number_or_at_the_base_task():
+    settings = load_settings(stage("lora", continuation={"nu": "1e-2", "re": "base"}, continuation_steps=3))
+    assert settings.training.lora.continuation == {"nu": 0.01, "re": "base"}
 
 
 def test_an_unknown_problem_is_named():

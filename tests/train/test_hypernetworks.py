@@ -54,6 +54,7 @@ def learner_of(mode: str, seed: int = 0, **settings) -> Hyperlearner:
         problem.embed,
         teachers,
         monitor=Monitor.of(solutions("test")),
+        origin={"re": torch.tensor([60.0], dtype=torch.float64)},
     )
 
 
@@ -152,8 +153,8 @@ def test_physics_draws_fresh_tasks_or_the_training_tasks():
     fresh = learner_of("physics", fresh_tasks=True, tasks_per_step=7)
     first, second = (fresh._draw_tasks(step)[0]["re"] for step in range(2))
     assert first.shape == (7,) and not torch.equal(first, second)
-    for drawn in (first, second):  # one in each seventh of the range
-        assert sorted(((drawn - 20) / 80 * 7).floor().tolist()) == list(range(7))
+    for drawn in (first, second):  # one in each seventh of the range, with its margin
+        assert sorted(((drawn - 16) / 88 * 7).floor().tolist()) == list(range(7))
     trained = learner_of("physics", tasks_per_step=3)
     for step in range(3):
         values, chosen = trained._draw_tasks(step)
@@ -165,6 +166,16 @@ def test_continuation_eases_the_tasks_of_physics():
     learner = learner_of("physics", continuation={"re": 5.0}, continuation_steps=10, tasks_per_step=4)
     assert learner._draw_tasks(0)[0]["re"].tolist() == pytest.approx([5.0] * 4)
     assert sorted(learner._draw_tasks(10)[0]["re"].tolist()) == RE["train"]
+    own = learner_of("physics", continuation={"re": "base"}, continuation_steps=10, tasks_per_step=4)
+    assert own._draw_tasks(0)[0]["re"].tolist() == pytest.approx([60.0] * 4)
+
+
+@pytest.mark.parametrize(("mode", "remembers"), [("physics", True), ("data", False), ("distilled", False)])
+def test_adaptive_physics_remembers_the_points_of_all_tasks(mode, remembers):
+    learner = learner_of(mode, adaptive=True, fresh_tasks=True, tasks_per_step=4)
+    learner.step(0)
+    assert (learner._physics.sampler.remembered is not None) == remembers
+    assert learner._physics.sampler.together
 
 
 @pytest.mark.parametrize("mode", list(TERMS))

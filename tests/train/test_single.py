@@ -7,6 +7,7 @@ import pytest
 import torch
 from small import CPU, generator, random_theta, relative, task_values, tiny
 
+from pinnlora.errors import UserError
 from pinnlora.loss.draw import Draw
 from pinnlora.problem.load import load_problem
 from pinnlora.train.data import Monitor, Solutions, TaskSet, grid_coords, task_set
@@ -22,7 +23,7 @@ def stage(optimiser: str, steps: int, **more) -> StageSettings:
     return StageSettings(**TINY | {"optimiser": optimiser, "steps": steps} | more)
 
 
-def learner_of(settings: StageSettings, keep=(0, 1, 2), name="kovasznay", monitor=False) -> TaskFits:
+def learner_of(settings: StageSettings, keep=(0, 1, 2), name="kovasznay", monitor=False, **more) -> TaskFits:
     """A learner of some of three tasks; a task has the same start whichever others are there."""
     problem, full = tiny(name, "full", width=8)
     keep = list(keep)
@@ -34,7 +35,7 @@ def learner_of(settings: StageSettings, keep=(0, 1, 2), name="kovasznay", monito
         flat = np.stack([reference[field].reshape(len(keep), -1) for field in problem.fields], -1)
         watch = Monitor.of(Solutions.of(tasks, flat))
     draw = Draw(generator(4), CPU, torch.float64)
-    return TaskFits(problem, full, tasks, random_theta(full, 3)[keep], settings, draw, watch)
+    return TaskFits(problem, full, tasks, random_theta(full, 3)[keep], settings, draw, watch, **more)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,7 @@ def test_lbfgs_goes_on_from_the_best_state_of_adam_on_points_that_stay():
         total.append(learner.step(step % 4))
         if step == 4:  # the first step of L-BFGS has length 1 in this norm at most
             assert (learner.theta.detach().abs().sum(1) <= 1).all()
-        seen.append(learner._points["interior"])
+        seen.append(learner._points.coords["interior"])
     fresh = [not torch.equal(before, after) for before, after in pairwise(seen)]
     assert fresh == [True] * 4 + [False] * 3
     assert list(total[3]) != ["total"] and list(total[4]) == ["total"]
@@ -118,7 +119,7 @@ def test_points_are_drawn_when_they_are_due(resample, changes):
     seen = []
     for step in range(6):
         learner.step(step)
-        seen.append(learner._points)
+        seen.append(learner._points.coords)
     for name in ("interior", "walls", "outflow"):
         fresh = [k for k in range(1, 6) if not torch.equal(seen[k][name], seen[k - 1][name])]
         assert fresh == changes
@@ -131,6 +132,38 @@ def test_continuation_walks_the_tasks_to_their_own_values():
     walked = torch.stack([learner._values(step)["re"] for step in range(6)])
     assert walked[0].tolist() == [10.0] * 3 and torch.equal(walked[4], own) and torch.equal(walked[5], own)
     torch.testing.assert_close(walked[2], (10.0 * own).sqrt())
+
+
+def test_continuation_starts_at_the_base_tasks_own_value_by_name():
+    settings = stage("levenberg_marquardt", 4, continuation={"re": "base"}, continuation_steps=4)
+    learner = learner_of(settings, origin={"re": torch.tensor([30.0], dtype=torch.float64)})
+    assert learner._values(0)["re"].tolist() == pytest.approx([30.0] * 3)
+    assert torch.equal(learner._values(4)["re"], learner.tasks.values["re"])
+    with pytest.raises(
+        UserError, match=r"continuation: {re: base} needs the base task's re, but none is known"
+    ):
+        learner_of(settings)
+
+
+def test_a_fit_with_adaptive_points_remembers_and_draws_anew():
+    learner = learner_of(stage("levenberg_marquardt", 4, adaptive=True))
+    assert learner._physics.sampler.remembered is None
+    seen = []
+    for step in range(3):
+        learner.step(step)
+        seen.append(learner._physics.sampler.remembered)
+        assert relative(learner.problem.coords.scale(seen[-1]), learner._points.coords["interior"]) == 0
+    assert all(points.shape == (3, 40, 2) for points in seen)
+    assert not any(torch.equal(before, after) for before, after in pairwise(seen))
+
+
+def test_the_weight_of_the_residual_can_be_left_out():
+    weighted, plain = (
+        learner_of(stage("adam", 1, resample=0, residual_weight=on), name="burgers2d") for on in (True, False)
+    )
+    own = [learner.step(0)["momentum_x"] for learner in (weighted, plain)]
+    assert (own[0] < 0.95 * own[1]).all()
+    assert (weighted.validate() < plain.validate()).all()
 
 
 def test_the_monitor_compares_with_the_reference_in_the_given_frame():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -21,8 +21,12 @@ class Draw:
     fixed: bool = False
     seed: int = 0
 
+    def frozen(self, seed: int) -> Draw:
+        """One fixed set in place of new points; sets of different seeds have no point in common."""
+        return replace(self, fixed=True, seed=seed)
+
     def stream(self) -> torch.Generator:
-        """What points are moved by; a fixed set is moved the same way every time."""
+        """What single points are picked by; a fixed set is picked the same way every time."""
         if not self.fixed:
             return self.generator
         return torch.Generator(self.device).manual_seed(self.seed)

@@ -53,6 +53,15 @@ class Block:
         with torch.no_grad():
             return self.weight(jet.detach(), {name: value.detach() for name, value in terms.items()})
 
+    @torch.no_grad()
+    def size(self, parametrisation: Parametrisation, theta: Tensor) -> Tensor:
+        """Root of each point's weighted squares, all terms together: theta (task, size) -> (task, point)."""
+        weights = parametrisation.weights(theta)
+        jet = parametrisation.network.forward(weights, self.coords, self.channels)
+        rows = self.terms(jet)
+        squares = torch.stack([row.square() for row in rows.values()]).sum(0)
+        return (self.frozen_weight(jet, rows) * squares).sqrt()
+
 
 @dataclass(frozen=True)
 class Residuals:

@@ -52,36 +52,40 @@ def physics(
     parametrisation: Parametrisation,
     values: Values,
     points: Mapping[str, Tensor],
-    importance: Tensor | None = None,
+    importance: Mapping[str, Tensor] | None = None,
     condition_weight: float = 1.0,
     causal: float = 0.0,
+    residual_weight: bool = True,
 ) -> Residuals:
     """`physics`: mean squares of the residual (eq. 7) and of the conditions; no solution is needed.
 
-    points holds coordinates (task or 1, point, dim) under "interior" and under each condition's name;
-    importance (task, point) are the interior points' weights, of mean 1.
+    points holds coordinates (task or 1, point, dim) under "interior" and under each condition's name, importance
+    the points' weights (task, point), of mean 1, where they are not all 1. Without `residual_weight` the
+    problem's own weight() is left out.
     """
-    network = parametrisation.network
-    blocks = [_interior(problem, network, values, points["interior"], importance, causal)]
+    network, importance = parametrisation.network, importance or {}
+    inner = points["interior"], importance.get("interior")
+    blocks = [interior(problem, network, values, *inner, causal, residual_weight)]
     for condition in problem.bound_conditions:
-        blocks.append(
-            _condition(problem, network, condition, values, points[condition.name], condition_weight)
-        )
+        name, factor = condition.name, condition_weight * importance.get(condition.name, 1.0)
+        blocks.append(_condition(problem, network, condition, values, points[name], factor))
     return Residuals(tuple(blocks), parametrisation)
 
 
-def _interior(
+def interior(
     problem: Problem,
     network: MLP,
     values: Values,
     coords: Tensor,
-    importance: Tensor | None,
-    causal: float,
+    importance: Tensor | None = None,
+    causal: float = 0.0,
+    residual_weight: bool = True,
 ) -> Block:
-    signature = problem.residual_signature
+    """The rows of the equations at coords (task or 1, point, dim), importance (task, point) being of mean 1."""
+    signature, own = problem.residual_signature, problem.weight_signature if residual_weight else None
     channels = signature.channels
-    if problem.weight_signature is not None:
-        channels = Channels.of([*channels.orders, *problem.weight_signature.channels.orders])
+    if own is not None:
+        channels = Channels.of([*channels.orders, *own.channels.orders])
     fields = lifted(problem, network, coords, values, channels)
 
     def terms(jet: Tensor) -> Terms:
@@ -91,10 +95,8 @@ def _interior(
         factor = torch.full_like(next(iter(rows.values())), 1.0 / coords.shape[1])
         if importance is not None:
             factor = factor * importance
-        if problem.weight_signature is not None:
-            factor = factor * problem.weight_signature(
-                problem, lookup(problem, coords, values, fields(jet), channels)
-            )
+        if own is not None:
+            factor = factor * own(problem, lookup(problem, coords, values, fields(jet), channels))
         if causal and "t" in problem.coords.names:
             squares = torch.stack([row.square() for row in rows.values()]).sum(0) * factor
             factor = factor * _causal(coords[..., problem.coords.names.index("t")], squares, causal)
@@ -116,7 +118,7 @@ def _condition(
     condition: BoundCondition,
     values: Values,
     coords: Tensor,
-    factor: float,
+    factor: float | Tensor,
 ) -> Block:
     fields = lifted(problem, network, coords, values, condition.channels)
     if condition.periodic is not None:

@@ -109,10 +109,11 @@ class Problem:
         """
         raise UserError(f"network.lift: true, but problem {self.name} has no lift(); set it to false")
 
-    def ease(self, values: Values, start: Mapping[str, float], progress: float) -> Values:
+    def ease(self, values: Values, start: Mapping[str, float | Tensor], progress: float) -> Values:
         """Continuation: tasks on the way from easy ones (`start`) at progress 0 to themselves at 1.
 
-        Scalars move geometrically when start and value are positive, else linearly. Functions scale in amplitude.
+        A start is a number, or a task's own value, (1,) or (1, points). Scalars move geometrically when start and
+        value are positive, else linearly; functions linearly from a function, or from a number as amplitude.
         """
         if progress >= 1 or not start:
             return values
@@ -121,9 +122,10 @@ class Problem:
             if name not in values:
                 raise UserError(f"continuation: no task parameter {name!r}, expected {', '.join(values)}")
             value = values[name]
-            if value.ndim > 1:
-                eased[name] = value * (first + (1 - first) * progress)
-            elif first > 0 and bool((value > 0).all()):
+            first = torch.as_tensor(first, dtype=value.dtype, device=value.device)
+            if value.ndim > 1 and first.ndim == 0:
+                first = first * value
+            if value.ndim == 1 and bool((first > 0).all() and (value > 0).all()):
                 eased[name] = first ** (1 - progress) * value**progress
             else:
                 eased[name] = first * (1 - progress) + value * progress
@@ -136,15 +138,6 @@ class Problem:
     def restore(self, fields: Tensor, move: Values) -> Tensor:
         """Fields (task, point, field) of the canonical task in the frame of the given one."""
         return fields
-
-    def focus(
-        self, coords: Tensor, values: Values, generator: torch.Generator, fixed: int | None = None
-    ) -> Tensor:
-        """Candidate points (task, point, dim) moved towards where the solution is steep; by default left alone.
-
-        `fixed` is the axis that must not be changed, on a face.
-        """
-        return coords
 
     def reference(self, values: Values) -> dict[str, np.ndarray]:
         """Fields on the evaluation grid for tasks given as numpy arrays: name -> (task, *grid), float64.

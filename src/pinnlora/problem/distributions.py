@@ -53,12 +53,17 @@ class _Scalars:
         unit = rng.random((count, self.size)).T
         return {name: self._place(u, a, b) for (name, a, b), u in zip(self.ranges, unit, strict=True)}
 
-    def spread(self, count: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """As `sample`, but evenly spread (a Latin hypercube): what a training step wants of its fresh tasks."""
+    def spread(self, count: int, rng: np.random.Generator, margin: float) -> dict[str, np.ndarray]:
+        """As `sample`, but evenly spread (a Latin hypercube) over a little more than the ranges: what a training
+        step wants of its fresh tasks, because errors are largest at the ends of what was trained.
+
+        `margin` is added at both ends, as a fraction of the embedded range.
+        """
         from scipy.stats import qmc
 
         unit = qmc.LatinHypercube(self.size, rng=rng).random(count).T
-        return {name: self._place(u, a, b) for (name, a, b), u in zip(self.ranges, unit, strict=True)}
+        wide = [(name, *self._widened(a, b, margin)) for name, a, b in self.ranges]
+        return {name: self._place(u, a, b) for (name, a, b), u in zip(wide, unit, strict=True)}
 
     def check(self, values: Mapping) -> dict[str, np.ndarray]:
         """The same values as float64 arrays (task,), a lone number being one task; UserError if wrong."""
@@ -82,6 +87,12 @@ class Uniform(_Scalars):
     def _place(self, unit: np.ndarray, low: float, high: float) -> np.ndarray:
         return low + (high - low) * unit
 
+    def _widened(self, low: float, high: float, margin: float) -> tuple[float, float]:
+        """Never across or onto zero: a viscosity stays positive."""
+        extra = margin * (high - low)
+        below, above = low - extra, high + extra
+        return max(below, low / 2) if low >= 0 else below, min(above, high / 2) if high <= 0 else above
+
     def embed(self, values: Mapping):
         """(task, size): linear from [low, high] to [-1, 1]."""
         return _stack([(2 * values[name] - (a + b)) / (b - a) for name, a, b in self.ranges])
@@ -94,6 +105,9 @@ class LogUniform(_Scalars):
 
     def _place(self, unit: np.ndarray, low: float, high: float) -> np.ndarray:
         return low * (high / low) ** unit
+
+    def _widened(self, low: float, high: float, margin: float) -> tuple[float, float]:
+        return low * (low / high) ** margin, high * (high / low) ** margin
 
     def embed(self, values: Mapping):
         """(task, size): linear from [log low, log high] to [-1, 1]."""
@@ -165,7 +179,9 @@ class GaussianField:
         modes[:, 0] = normal[:, 0, 0] * deviation[0]
         return {self.name: np.fft.irfft(modes * self.points, n=self.points, axis=-1)}
 
-    spread = sample  # in so many directions an even spread is out of reach
+    def spread(self, count: int, rng: np.random.Generator, margin: float) -> dict[str, np.ndarray]:
+        """As `sample`: in so many directions an even spread is out of reach, and the range has no ends."""
+        return self.sample(count, rng)
 
     def embed(self, values: Mapping):
         """(task, points), of unit variance at every point."""

@@ -36,7 +36,7 @@ def residual_of_exact(
     generator = torch.Generator().manual_seed(seed)
     tasks = len(next(iter(values.values())))
     unit = torch.rand(tasks, points, len(problem.coords.names), generator=generator, dtype=torch.float64)
-    coords = problem.focus(problem.coords.scale(unit), values, generator)
+    coords = problem.coords.scale(unit)
     jet = exact_jet(problem, coords, values)
 
     def residual(jet: Tensor) -> dict[str, Tensor]:

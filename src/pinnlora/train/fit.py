@@ -38,14 +38,17 @@ def fit(
     base: Tensor | None = None,
     reference: np.ndarray | None = None,
     name: str | None = None,
+    origin: Values | None = None,
 ) -> tuple[Tensor, History]:
     """Train `method` on tasks given as numpy arrays; returns theta (task, size) and the history.
 
-    method: 'base' and 'pinn' start from random weights, 'finetuned' and 'lora' from `base` (1, size).
+    method: 'base' and 'pinn' start from random weights, 'finetuned' and 'lora' from `base` (1, size); `origin` is
+    the base task, where continuation may start.
     """
     where, dtype = device_of(device), dtype_of(stage.dtype)
     name = name or method
     tasks = task_set(problem, values, settings.symmetry, where, dtype)
+    first = None if origin is None else task_set(problem, origin, settings.symmetry, where, dtype).values
     network = network_of(problem, settings)
     weights = None if base is None else base_weights(network, base, where, dtype)
     parametrisation = parametrisation_of(network, rank, weights, settings)
@@ -59,7 +62,7 @@ def fit(
     if stage.chain:
         return fit_chain(problem, parametrisation, tasks, start, stage, draw)
     monitor = None if reference is None else Monitor.of(Solutions.of(tasks, reference))
-    learner = TaskFits(problem, parametrisation, tasks, start, stage, draw, monitor)
+    learner = TaskFits(problem, parametrisation, tasks, start, stage, draw, monitor, first)
     history = train(learner, stage.report_every, stage.patience, f"{problem.name} {name}")
     return learner.theta.detach(), history
 

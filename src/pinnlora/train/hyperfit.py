@@ -72,6 +72,7 @@ def fit_hypernetwork(
         problem, parametrisation, hypernetwork, mode, training, solutions("validation"), stage,
         draw_of(seed, f"{mode} {rank} points", where, dtype), numpy_generator(seed, f"{mode} {rank} tasks"),
         embed, taught, own.symmetry, Monitor.of(solutions("test")),
+        task_set(problem, of_split(values, splits, "base"), own.symmetry, where, dtype).values,
     )  # fmt: skip
     history = train(learner, stage.report_every, stage.patience, f"{problem.name} {mode}")
     return hypernetwork, parametrisation, history

@@ -11,23 +11,26 @@ from torch import Tensor
 from torch.func import functional_call
 
 from pinnlora.loss.draw import Draw
-from pinnlora.loss.points import POOL, by_residual, by_size, draw_points, take
 from pinnlora.loss.residuals import Objective
-from pinnlora.loss.terms import physics, supervised, weights
+from pinnlora.loss.sampler import CANDIDATES, by_size, take
+from pinnlora.loss.terms import supervised, weights
 from pinnlora.nets.adapters import Parametrisation
 from pinnlora.nets.ansatz import fields_at
 from pinnlora.nets.hypernetwork import Hypernetwork
 from pinnlora.optimise.adam import Adam
 from pinnlora.optimise.gauss_newton import GaussNewton
 from pinnlora.problem.base import Problem
+from pinnlora.problem.signature import Values
 from pinnlora.train.data import Monitor, Solutions, task_set
+from pinnlora.train.physics import Physics
 from pinnlora.train.settings import StageSettings
 from pinnlora.train.single import schedule
 
 
 @dataclass
 class Hyperlearner:
-    """What a hypernetwork stage trains with; `teachers` (task, size) for the modes that learn from PINNs."""
+    """What a hypernetwork stage trains with; `teachers` (task, size) for the modes that learn from PINNs, `origin`
+    T0, for continuation."""
 
     problem: Problem
     parametrisation: Parametrisation
@@ -42,6 +45,7 @@ class Hyperlearner:
     teachers: Tensor | None = None
     symmetry: bool = False
     monitor: Monitor | None = None
+    origin: Values | None = None
     steps: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -57,11 +61,10 @@ class Hyperlearner:
         everything = self.training.grid.shape[1]
         count = min(everything, 600)
         self._watched = torch.randperm(everything, generator=self.draw.generator, device=device)[:count]
-        fixed = Draw(self.draw.generator, device, self.draw.dtype, fixed=True, seed=1)
-        values = self.validation.tasks.values
-        self._held_out = draw_points(
-            self.problem, fixed, values, 2 * settings.points, settings.condition_points
+        self._physics = Physics(
+            self.problem, self.parametrisation, settings, self.draw, self.origin, together=True
         )
+        self._held_out = self._physics.held_out(self.validation.tasks.values, 2 * settings.points)
 
     def step(self, step: int) -> dict[str, Tensor]:
         """Draw tasks and points, build the mode's objective, take one step."""
@@ -77,7 +80,7 @@ class Hyperlearner:
         settings, training = self.settings, self.training.tasks
         device, dtype = self.draw.device, self.draw.dtype
         if self.mode == "physics" and settings.fresh_tasks:
-            sample = self.problem.task.spread(settings.tasks_per_step, self.random)
+            sample = self.problem.task.spread(settings.tasks_per_step, self.random, settings.margin)
             tasks = task_set(self.problem, sample, self.symmetry, device, dtype)
             chosen = torch.arange(len(tasks), device=device)
         else:
@@ -86,37 +89,30 @@ class Hyperlearner:
             tasks = training.take(chosen)
         if self.mode != "physics":
             return tasks.values, chosen
-        progress = step / max(1, settings.continuation_steps)
-        return self.problem.ease(tasks.values, settings.continuation, progress), chosen
+        return self._physics.ease(tasks.values, step), chosen
 
     def _objective(self, values, chosen: Tensor, embedding: Tensor, theta: Tensor | None = None) -> Objective:
+        settings = self.settings
         if self.mode == "weights":
             return weights(self.teachers[chosen])
-        if self.mode == "physics":
-            return self._physics(values, embedding, theta)
-        count = self.settings.points * (POOL if self.settings.adaptive else 1)
-        coords, targets = (self._taught if self.mode == "distilled" else self._given)(values, chosen, count)
-        importance = None
-        if self.settings.adaptive:
-            network, current = self.parametrisation.network, self._current(embedding, theta)
-            with torch.no_grad():
-                found = fields_at(
-                    self.problem, network, self.parametrisation.weights(current), coords, values
-                )
-                error = (found - targets).square().sum(-1).sqrt()
-                wanted, importance = by_size(error, self.settings.points, self.draw.generator)
-                coords, targets = take(coords, wanted), take(targets, wanted)
-        return supervised(self.problem, self.parametrisation, values, coords, targets, self.mode, importance)
-
-    def _current(self, embedding: Tensor, theta: Tensor | None) -> Tensor:
-        """What the hypernetwork predicts now, as numbers."""
         with torch.no_grad():
-            return self.hypernetwork(embedding) if theta is None else theta.detach()
+            current = self.hypernetwork(embedding) if theta is None else theta.detach()
+        if self.mode == "physics":
+            return self._physics.loss(values, self._physics.points(values, current), settings.causal)
+        count = settings.points * (CANDIDATES if settings.adaptive else 1)
+        coords, targets = (self._taught if self.mode == "distilled" else self._given)(values, chosen, count)
+        given = self.problem, self.parametrisation, values
+        objective = supervised(*given, coords, targets, self.mode)
+        if not settings.adaptive:
+            return objective
+        error = objective.blocks[0].size(self.parametrisation, current)
+        wanted, importance = by_size(error, settings.points, self.draw.generator)
+        return supervised(*given, take(coords, wanted), take(targets, wanted), self.mode, importance)
 
     def _taught(self, values, chosen: Tensor, count: int) -> tuple[Tensor, Tensor]:
         """Points (task, count, dim) and the teachers' fields there."""
-        coords = self.problem.coords.scale(self.draw.unit(1, count, len(self.problem.coords.names)))
-        coords = self.problem.focus(coords.expand(len(chosen), -1, -1), values, self.draw.generator)
+        unit = self.draw.unit(1, count, len(self.problem.coords.names))
+        coords = self.problem.coords.scale(unit).expand(len(chosen), -1, -1)
         with torch.no_grad():
             teacher = self.parametrisation.weights(self.teachers[chosen])
             return coords, fields_at(self.problem, self.parametrisation.network, teacher, coords, values)
@@ -133,40 +129,6 @@ class Hyperlearner:
             targets = (targets - offset) / slope
         return coords, targets
 
-    def _physics(self, values, embedding: Tensor, theta: Tensor | None) -> Objective:
-        settings = self.settings
-        if settings.resample and not settings.adaptive:
-            points, importance = self._points(values, settings.points), None
-        elif settings.resample:
-            points = self._points(values, POOL * settings.points)
-            points["interior"], importance = by_residual(
-                self.problem,
-                self.parametrisation,
-                self._current(embedding, theta),
-                values,
-                points["interior"],
-                settings.points,
-                self.draw.generator,
-            )
-        else:
-            draw = Draw(self.draw.generator, self.draw.device, self.draw.dtype, fixed=True, seed=2)
-            points, importance = (
-                draw_points(self.problem, draw, values, settings.points, settings.condition_points),
-                None,
-            )
-        return physics(
-            self.problem,
-            self.parametrisation,
-            values,
-            points,
-            importance,
-            settings.condition_weight,
-            settings.causal,
-        )
-
-    def _points(self, values, interior: int) -> dict[str, Tensor]:
-        return draw_points(self.problem, self.draw, values, interior, self.settings.condition_points)
-
     @torch.no_grad()
     def validate(self) -> Tensor:
         """Physics loss on the validation tasks for `physics`, else their mean squared error: (1,)."""
@@ -174,16 +136,7 @@ class Hyperlearner:
         if self.mode != "physics":
             loss = self.validation.error(theta, self.parametrisation, self._watched)
         else:
-            values = self.validation.tasks.values
-            objective = physics(
-                self.problem,
-                self.parametrisation,
-                values,
-                self._held_out,
-                None,
-                self.settings.condition_weight,
-            )
-            loss = objective.total(theta)
+            loss = self._physics.loss(self.validation.tasks.values, self._held_out).total(theta)
         return torch.nan_to_num(loss.mean().view(1), nan=torch.inf)
 
     def keep(self, better: Tensor) -> None:

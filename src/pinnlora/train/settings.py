@@ -3,6 +3,7 @@
 A stage may carry `ranks: {4: {steps: 80}}`: what stands there replaces the stage's own value for that rank.
 """
 
+import math
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -34,6 +35,14 @@ def _number(value: Any) -> Any:
             return float(value)
         except ValueError:
             return value
+    return value
+
+
+def _start(value: Any) -> float | str:
+    """Where a continuation starts: a number, or 'base', T0's own value."""
+    value = _number(value)
+    if value != "base" and not (isinstance(value, int | float) and math.isfinite(value)):
+        raise ValueError(f"{value!r} is neither a number nor base (T0's own value)")
     return value
 
 
@@ -100,13 +109,18 @@ class StageSettings(Strict):
     condition_weight: PositiveReal = 1.0
     resample: Count = 1
     adaptive: bool = False
+    points_on: Literal["domain", "grid"] = "domain"
+    residual_weight: bool = True
     causal: Annotated[Real, Field(ge=0)] = 0.0
     tasks_per_step: Positive = 20
     fresh_tasks: bool = True
+    margin: Annotated[Real, Field(ge=0, le=1)] = 0.05
     rows: Positive = 4000
     damping: PositiveReal = 1e-2
     momentum: Annotated[Real, Field(ge=0, lt=1)] = 0.0
-    continuation: dict[str, Real] = Field(default_factory=dict)
+    continuation: dict[str, Annotated[float | Literal["base"], PlainValidator(_start)]] = Field(
+        default_factory=dict
+    )
     continuation_steps: Count = 0
     chain: bool = False
     report_every: Positive = 50
@@ -120,6 +134,10 @@ class StageSettings(Strict):
             )
         if bool(self.continuation) != (self.continuation_steps > 0):
             raise ValueError("continuation and continuation_steps go together, give both or none")
+        if self.adaptive and (self.points_on == "grid" or not self.resample):
+            raise ValueError(
+                "adaptive: true draws new points in the domain: set resample above 0 and points_on: domain"
+            )
         return self
 
 

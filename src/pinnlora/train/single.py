@@ -8,16 +8,17 @@ import torch
 from torch import Tensor
 
 from pinnlora.loss.draw import Draw
-from pinnlora.loss.points import POOL, by_residual, draw_points
 from pinnlora.loss.residuals import Residuals
-from pinnlora.loss.terms import physics
+from pinnlora.loss.sampler import Points
 from pinnlora.nets.adapters import Parametrisation
 from pinnlora.optimise.adam import Adam, Schedule
 from pinnlora.optimise.damping import LOWEST
 from pinnlora.optimise.lbfgs import LBFGS
 from pinnlora.optimise.levenberg_marquardt import LevenbergMarquardt
 from pinnlora.problem.base import Problem
+from pinnlora.problem.signature import Values
 from pinnlora.train.data import Monitor, TaskSet
+from pinnlora.train.physics import Physics
 from pinnlora.train.settings import StageSettings
 
 
@@ -36,7 +37,7 @@ def schedule(settings: StageSettings, steps: int) -> Schedule:
 
 @dataclass
 class TaskFits:
-    """The learner of per-task stages: theta (task, size) from physics alone."""
+    """The learner of per-task stages: theta (task, size) from physics alone; `origin` is T0, for continuation."""
 
     problem: Problem
     parametrisation: Parametrisation
@@ -45,6 +46,7 @@ class TaskFits:
     settings: StageSettings
     draw: Draw
     monitor: Monitor | None = None
+    origin: Values | None = None
     steps: int = field(init=False)
     active: Tensor = field(init=False)
     best: Tensor = field(init=False)
@@ -63,13 +65,9 @@ class TaskFits:
             self.theta.requires_grad_()
             self._adam = Adam([self.theta], schedule(settings, settings.steps), independent=True)
         self._lbfgs: LBFGS | None = None
-        fixed = Draw(self.draw.generator, self.draw.device, self.draw.dtype, fixed=True, seed=1)
-        held_out = draw_points(
-            self.problem, fixed, self.tasks.values, settings.points, settings.condition_points
-        )
-        self._held_out = held_out
-        self._points: dict[str, Tensor] = {}
-        self._importance: Tensor | None = None
+        self._physics = Physics(self.problem, self.parametrisation, settings, self.draw, self.origin)
+        self._held_out = self._physics.held_out(self.tasks.values, settings.points)
+        self._points: Points | None = None
 
     def step(self, step: int) -> dict[str, Tensor]:
         """One step of the stage's optimiser for all active tasks."""
@@ -87,40 +85,16 @@ class TaskFits:
     def _refresh(self, step: int) -> None:
         """Draw points when it is time; L-BFGS keeps one set, because its history is of one function."""
         every = self.settings.resample
-        if self._points and (self._lbfgs is not None or not every or step % every):
+        if self._points is not None and (self._lbfgs is not None or not every or step % every):
             return
-        settings, values = self.settings, self._values(step)
-        count = settings.points * (POOL if settings.adaptive else 1)
-        draw = self.draw
-        if not every:
-            draw = Draw(draw.generator, draw.device, draw.dtype, fixed=True, seed=2)
-        points = draw_points(self.problem, draw, values, count, settings.condition_points)
-        self._importance = None
-        if settings.adaptive:
-            pool = points["interior"].expand(len(self.tasks), -1, -1)
-            points["interior"], self._importance = by_residual(
-                self.problem,
-                self.parametrisation,
-                self.theta.detach(),
-                values,
-                pool,
-                settings.points,
-                self.draw.generator,
-            )
-        self._points = points
+        self._points = self._physics.points(self._values(step), self.theta.detach())
 
-    def _values(self, step: int) -> dict[str, Tensor]:
-        progress = 1.0 if self._lbfgs else step / max(1, self.settings.continuation_steps)
-        return self.problem.ease(self.tasks.values, self.settings.continuation, progress)
+    def _values(self, step: int) -> Values:
+        return self.tasks.values if self._lbfgs else self._physics.ease(self.tasks.values, step)
 
     def _objective(self, keep: Tensor, step: int) -> Residuals:
         values = {name: value[keep] for name, value in self._values(step).items()}
-        points = {name: coords[keep] for name, coords in self._points.items()}
-        importance = None if self._importance is None else self._importance[keep]
-        return physics(
-            self.problem, self.parametrisation, values, points, importance,
-            self.settings.condition_weight, self.settings.causal,
-        )  # fmt: skip
+        return self._physics.loss(values, self._points.take(keep), self.settings.causal)
 
     @torch.no_grad()
     def validate(self) -> Tensor:
@@ -128,10 +102,7 @@ class TaskFits:
         out = []
         for keep in torch.arange(len(self.tasks), device=self.theta.device).split(8):
             values = {name: value[keep] for name, value in self.tasks.values.items()}
-            points = {name: coords[keep] for name, coords in self._held_out.items()}
-            objective = physics(
-                self.problem, self.parametrisation, values, points, None, self.settings.condition_weight
-            )
+            objective = self._physics.loss(values, self._held_out.take(keep))
             out.append(objective.total(self.theta[keep]))
         return torch.nan_to_num(torch.cat(out), nan=torch.inf)
 
@@ -152,7 +123,7 @@ class TaskFits:
         """L-BFGS after Adam, for all tasks, on one last set of points."""
         if self.settings.optimiser != "adam+lbfgs" or self._lbfgs is not None:
             return False
-        self._lbfgs, self._points = LBFGS(), {}
+        self._lbfgs, self._points = LBFGS(), None
         self.steps = self.settings.lbfgs_steps
         self.active = torch.arange(len(self.tasks), device=self.theta.device)
         return True

@@ -44,19 +44,6 @@ class Burgers2D(Problem):
 
     conditions = [Condition(initial, on="t=0"), Condition(walls, on=("x=0", "x=1", "y=0", "y=1"))]
 
-    def focus(self, coords, values, generator, fixed=None):
-        """Half of the points are moved to the front, spread over it with a width in proportion to nu."""
-        count = coords.shape[1] // 2
-        x, y, t = coords[:, :count].unbind(-1)
-        spread = torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
-        width = 48 * values["nu"].unsqueeze(-1) * spread  # 32 nu is the scale of the exponent in `exact`
-        moved_x, moved_y = (y - t / 4 + width, y) if fixed == 1 else (x, x + t / 4 + width)
-        inside = (
-            (moved_x >= 0) & (moved_x <= 1) & (moved_y >= 0) & (moved_y <= 1)
-        )  # a face's own points are in
-        near = torch.stack((torch.where(inside, moved_x, x), torch.where(inside, moved_y, y), t), -1)
-        return torch.cat((near, coords[:, count:]), 1)
-
     def front(self, values, fields):
         """Grid points at which s lies between 1e-4 and 1 - 1e-4."""
         s = 4 * (fields["v"] - 0.75)

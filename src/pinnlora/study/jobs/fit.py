@@ -27,7 +27,7 @@ def run(
         problem, of_split(values, splits, split), StageSettings(**settings["stage"]),
         NetworkSettings(**settings["network"]), settings["method"], settings["rank"], settings["seed"],
         settings["device"], start, None if reference is None else read_reference(reference, problem, splits == split),
-        name="teachers" if split == "train" else None,
+        name="teachers" if split == "train" else None, origin=of_split(values, splits, "base"),
     )  # fmt: skip
     metadata = {
         key: settings[key] for key in ("problem", "method", "split", "rank", "seed", "network", "stage")

@@ -1,0 +1,74 @@
+"""Learning from the equations, as a stage's settings say: points, loss, and the tasks' way from easy ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from pinnlora.errors import UserError
+from pinnlora.loss.draw import Draw
+from pinnlora.loss.residuals import Residuals
+from pinnlora.loss.sampler import Points, Sampler
+from pinnlora.loss.terms import interior, physics
+from pinnlora.nets.adapters import Parametrisation
+from pinnlora.problem.base import Problem
+from pinnlora.problem.signature import Values
+from pinnlora.train.settings import StageSettings
+
+
+@dataclass
+class Physics:
+    """What both kinds of learners share; `origin` is T0, `together` lets all tasks remember points as one."""
+
+    problem: Problem
+    parametrisation: Parametrisation
+    settings: StageSettings
+    draw: Draw
+    origin: Values | None = None
+    together: bool = False
+    sampler: Sampler = field(init=False)
+    start: dict[str, float | Tensor] = field(init=False)
+
+    def __post_init__(self) -> None:
+        settings, draw = self.settings, self.draw if self.settings.resample else self.draw.frozen(2)
+        self.sampler = Sampler(
+            self.problem, draw, settings.points, settings.condition_points, settings.adaptive,
+            settings.points_on == "grid", self.together,
+        )  # fmt: skip
+        self.start = {name: self._first(name, first) for name, first in settings.continuation.items()}
+
+    def _first(self, name: str, first: float | str) -> float | Tensor:
+        if first != "base":
+            return first
+        if self.origin is None or name not in self.origin:
+            known = "none is known here" if self.origin is None else f"it has {', '.join(self.origin)}"
+            raise UserError(f"continuation: {{{name}: base}} needs the base task's {name}, but {known}")
+        return self.origin[name]
+
+    def ease(self, values: Values, step: int) -> Values:
+        """The tasks on their way, after `step` steps."""
+        return self.problem.ease(values, self.start, step / max(1, self.settings.continuation_steps))
+
+    def points(self, values: Values, theta: Tensor) -> Points:
+        """A step's points; adaptive ones lie where the residual of theta (task, size) is large."""
+        network, weighted = self.parametrisation.network, self.settings.residual_weight
+
+        def size(coords: Tensor) -> Tensor:
+            block = interior(self.problem, network, values, coords, residual_weight=weighted)
+            return block.size(self.parametrisation, theta)
+
+        return self.sampler.points(values, size)
+
+    def held_out(self, values: Values, count: int) -> Points:
+        """A fixed set of points to validate at, evenly spread."""
+        return Sampler(self.problem, self.draw.frozen(1), count, self.settings.condition_points).points(
+            values
+        )
+
+    def loss(self, values: Values, points: Points, causal: float = 0.0) -> Residuals:
+        """The objective, without causal weights unless they are given."""
+        return physics(
+            self.problem, self.parametrisation, values, points.coords, points.importance,
+            self.settings.condition_weight, causal, self.settings.residual_weight,
+        )  # fmt: skip
