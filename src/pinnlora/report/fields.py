@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator
 
 from pinnlora.report.showcase import Slices, cut, title
-from pinnlora.report.style import COLOURS, method_label, rc
+from pinnlora.report.style import COLOURS, RC, row_label
 
 LABELS = 1.0  # inches left of the panels for the names of the methods
 DECADES = 8  # of error that one colour scale can still tell apart
@@ -24,7 +24,7 @@ def fields(dataset: xr.Dataset) -> Figure:
     """The figure of one problem: a row for the reference and for each method, on at most an A4 page."""
     slices = cut(dataset)
     rows, columns = 1 + len(slices.methods), 1 + slices.errors.shape[1]
-    with rc_context(rc()):
+    with rc_context(RC):
         maps = len(slices.axes) == 2
         figure, grid = _grid(rows, columns, _shape(slices), gap_x=0.14 if maps else 0.45)
         left, inch = 0.1 / figure.get_figwidth(), 1 / figure.get_figheight()
@@ -174,8 +174,8 @@ def _ticks(limits: tuple[float, float], whole: bool) -> np.ndarray:
 
 
 def _row_names(slices: Slices) -> list[str]:
-    names = ["reference"]
-    for method, mse in zip(slices.methods, slices.mse, strict=True):
-        name, _, rest = method.partition(" ")
-        names.append(f"{method_label(name)}{', ' if rest else ''}{rest}\nMSE {mse:.1e}")
-    return names
+    labels = [
+        row_label(*label.split(" rank ")) if " rank " in label else row_label(label, "full")
+        for label in slices.methods
+    ]
+    return ["reference", *(f"{label}\nMSE {mse:.1e}" for label, mse in zip(labels, slices.mse, strict=True))]
