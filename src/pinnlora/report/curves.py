@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from pinnlora.report.pages import measured_on, per_problem
 from pinnlora.report.style import COLOURS, MARKERS, RC, method_label, problem_label, row_label
-from pinnlora.report.summaries import Row, mean, paper, problem, rank_value, rows, shown
+from pinnlora.report.summaries import Row, paper, problem, rank_value, rows, shown
 from pinnlora.study.names import BASELINES
 
 DODGE = 0.085  # in powers of two: bars of neighbouring methods at one rank stay apart
@@ -56,7 +56,7 @@ def _rank_panel(axes: Axes, dataset: xr.Dataset) -> None:
     for order, method in enumerate(methods):
         shift = (order - (len(methods) - 1) / 2) * DODGE
         at = {rank: x + shift * (FULL_DODGE if rank == "full" else 1.0) for rank, x in places.items()}
-        own = [row for row in trained if row.method == method and np.isfinite(mean(row.errors()))]
+        own = [row for row in trained if row.method == method and np.isfinite(row.mse())]
         for full in (False, True):
             _ours(axes, [row for row in own if (row.rank == "full") == full], at)
             theirs = printed[(printed["method"] == method) & ((printed["rank"] == "full") == full)]
@@ -64,14 +64,14 @@ def _rank_panel(axes: Axes, dataset: xr.Dataset) -> None:
     for row in rows(dataset):
         if row.method in BASELINES:
             style = {"color": "0.45", "linewidth": 0.7, "linestyle": BASELINE_STYLES[row.method], "zorder": 1}
-            axes.axhline(mean(row.errors()), label=row.method, **style)
+            axes.axhline(row.mse(), label=row.method, **style)
     axes.set_xticks(list(places.values()), ranks)
 
 
 def _ours(axes: Axes, own: Sequence[Row], at: dict[str, float]) -> None:
     if not own:
         return
-    centre = np.array([mean(row.errors()) for row in own])
+    centre = np.array([row.mse() for row in own])
     low, high = np.array([[row.errors().min(), row.errors().max()] for row in own]).T
     style = {
         "color": _colour(own[0].method),

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from pinnlora.report.style import row_label
-from pinnlora.report.summaries import Row, is_hypernetwork, mean, paper, problem, shown
+from pinnlora.report.summaries import Row, is_hypernetwork, paper, problem, shown
 
 
 def once(row: Row) -> float:
@@ -41,9 +41,9 @@ class Solution(Row):
         label = row_label(self.method, self.rank)
         return f"hypernetwork ({label}), {self.solver}" if is_hypernetwork(self) else label
 
-    def mse(self) -> float:
-        """Mean error over the test tasks."""
-        return mean(self.errors(variable="mse_refined" if self.refined else "mse"))
+    def errors(self, split: str = "test", variable: str = "mse") -> np.ndarray:
+        """As of any row; `mse` of a refined one is that after refining."""
+        return super().errors(split, "mse_refined" if self.refined and variable == "mse" else variable)
 
     def seconds_printed(self) -> float:
         """The paper's, whose hypernetwork there is the physics one."""

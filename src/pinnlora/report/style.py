@@ -69,11 +69,11 @@ def problem_label(name: str) -> str:
     return ", ".join(filter(None, [PROBLEM_LABELS.get(family, family), variant]))
 
 
-def save(figure: Figure, output: Path, pdf: Path) -> None:
-    """Write a figure as PNG (200 dpi) and PDF, each under a temporary name first."""
+def save(figure: Figure, *paths: Path) -> None:
+    """Write a figure as PNG (200 dpi) or PDF, as each path's suffix says, under a temporary name first."""
     with rc_context(RC):
-        with atomic(output) as temporary:
-            figure.savefig(temporary, format="png", dpi=200)
-        with atomic(pdf) as temporary:
+        for path in paths:
             # No date inside: the same numbers give the same bytes.
-            figure.savefig(temporary, format="pdf", dpi=200, metadata={"CreationDate": None})
+            extra = {"metadata": {"CreationDate": None}} if path.suffix == ".pdf" else {}
+            with atomic(path) as temporary:
+                figure.savefig(temporary, dpi=200, **extra)

@@ -82,6 +82,14 @@ class Row:
         values = self._here(variable).sel(split=split).mean("field", skipna=True).values
         return values[~np.isnan(values)]
 
+    def mse(self) -> float:
+        """The mean error of the test tasks."""
+        return mean(self.errors())
+
+    def worst(self) -> float:
+        """The largest error of a test task."""
+        return max(self.errors(), default=math.nan)
+
     def number(self, variable: str) -> float:
         """A number over (method, rank), NaN where there is none."""
         return float(self._here(variable)) if variable in self.dataset else math.nan
