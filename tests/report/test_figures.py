@@ -6,6 +6,7 @@ from matplotlib import pyplot, rcParams
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import LogNorm
+from matplotlib.text import Text
 from synthetic import evaluation
 
 from pinnlora.errors import UserError
@@ -50,8 +51,9 @@ def test_a_page_holds_seven_rows(full):
     for dataset in full:
         width, height = fields(dataset).get_size_inches()
         assert width <= 7.3 and height <= 10.01
-    words = " ".join(text.get_text() for text in fields(full[0]).texts)
-    assert "Re = 42.3" in words and "LoRA, rank 4" in words and "error of p" in words
+    figure = fields(full[0])
+    words = " ".join(text.get_text() for text in figure.findobj(Text))
+    assert "Re = 42.3" in words and "LoRA, rank 4, MSE " in words and "absolute error of p" in words
 
 
 def test_time_is_cut_at_its_end(full):
