@@ -162,7 +162,8 @@ def _seconds_predicting(surrogate: Surrogate, tasks: TaskSet, grid: Tensor) -> f
 
 def _seconds_alone(stored: Stored, tasks: TaskSet, device: torch.device, steps: int = 3) -> float:
     """Time of one task's fit alone: its measured time a step, times the iterations that the batch took."""
-    stage = StageSettings(**stored.metadata["stage"])
+    own = {"continuation": {}, "continuation_steps": 0}  # which changes the task, not the time
+    stage = StageSettings(**stored.metadata["stage"] | own)
     one = tasks.take(torch.tensor([0], device=device))
     draw = draw_of(0, "timing", device, dtype_of(stage.dtype))
     learner = TaskFits(stored.problem, stored.parametrisation, one, stored.theta[:1], stage, draw)
