@@ -163,7 +163,9 @@ def _refining(config: dict[str, Any], steps: int, points: int) -> StageSettings:
     )  # fmt: skip
 
 
-def save_bundle(surrogate: Surrogate, output: Path, settings: dict[str, Any], history: History) -> None:
+def save_bundle(
+    surrogate: Surrogate, output: Path, settings: dict[str, Any], history: History, provenance: str = ""
+) -> None:
     """Write the bundle: weights, configuration, model card, history; an own problem's file is copied into it."""
     tensors = {f"hypernetwork.{name}": p for name, p in surrogate.hypernetwork.state_dict().items()}
     tensors["base"] = surrogate.base
@@ -181,7 +183,8 @@ def save_bundle(surrogate: Surrogate, output: Path, settings: dict[str, Any], hi
             file, _, name = spec.rpartition(":")
             shutil.copy(file, temporary / "problem.py")
             config["problem"] = f"problem.py:{name}"
-        save_weights(temporary / "model.safetensors", tensors, {"format": "pinnlora bundle"})
+        header = {"format": "pinnlora bundle", "provenance": provenance}
+        save_weights(temporary / "model.safetensors", tensors, header)
         (temporary / "config.json").write_text(json.dumps(config, indent=2) + "\n")
         (temporary / "README.md").write_text(_card(surrogate.problem, config, history))
         write_netcdf(history.dataset(), temporary / "history.nc", f"training history of {config['mode']}")

@@ -74,7 +74,7 @@ def test_touch_copy_and_lost_metadata_retrain_nothing(project):
 
 def test_a_reworded_comment_or_docstring_reruns_nothing(project):
     edit(project, "nets/mlp.py", '"""About nets/mlp."""', '"""All about it."""\n\n# why')
-    edit(project, "study/jobs/fit.py", "def run():", 'def run():\n    """Run it."""  # quickly\n')
+    edit(project, "study/jobs/fit.py", "arguments):", 'arguments):\n    """Run it."""  # quickly\n')
     assert planned(project) == set()
 
 

@@ -67,13 +67,14 @@ def rc() -> dict:
     }
 
 
-def save(figure, output: Path, pdf: Path) -> None:
-    """Write a figure as PNG (200 dpi) and PDF, each under a temporary name first."""
+def save(figure, output: Path, pdf: Path, provenance: str = "") -> None:
+    """Write a figure as PDF and PNG (200 dpi), each under a temporary name first, with its provenance inside."""
     from matplotlib import rc_context
 
     with rc_context(rc()):
-        with atomic(output) as temporary:
-            figure.savefig(temporary, format="png", dpi=200)
         with atomic(pdf) as temporary:
             # No date inside: the same numbers give the same bytes.
-            figure.savefig(temporary, format="pdf", dpi=200, metadata={"CreationDate": None})
+            about = {"CreationDate": None, "Keywords": f"provenance {provenance}"}
+            figure.savefig(temporary, format="pdf", dpi=200, metadata=about)
+        with atomic(output) as temporary:
+            figure.savefig(temporary, format="png", dpi=200, metadata={"provenance": provenance})

@@ -176,8 +176,10 @@ def _new_task_row(dataset, solver: str, method: str, rank: str, variable: str, p
     }
 
 
-def write(number_: int, datasets: Sequence[xr.Dataset], output: Path, markdown: Path) -> None:
-    """Write table 1, 2 or 3 as CSV (full precision, empty where missing) and as Markdown."""
+def write(
+    number_: int, datasets: Sequence[xr.Dataset], output: Path, markdown: Path, provenance: str = ""
+) -> None:
+    """Write table 1, 2 or 3 as CSV (full precision, empty where missing), then as Markdown with its provenance."""
     makers: dict[int, tuple[Callable, Callable]] = {
         1: (per_task, text.per_task),
         2: (hypernetworks, text.hypernetworks),
@@ -190,4 +192,4 @@ def write(number_: int, datasets: Sequence[xr.Dataset], output: Path, markdown: 
     with atomic(output) as temporary:
         frame.to_csv(temporary, index=False)
     with atomic(markdown) as temporary:
-        Path(temporary).write_text(page_of(frame, datasets))
+        Path(temporary).write_text(f"{page_of(frame, datasets)}\n<!-- provenance {provenance} -->\n")

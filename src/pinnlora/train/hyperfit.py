@@ -40,13 +40,14 @@ def fit_hypernetwork(
     reference: Path,
     base: Tensor,
     teachers: Tensor | None = None,
+    device: str = "auto",
 ) -> tuple[Hypernetwork, Parametrisation, History]:
     """Train one mode at one rank; `settings` is the job's part of the configuration.
 
     `base` (1, size) are the base network's numbers, `teachers` (task, size) those of the training tasks' PINNs.
     """
     stage = StageSettings(**settings["stage"])
-    where, dtype = device_of(settings["device"]), dtype_of(stage.dtype)
+    where, dtype = device_of(device), dtype_of(stage.dtype)
     network_settings = NetworkSettings(**settings["network"])
     mode, rank, seed = settings["mode"], settings["rank"], settings["seed"]
     network = network_of(problem, network_settings)

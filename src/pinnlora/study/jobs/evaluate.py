@@ -23,19 +23,21 @@ def run(
     fit: list[Path],
     surrogate: list[Path],
     output: Path,
+    device: str = "auto",
+    provenance: str = "",
 ) -> None:
     """Write evaluation.nc."""
     problem = load_problem(settings["problem"])
     values, splits = read_tasks(tasks, problem)
     truth = Truth(problem, values, splits, read_reference(reference, problem, np.arange(len(splits))))
-    device, own = device_of(settings["device"]), settings["evaluation"]
+    where, own = device_of(device), settings["evaluation"]
     showcase = 0
     results = []
     for path in fit:
-        results.append(evaluate_fit(path, truth, device, showcase))
+        results.append(evaluate_fit(path, truth, where, showcase))
         _say(results[-1])
     for path in surrogate:
-        results.append(evaluate_surrogate(path, truth, device, showcase, own))
+        results.append(evaluate_surrogate(path, truth, where, showcase, own))
         _say(results[-1])
     dataset = gather(results, truth, showcase, str(own["figure_rank"]))
     dataset.attrs.update(
@@ -43,9 +45,10 @@ def run(
         study=output.resolve().parent.parent.name,
         settings=json.dumps(settings | {"trained": {f"{r.method} {r.rank}": r.settings for r in results}}),
         seed=settings["seed"],
-        machine=machine(device),
+        machine=machine(where),
         dtype="as trained",
         floor_reference=problem.reference_floor(),
+        provenance=provenance,
     )
     write_netcdf(dataset, output, title=f"errors of all methods on {problem.name}")
 

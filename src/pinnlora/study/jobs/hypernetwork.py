@@ -21,6 +21,8 @@ def run(
     base: Path,
     output: Path,
     teachers: Path | None = None,
+    device: str = "auto",
+    provenance: str = "",
 ) -> None:
     """Write the bundle."""
     problem = problem_of(settings)
@@ -28,10 +30,10 @@ def run(
     start = read_base(base)
     taught = None if teachers is None else read_fits(teachers, problem, torch.device("cpu")).theta
     hypernetwork, parametrisation, history = fit_hypernetwork(
-        problem, settings, values, splits, reference, start, taught
+        problem, settings, values, splits, reference, start, taught, device
     )
     embed = embedding_of(problem, settings["hypernetwork"]["embedding"])
     surrogate = Surrogate(
         problem, parametrisation, hypernetwork, embed, start, settings["network"]["symmetry"]
     )
-    save_bundle(surrogate, output, settings, history)
+    save_bundle(surrogate, output, settings, history, provenance)

@@ -12,7 +12,7 @@ from pinnlora.problem.load import load_problem
 from pinnlora.train.data import read_tasks
 
 
-def run(settings: dict[str, Any], tasks: Path, output: Path) -> None:
+def run(settings: dict[str, Any], tasks: Path, output: Path, provenance: str = "") -> None:
     """Write reference.nc, fields in float64."""
     problem = load_problem(settings["problem"])
     values, splits = read_tasks(tasks, problem)
@@ -24,6 +24,8 @@ def run(settings: dict[str, Any], tasks: Path, output: Path) -> None:
         )
     for name, field in problem.reference(values).items():
         dataset[name] = (("task", *axes), field, {"long_name": f"reference solution {name}", "units": "1"})
-    dataset.attrs.update(problem=settings["problem"], floor_reference=problem.reference_floor())
+    dataset.attrs.update(
+        problem=settings["problem"], floor_reference=problem.reference_floor(), provenance=provenance
+    )
     write_netcdf(dataset, output, title=f"reference solutions of {problem.name}")
     print(f"{len(splits)} reference solutions of {problem.name}: {problem.reference_floor()}")
