@@ -42,7 +42,7 @@ SMALL = {
     "modes": ["weights", "physics"],
 }
 OUTPUTS = """
-import json, os, signal, struct, time
+import json, os, signal, struct
 from pathlib import Path
 
 
@@ -69,6 +69,9 @@ def write(inputs, outputs, provenance):
                 text = struct.pack("<Q", len(header)) + header.encode()
                 (path / "history.nc").touch()
                 (path / "model.safetensors").write_bytes(text)
+    if Path("meddle").exists() and str(outputs[-1]).endswith("kovasznay/base"):
+        with open(Path("meddle").read_text(), "a") as code:
+            code.write("other = 1\\n")
     if Path("kill").exists() and Path("kill").read_text() in str(outputs[-1]):
         Path("kill").unlink()
         kill_snakemake()
@@ -84,7 +87,6 @@ def kill_snakemake():
         os.kill(pid, signal.SIGKILL)
 """
 RUN = """
-import time
 from pathlib import Path
 from pinnlora.{module} import value
 from pinnlora.stub import write
@@ -139,17 +141,51 @@ def snakemake(folder: Path, *arguments: str, study: str | None = "small.yaml") -
     )
 
 
-def run(folder: Path, *arguments: str) -> str:
-    done = snakemake(folder, *arguments)
+def run(folder: Path, *arguments: str, study: str | None = "small.yaml") -> str:
+    done = snakemake(folder, *arguments, study=study)
     assert done.returncode == 0, done.stdout
     return done.stdout
 
 
-def planned(folder: Path, *arguments: str) -> set[str]:
+def planned(folder: Path, *arguments: str, study: str | None = "small.yaml") -> set[str]:
     """The outputs, below the study's directory, that a run would make."""
     pending = set()
-    for line in run(folder, "--summary", *arguments).splitlines():
+    for line in run(folder, "--summary", *arguments, study=study).splitlines():
         columns = line.split("\t")
         if len(columns) > 4 and columns[-1] == "update pending":
             pending.add(columns[0].removeprefix("results/small/"))
     return pending
+
+
+def edit(project: Path, name: str, old: str, new: str) -> None:
+    path = project / "src" / "pinnlora" / name
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+TABLES = {f"tables/table{n}.{kind}" for n in (1, 2, 3) for kind in ("csv", "md")}
+CURVES = {f"figures/error_against_{q}.{kind}" for q in ("rank", "time") for kind in ("png", "pdf")}
+
+
+def fields(problem: str) -> set[str]:
+    return {f"figures/{problem}.{kind}" for kind in ("png", "pdf")}
+
+
+FIGURES = CURVES | fields("kovasznay") | fields("burgers2d")
+
+
+def report(problem: str) -> set[str]:
+    """What follows from a problem's evaluation."""
+    return {f"{problem}/evaluation.nc"} | fields(problem) | CURVES | TABLES
+
+
+def fits(problem: str) -> set[str]:
+    names = ("pinn/rankfull", "finetuned/rankfull", "lora/rank1", "lora/rank2")
+    return {f"{problem}/fits/{name}" for name in names}
+
+
+def trained(problem: str) -> set[str]:
+    """What follows from a problem's base network."""
+    modes = {f"{problem}/surrogate/{mode}/rank1" for mode in ("weights", "physics")}
+    return fits(problem) | {f"{problem}/teachers/rank1"} | modes | report(problem)

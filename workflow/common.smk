@@ -26,11 +26,9 @@ THREADS = 2 if GPUS else 1  # without a GPU jobs of one thread run side by side:
 # As a module of another workflow paths and rules have other names; rules are parsed while these are in force.
 PLACE = workflow.modifier.path_modifier.replace_prefix(STUDY)
 RULE_NAME = workflow.modifier.modify_rulename
+ALONE = workflow.modifier.parent_modifier is None
 
 share_interpreter(PACKAGE)
-if workflow.modifier.parent_modifier is None and workflow.dag_settings is not None:
-    # The plan alone decides; the settings of another workflow that this one is a module of are its own affair.
-    workflow.dag_settings.rerun_triggers = frozenset([RerunTrigger.MTIME])
 
 
 def forced(job):
@@ -55,18 +53,19 @@ def job_of(stage, wildcards):
 def inputs_of(stage):
     """What a job reads. On the way Snakemake learns whether the plan wants the job run.
 
-    Inputs that stay as they are count as old, whatever their times, and outputs are never half written:
-    they are renamed into place, and carry their provenance. So Snakemake's marks of unfinished jobs are left aside.
+    Inputs that stay as they are count as old, whatever their times. As outputs are renamed into place when
+    they are whole, and carry their provenance, Snakemake's records of changes and of unfinished jobs are left
+    aside, unless other rules than these need them.
     """
 
     def paths_by_option(wildcards):
         job = job_of(stage, wildcards)
-        workflow.dag.ignore_incomplete = True
+        if ALONE:
+            workflow.dag_settings.rerun_triggers = frozenset([RerunTrigger.MTIME])
+            workflow.dag.ignore_incomplete = True
         if PLAN.pending(job):
             workflow.dag.forcefiles.update(paths(job))
-        return {
-            option: [path_of(each) for each in group] for option, group in inputs(SETTINGS, job).items()
-        }
+        return {option: [path_of(each) for each in group] for option, group in inputs(SETTINGS, job).items()}
 
     return paths_by_option
 

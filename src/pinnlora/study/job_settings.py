@@ -7,7 +7,11 @@ STAGES = ("tasks", "reference", "base", "fit", "teachers", "hypernetwork", "eval
 
 
 def job_settings(
-    settings: Settings, problem: str | None, stage: str, rank: int | str | None = None, mode: str | None = None
+    settings: Settings,
+    problem: str | None,
+    stage: str,
+    rank: int | str | None = None,
+    mode: str | None = None,
 ) -> dict:
     """The settings of one job, ready for JSON.
 
