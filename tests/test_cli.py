@@ -4,12 +4,14 @@ import textwrap
 
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 from test_surrogate import KINDS, OWN, bundle, task_of
 
 import pinnlora
 from pinnlora.cli import main
 from pinnlora.files import read_netcdf
+from pinnlora.study.provenance import recorded
 
 WRONG = (
     OWN
@@ -67,6 +69,19 @@ def test_refined_fields_are_written(run, bundles, tmp_path):
     fields = read_netcdf(out)
     assert fields.attrs["refinement_steps"] == 2 and fields.attrs["title"] == "kovasznay, refined fields"
     assert not fields["u"].equals(pinnlora.load(bundles / "kovasznay").predict(re=42.0)["u"])
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a graphics card is there")
+@pytest.mark.parametrize("query", ["predict", "refine"])
+def test_the_device_can_be_chosen(run, bundles, tmp_path, query):
+    asked = (query, bundles / "kovasznay", "--set", "re=42", "-o", tmp_path / "out.nc", "--device")
+    status, _, error = run(*asked, "cuda")
+    assert (status, error) == (
+        1,
+        "error: device: cuda, but torch sees no GPU here; set device: auto or cpu\n",
+    )
+    assert run(*asked, "gpu")[0] == 2 and not (tmp_path / "out.nc").exists()
+    assert run(*asked, "cpu")[0] == 0
 
 
 @pytest.mark.parametrize("suffix", ["npy", "nc"])
@@ -181,9 +196,12 @@ training:
 def test_from_an_own_equation_to_a_bundle_in_one_command(run, tmp_path):
     (tmp_path / "tiny.yaml").write_text(CONFIG)
     spec, out = own(tmp_path, RIGHT), tmp_path / "heat"
-    status, said, error = run("train", spec, "-o", out, "--rank", 2, "--config", tmp_path / "tiny.yaml")
+    status, said, error = run(
+        "train", spec, "-o", out, "--rank", 2, "--config", tmp_path / "tiny.yaml", "--device", "cpu"
+    )
     assert status == 0, error
     assert "the bundle is" in said and "device cpu" in said
+    assert all(recorded(out / name) for name in ("tasks.nc", "reference.nc", "base", "bundle"))
     assert run("predict", out / "bundle", "--set", "alpha=0.3", "-o", tmp_path / "out.nc")[0] == 0
     assert read_netcdf(tmp_path / "out.nc")["u"].shape == (11, 6)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
+from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from pinnlora.errors import UserError
+from pinnlora.study.provenance import begin
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 jobs = typer.Typer(no_args_is_help=True, help="The jobs of the workflow, one a rule.")
@@ -23,6 +26,22 @@ Sets = Annotated[
 ]
 Bundle = Annotated[Path, typer.Argument(help="directory of a trained hypernetwork")]
 Source = Annotated[Path, typer.Option()]
+Sources = Annotated[list[Path], typer.Option()]
+MaybeSource = Annotated[Path | None, typer.Option()]
+Asked = Annotated[
+    str | None, typer.Option("--provenance", help="what the output should be made from, or nothing is made")
+]
+
+
+class Where(StrEnum):
+    """Devices."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+Device = Annotated[Where, typer.Option(help="auto is a GPU where there is one")]
 
 
 def main() -> None:
@@ -34,27 +53,48 @@ def main() -> None:
         sys.exit(1)
 
 
-def _run(job: str, settings: str | None = None, **arguments: Any) -> None:
-    """Import the job's module and run it; only then is what it needs imported."""
-    if settings is not None:
-        try:
-            arguments["settings"] = json.loads(settings)
-        except json.JSONDecodeError as error:
-            raise UserError(f"--settings is not JSON ({error}); the workflow writes it") from None
-    package = "report" if job in ("table", "figure") else "study"
-    import_module(f"pinnlora.{package}.jobs.{job}").run(**arguments)
+def _run(job: str, **arguments: Any) -> None:
+    """Import the module behind a command and run it; only then is what it needs imported."""
+    import_module(f"pinnlora.study.jobs.{job}").run(**arguments)
+
+
+def _make(
+    job: str,
+    settings: str | dict,
+    inputs: dict[str, Path | Iterable[Path] | None],
+    asked: str | None,
+    device: Where | None = None,
+    **outputs: Path,
+) -> None:
+    """Run a job of the workflow; its output carries what it was made from."""
+    try:
+        own = json.loads(settings) if isinstance(settings, str) else settings
+    except json.JSONDecodeError as error:
+        raise UserError(f"--settings is not JSON ({error}); the workflow writes it") from None
+    given = {name: paths for name, paths in inputs.items() if paths is not None}
+    files = [path for paths in given.values() for path in ([paths] if isinstance(paths, Path) else paths)]
+    module, provenance = begin(job, own, files, asked)
+    arguments = (own if job.startswith("report.") else {"settings": own}) | given | outputs
+    arguments |= {"provenance": provenance} | ({"device": device.value} if device else {})
+    if device in (None, Where.cpu):
+        module.run(**arguments)
+        return
+    from pinnlora.study.cards import own_card
+
+    with own_card(device):
+        module.run(**arguments)
 
 
 @jobs.command("tasks")
-def job_tasks(settings: Text, output: Out) -> None:
+def job_tasks(settings: Text, output: Out, asked: Asked = None) -> None:
     """Sample the tasks of every split."""
-    _run("tasks", settings, output=output)
+    _make("study.jobs.tasks", settings, {}, asked, output=output)
 
 
 @jobs.command("reference")
-def job_reference(settings: Text, tasks: Source, output: Out) -> None:
+def job_reference(settings: Text, tasks: Source, output: Out, asked: Asked = None) -> None:
     """Solve all tasks by the exact solution or the reference solver."""
-    _run("reference", settings, tasks=tasks, output=output)
+    _make("study.jobs.reference", settings, {"tasks": tasks}, asked, output=output)
 
 
 @jobs.command("fit")
@@ -62,11 +102,14 @@ def job_fit(
     settings: Text,
     tasks: Source,
     output: Out,
-    reference: Annotated[Path | None, typer.Option()] = None,
-    base: Annotated[Path | None, typer.Option()] = None,
+    reference: MaybeSource = None,
+    base: MaybeSource = None,
+    device: Device = Where.auto,
+    asked: Asked = None,
 ) -> None:
     """Train networks of single tasks: the base network, fits of the test tasks, teachers."""
-    _run("fit", settings, tasks=tasks, reference=reference, base=base, output=output)
+    inputs = {"tasks": tasks, "reference": reference, "base": base}
+    _make("study.jobs.fit", settings, inputs, asked, device, output=output)
 
 
 @jobs.command("hypernetwork")
@@ -76,18 +119,13 @@ def job_hypernetwork(
     reference: Source,
     base: Source,
     output: Out,
-    teachers: Annotated[Path | None, typer.Option()] = None,
+    teachers: MaybeSource = None,
+    device: Device = Where.auto,
+    asked: Asked = None,
 ) -> None:
     """Train one hypernetwork."""
-    _run(
-        "hypernetwork",
-        settings,
-        tasks=tasks,
-        reference=reference,
-        base=base,
-        output=output,
-        teachers=teachers,
-    )
+    inputs = {"tasks": tasks, "reference": reference, "base": base, "teachers": teachers}
+    _make("study.jobs.hypernetwork", settings, inputs, asked, device, output=output)
 
 
 @jobs.command("evaluate")
@@ -97,34 +135,41 @@ def job_evaluate(
     reference: Source,
     base: Source,
     output: Out,
-    fit: Annotated[list[Path], typer.Option()] = [],  # noqa: B006
-    surrogate: Annotated[list[Path], typer.Option()] = [],  # noqa: B006
+    fit: Sources = [],  # noqa: B006
+    surrogate: Sources = [],  # noqa: B006
+    device: Device = Where.auto,
+    asked: Asked = None,
 ) -> None:
     """Measure the errors of everything that was trained."""
-    files = {"tasks": tasks, "reference": reference, "base": base, "output": output}
-    _run("evaluate", settings, **files, fit=fit, surrogate=surrogate)
+    inputs = {"tasks": tasks, "reference": reference, "base": base, "fit": fit, "surrogate": surrogate}
+    _make("study.jobs.evaluate", settings, inputs, asked, device, output=output)
 
 
 @jobs.command("table")
 def job_table(
-    evaluations: list[Path], number: Annotated[int, typer.Option(min=1, max=3)], output: Out, markdown: Source
+    number: Annotated[int, typer.Option(min=1, max=3)],
+    evaluation: Sources,
+    output: Out,
+    markdown: Source,
+    asked: Asked = None,
 ) -> None:
     """Write one of the paper's tables."""
-    _run("table", number=number, output=output, markdown=markdown, evaluations=evaluations)
+    inputs = {"evaluations": evaluation}
+    _make("report.jobs.table", {"number": number}, inputs, asked, output=output, markdown=markdown)
 
 
 @jobs.command("figure")
 def job_figure(
-    evaluations: list[Path], kind: Annotated[str, typer.Option()], output: Out, pdf: Source
+    kind: Annotated[str, typer.Option()], evaluation: Sources, output: Out, pdf: Source, asked: Asked = None
 ) -> None:
     """Draw a figure: fields, rank or time."""
-    _run("figure", kind=kind, output=output, pdf=pdf, evaluations=evaluations)
+    _make("report.jobs.figure", {"kind": kind}, {"evaluations": evaluation}, asked, output=output, pdf=pdf)
 
 
 @app.command()
-def predict(bundle: Bundle, output: Out, set: Sets) -> None:
+def predict(bundle: Bundle, output: Out, set: Sets, device: Device = Where.auto) -> None:
     """Predict the fields of a new task on the evaluation grid."""
-    _run("query", bundle=bundle, output=output, assignments=set, steps=0)
+    _run("query", bundle=bundle, output=output, assignments=set, steps=0, device=device)
 
 
 @app.command()
@@ -133,9 +178,10 @@ def refine(
     output: Out,
     set: Sets,
     steps: Annotated[int, typer.Option(min=1, help="Levenberg-Marquardt steps")] = 10,
+    device: Device = Where.auto,
 ) -> None:
     """Predict, then improve the prediction by the task's own physics."""
-    _run("query", bundle=bundle, output=output, assignments=set, steps=steps)
+    _run("query", bundle=bundle, output=output, assignments=set, steps=steps, device=device)
 
 
 @app.command()
@@ -171,6 +217,7 @@ def train(
     output: Out,
     rank: Annotated[int, typer.Option(min=1, help="rank of the adapters")] = 4,
     config: Annotated[Path | None, typer.Option(help="YAML with the keys of config/README.md")] = None,
+    device: Annotated[Where | None, typer.Option(help="auto, cpu or cuda; else as in the config")] = None,
 ) -> None:
     """Train a physics hypernetwork for a problem: tasks, references, base, hypernetwork, in one directory."""
-    _run("train", spec=problem, output=output, rank=rank, config=config)
+    _run("train", spec=problem, output=output, rank=rank, config=config, device=device)

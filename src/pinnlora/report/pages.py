@@ -73,14 +73,17 @@ def page(number: int, datasets: Sequence[xr.Dataset]) -> str:
     return "\n\n".join([*parts, "## Notes", notes]) + "\n"
 
 
-def write(number: int, datasets: Sequence[xr.Dataset], output: Path, markdown: Path) -> None:
-    """Write table 1, 2 or 3 as CSV (full precision, empty where missing) and as Markdown."""
+def write(
+    number: int, datasets: Sequence[xr.Dataset], output: Path, markdown: Path, provenance: str = ""
+) -> None:
+    """Write table 1, 2 or 3 as CSV (full precision, empty where missing), then as Markdown with its provenance."""
     if number not in TABLES:
         raise UserError(f"there is no table {number}; expected 1, 2 or 3")
     with atomic(output) as temporary:
         TABLES[number].frame(datasets).to_csv(temporary, index=False)
     with atomic(markdown) as temporary:
-        Path(temporary).write_text(page(number, datasets), encoding="utf-8")
+        text = f"{page(number, datasets)}\n<!-- provenance {provenance} -->\n"
+        Path(temporary).write_text(text, encoding="utf-8")
 
 
 def measured_on(dataset: xr.Dataset) -> str:

@@ -39,13 +39,14 @@ def fit_hypernetwork(
     reference: Path,
     base: Tensor,
     teachers: Tensor | None = None,
+    device: str = "auto",
 ) -> tuple[Hypernetwork, Parametrisation, History]:
     """Train one mode at one rank; `settings` is the job's part of the configuration.
 
     `base` (1, size) are the base network's numbers, `teachers` (task, size) those of the training tasks' PINNs.
     """
     stage, shape = StageSettings(**settings["stage"]), HypernetworkSettings(**settings["hypernetwork"])
-    where, dtype = device_of(settings["device"]), dtype_of(stage.dtype)
+    where, dtype = device_of(device), dtype_of(stage.dtype)
     mode, rank, seed = settings["mode"], settings["rank"], settings["seed"]
     own = NetworkSettings(**settings["network"])
     network = network_of(problem, own)

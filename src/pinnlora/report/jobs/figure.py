@@ -9,7 +9,7 @@ from pinnlora.report.style import save
 from pinnlora.report.summaries import read_evaluation
 
 
-def run(kind: str, output: Path, pdf: Path, evaluations: list[Path]) -> None:
+def run(kind: str, output: Path, pdf: Path, evaluations: list[Path], provenance: str = "") -> None:
     """Draw `fields` (of one problem), or `rank` or `time` (a panel for each problem)."""
     if kind not in ("fields", "rank", "time"):
         raise UserError(f"there is no figure `{kind}`; expected fields, rank or time")
@@ -21,4 +21,4 @@ def run(kind: str, output: Path, pdf: Path, evaluations: list[Path]) -> None:
         figure = fields(datasets[0])
     else:
         figure = {"rank": error_against_rank, "time": error_against_time}[kind](datasets)
-    save(figure, output, pdf)
+    save(figure, output, pdf, provenance=provenance)

@@ -6,6 +6,6 @@ from pinnlora.report.pages import write
 from pinnlora.report.summaries import read_evaluation
 
 
-def run(number: int, output: Path, markdown: Path, evaluations: list[Path]) -> None:
+def run(number: int, output: Path, markdown: Path, evaluations: list[Path], provenance: str = "") -> None:
     """Write table `number` (1, 2 or 3) over all the problems evaluated."""
-    write(number, [read_evaluation(path) for path in evaluations], output, markdown)
+    write(number, [read_evaluation(path) for path in evaluations], output, markdown, provenance)
