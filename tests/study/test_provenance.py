@@ -43,7 +43,7 @@ def made(tmp_path_factory):
     fits(tmp_path / "base")
     fits(tmp_path / "bundle", format="pinnlora bundle")
     (tmp_path / "bundle/config.json").touch()
-    evaluation().to_netcdf(tmp_path / "evaluation.nc")
+    evaluation().assign_attrs(provenance="f" * 16).to_netcdf(tmp_path / "evaluation.nc")
     evaluations = [tmp_path / "evaluation.nc"]
     table.run(1, tmp_path / "table1.csv", tmp_path / "table1.md", evaluations, MADE)
     figure.run("rank", tmp_path / "rank.png", tmp_path / "rank.pdf", evaluations, MADE)

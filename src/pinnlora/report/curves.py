@@ -10,9 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from pinnlora.report.pages import measured_on, per_problem
 from pinnlora.report.style import COLOURS, MARKERS, RC, method_label, problem_label, row_label
-from pinnlora.report.summaries import Row, paper, problem, rank_value, rows, shown
+from pinnlora.report.summaries import Row, measured_on, paper, per_problem, problem, rank_value, rows, shown
 from pinnlora.study.names import BASELINES
 
 DODGE = 0.085  # in powers of two: bars of neighbouring methods at one rank stay apart

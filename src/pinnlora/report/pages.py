@@ -1,6 +1,6 @@
 """A table as a page of Markdown: what was run, what the columns mean, a section a problem, notes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ from pinnlora.errors import UserError
 from pinnlora.files import atomic
 from pinnlora.report.columns import ERROR, markdown
 from pinnlora.report.style import problem_label
-from pinnlora.report.summaries import problem
+from pinnlora.report.summaries import measured_on, per_problem, problem
 from pinnlora.report.tables import TABLES
 
 TITLES = {
@@ -86,13 +86,6 @@ def write(
         Path(temporary).write_text(text, encoding="utf-8")
 
 
-def measured_on(dataset: xr.Dataset) -> str:
-    """Machine and threads behind the seconds."""
-    threads = dataset.attrs.get("threads")
-    counted = "unknown threads" if threads is None else f"{threads} thread{'s' if threads != 1 else ''} a job"
-    return f"{dataset.attrs.get('machine', 'unknown machine')}, {counted}"
-
-
 def _circumstances(dataset: xr.Dataset) -> str:
     """Machine and floors: errors below these are not the method's."""
     attrs = dataset.attrs
@@ -112,11 +105,3 @@ def _floor(dataset: xr.Dataset, name: str) -> str:
 
 def _attribute(datasets: Sequence[xr.Dataset], key: str) -> str:
     return per_problem(datasets, lambda dataset: str(dataset.attrs.get(key, f"unknown {key}")))
-
-
-def per_problem(datasets: Sequence[xr.Dataset], read: Callable[[xr.Dataset], str]) -> str:
-    """One word where all problems agree, else `problem: word; ...`."""
-    words = {problem(dataset): read(dataset) for dataset in datasets}
-    if len(set(words.values())) == 1:
-        return next(iter(words.values()))
-    return "; ".join(f"{name}: {word}" for name, word in words.items())

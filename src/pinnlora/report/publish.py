@@ -15,10 +15,10 @@ from pinnlora.files import atomic
 from pinnlora.report.columns import ERROR, PRINTED_ERROR, Column, frame, markdown, plain
 from pinnlora.report.curves import error_against_rank, error_against_time
 from pinnlora.report.fields import fields
-from pinnlora.report.pages import measured_on, page, per_problem
+from pinnlora.report.pages import page
 from pinnlora.report.solutions import Solution, once, solutions
 from pinnlora.report.style import problem_label, save
-from pinnlora.report.summaries import problem, read_evaluation
+from pinnlora.report.summaries import measured_on, per_problem, problem, read_evaluation
 from pinnlora.report.tables import TABLES, bar
 
 START, END = "<!-- results:start -->", "<!-- results:end -->"

@@ -5,6 +5,7 @@ The error of a (method, rank) on one task is the mean squared error over the eva
 
 import json
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -147,3 +148,18 @@ def paper(table: int) -> pd.DataFrame:
     if "rank" in frame:
         frame["rank"] = frame["rank"].fillna("full")
     return frame
+
+
+def measured_on(dataset: xr.Dataset) -> str:
+    """Machine and threads behind the seconds."""
+    threads = dataset.attrs.get("threads")
+    counted = "unknown threads" if threads is None else f"{threads} thread{'s' if threads != 1 else ''} a job"
+    return f"{dataset.attrs.get('machine', 'unknown machine')}, {counted}"
+
+
+def per_problem(datasets: Sequence[xr.Dataset], read: Callable[[xr.Dataset], str]) -> str:
+    """One word where all problems agree, else `problem: word; ...`."""
+    words = {problem(dataset): read(dataset) for dataset in datasets}
+    if len(set(words.values())) == 1:
+        return next(iter(words.values()))
+    return "; ".join(f"{name}: {word}" for name, word in words.items())

@@ -45,7 +45,9 @@ def save_bundle(
                 target = temporary / ("problem.py" if path == spec.file.resolve() else place)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, target)
-        save_weights(temporary / "model.safetensors", tensors, {"format": "pinnlora bundle", "provenance": provenance})
+        save_weights(
+            temporary / "model.safetensors", tensors, {"format": "pinnlora bundle", "provenance": provenance}
+        )
         (temporary / "config.json").write_text(json.dumps(config, indent=2) + "\n")
         (temporary / "README.md").write_text(_card(surrogate.problem, config))
         write_netcdf(history.dataset(), temporary / "history.nc", f"training history of {config['mode']}")

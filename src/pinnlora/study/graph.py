@@ -73,7 +73,10 @@ def inputs(settings: Settings, job: Job) -> dict[str, list[Job]]:
             return tasks
         case "evaluate":
             fits = [Job("fit", name, str(rank), method) for method, rank in settings.problem(name).fits()]
-            bundles = [Job("hypernetwork", name, str(rank), mode) for mode, rank in settings.problem(name).surrogates()]
+            bundles = [
+                Job("hypernetwork", name, str(rank), mode)
+                for mode, rank in settings.problem(name).surrogates()
+            ]
             return tasks | reference | base | {"fit": fits, "surrogate": bundles}
     taught = job.stage == "hypernetwork" and job.which in LEARN_FROM_TEACHERS
     return tasks | reference | base | (teachers if taught else {})

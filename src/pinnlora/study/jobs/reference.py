@@ -30,7 +30,10 @@ def run(settings: dict[str, Any], tasks: Path, output: Path, provenance: str = "
         dataset[name] = (("task", *axes), field, {"long_name": f"reference solution {name}", "units": "1"})
     floor, note = problem.reference_floor(values, fields)
     dataset.attrs.update(
-        problem=settings["problem"], seconds=seconds, floor_reference=floor, floor_reference_note=note,
+        problem=settings["problem"],
+        seconds=seconds,
+        floor_reference=floor,
+        floor_reference_note=note,
         provenance=provenance,
     )
     write_netcdf(dataset, output, title=f"reference solutions of {problem.name}")
