@@ -1,5 +1,6 @@
 """The command line: queries of bundles, checks of problems, one clear line for what is wrong."""
 
+import json
 import textwrap
 
 import numpy as np
@@ -179,8 +180,25 @@ def test_a_bad_problem_is_one_line(run, tmp_path, old, new, words):
 
 
 def test_settings_of_a_job_that_are_not_json_are_one_line(run, tmp_path):
-    status, _, error = run("job", "tasks", "--settings", "{tasks", "--output", tmp_path / "tasks.nc")
+    status, _, error = run("job", "study.jobs.tasks", "--settings", "{tasks", "--output", tmp_path / "t.nc")
     assert status == 1 and error.startswith("error: --settings is not JSON") and error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "words"),
+    [
+        ("study.jobs.task", [], "no job 'study.jobs.task', did you mean 'study.jobs.tasks'?"),
+        ("study.jobs.reference", [], "job study.jobs.reference: missing a required argument: 'tasks'"),
+        ("study.jobs.tasks", ["--device", "cpu"], "job study.jobs.tasks: got an unexpected keyword argument"),
+        ("study.jobs.tasks", ["--provenance", "0" * 16], "code or inputs of this job changed after it was"),
+    ],
+)
+def test_a_job_that_cannot_be_run_is_one_line(run, tmp_path, name, more, words):
+    settings = {"problem": "kovasznay", "seed": 1, "tasks": {"train": 1, "validation": 1, "test": 1}}
+    told = ("--settings", json.dumps(settings), "--output", tmp_path / "a.nc")
+    status, said, error = run("job", name, *told, *more)
+    assert (status, said) == (1, "") and not (tmp_path / "a.nc").exists()
+    assert error.startswith(f"error: {words}") and error.count("\n") == 1
 
 
 CONFIG = """
@@ -196,9 +214,8 @@ training:
 def test_from_an_own_equation_to_a_bundle_in_one_command(run, tmp_path):
     (tmp_path / "tiny.yaml").write_text(CONFIG)
     spec, out = own(tmp_path, RIGHT), tmp_path / "heat"
-    status, said, error = run(
-        "train", spec, "-o", out, "--rank", 2, "--config", tmp_path / "tiny.yaml", "--device", "cpu"
-    )
+    more = ("--rank", 2, "--config", tmp_path / "tiny.yaml", "--device", "cpu")
+    status, said, error = run("train", spec, "-o", out, *more)
     assert status == 0, error
     assert "the bundle is" in said and "device cpu" in said
     assert all(recorded(out / name) for name in ("tasks.nc", "reference.nc", "base", "bundle"))

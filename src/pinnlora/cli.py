@@ -4,33 +4,28 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from pinnlora.errors import UserError
+from pinnlora.errors import UserError, did_you_mean
+from pinnlora.study.graph import MODULES
 from pinnlora.study.provenance import begin
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-jobs = typer.Typer(no_args_is_help=True, help="The jobs of the workflow, one a rule.")
-app.add_typer(jobs, name="job")
 
-Text = Annotated[str, typer.Option("--settings", help="the job's settings, as JSON")]
 Out = Annotated[Path, typer.Option("--output", "-o", help="where to write")]
 Sets = Annotated[
     list[str], typer.Option("--set", help="NAME=NUMBER, or NAME=FILE.npy|FILE.nc for a function")
 ]
 Bundle = Annotated[Path, typer.Argument(help="directory of a trained hypernetwork")]
-Source = Annotated[Path, typer.Option()]
-Sources = Annotated[list[Path], typer.Option()]
-MaybeSource = Annotated[Path | None, typer.Option()]
-Asked = Annotated[
-    str | None, typer.Option("--provenance", help="what the output should be made from, or nothing is made")
-]
+Source = Annotated[Path | None, typer.Option(help="an input")]
+Sources = Annotated[list[Path] | None, typer.Option(help="inputs, one each time")]
 
 
 class Where(StrEnum):
@@ -58,112 +53,53 @@ def _run(job: str, **arguments: Any) -> None:
     import_module(f"pinnlora.study.jobs.{job}").run(**arguments)
 
 
-def _make(
-    job: str,
-    settings: str | dict,
-    inputs: dict[str, Path | Iterable[Path] | None],
-    asked: str | None,
-    device: Where | None = None,
-    **outputs: Path,
+@app.command()
+def job(
+    name: Annotated[str, typer.Argument(help="study.jobs.fit, report.jobs.table, ...")],
+    output: Out,
+    settings: Annotated[str, typer.Option(help="the job's settings, as JSON")],
+    tasks: Source = None,
+    reference: Source = None,
+    base: Source = None,
+    teachers: Source = None,
+    fit: Sources = None,
+    surrogate: Sources = None,
+    evaluation: Sources = None,
+    markdown: Annotated[Path | None, typer.Option(help="second output of a table")] = None,
+    pdf: Annotated[Path | None, typer.Option(help="second output of a figure")] = None,
+    device: Annotated[Where | None, typer.Option(help="for jobs that compute on a device")] = None,
+    asked: Annotated[str | None, typer.Option("--provenance", help="made from this or not at all")] = None,
 ) -> None:
-    """Run a job of the workflow; its output carries what it was made from."""
+    """Run one job of the workflow, which writes these command lines; the output carries what it was made from."""
+    if name not in MODULES.values():
+        raise UserError(f"no job {name!r}{did_you_mean(name, sorted(set(MODULES.values())))}")
     try:
-        own = json.loads(settings) if isinstance(settings, str) else settings
+        own = json.loads(settings)
     except json.JSONDecodeError as error:
         raise UserError(f"--settings is not JSON ({error}); the workflow writes it") from None
-    given = {name: paths for name, paths in inputs.items() if paths is not None}
-    files = [path for paths in given.values() for path in ([paths] if isinstance(paths, Path) else paths)]
-    module, provenance = begin(job, own, files, asked)
-    arguments = (own if job.startswith("report.") else {"settings": own}) | given | outputs
-    arguments |= {"provenance": provenance} | ({"device": device.value} if device else {})
-    if device in (None, Where.cpu):
+    single = {"tasks": tasks, "reference": reference, "base": base, "teachers": teachers}
+    several = {"fit": fit, "surrogate": surrogate, "evaluation": evaluation}
+    files = [path for path in single.values() if path] + [
+        path for paths in several.values() for path in paths or []
+    ]
+    module, provenance = begin(name, own, files, asked)
+    outputs = {"output": output, "markdown": markdown, "pdf": pdf, "device": device and device.value}
+    given = {option: value for option, value in (single | several | outputs).items() if value}
+    arguments = {"settings": own, "provenance": provenance} | given
+    try:
+        signature(module.run).bind(**arguments)
+    except TypeError as error:
+        raise UserError(f"job {name}: {error}") from None
+    with _card(device):
         module.run(**arguments)
-        return
+
+
+def _card(device: Where | None) -> AbstractContextManager:
+    if device in (None, Where.cpu):
+        return nullcontext()
     from pinnlora.study.cards import own_card
 
-    with own_card(device):
-        module.run(**arguments)
-
-
-@jobs.command("tasks")
-def job_tasks(settings: Text, output: Out, asked: Asked = None) -> None:
-    """Sample the tasks of every split."""
-    _make("study.jobs.tasks", settings, {}, asked, output=output)
-
-
-@jobs.command("reference")
-def job_reference(settings: Text, tasks: Source, output: Out, asked: Asked = None) -> None:
-    """Solve all tasks by the exact solution or the reference solver."""
-    _make("study.jobs.reference", settings, {"tasks": tasks}, asked, output=output)
-
-
-@jobs.command("fit")
-def job_fit(
-    settings: Text,
-    tasks: Source,
-    output: Out,
-    reference: MaybeSource = None,
-    base: MaybeSource = None,
-    device: Device = Where.auto,
-    asked: Asked = None,
-) -> None:
-    """Train networks of single tasks: the base network, fits of the test tasks, teachers."""
-    inputs = {"tasks": tasks, "reference": reference, "base": base}
-    _make("study.jobs.fit", settings, inputs, asked, device, output=output)
-
-
-@jobs.command("hypernetwork")
-def job_hypernetwork(
-    settings: Text,
-    tasks: Source,
-    reference: Source,
-    base: Source,
-    output: Out,
-    teachers: MaybeSource = None,
-    device: Device = Where.auto,
-    asked: Asked = None,
-) -> None:
-    """Train one hypernetwork."""
-    inputs = {"tasks": tasks, "reference": reference, "base": base, "teachers": teachers}
-    _make("study.jobs.hypernetwork", settings, inputs, asked, device, output=output)
-
-
-@jobs.command("evaluate")
-def job_evaluate(
-    settings: Text,
-    tasks: Source,
-    reference: Source,
-    base: Source,
-    output: Out,
-    fit: Sources = [],  # noqa: B006
-    surrogate: Sources = [],  # noqa: B006
-    device: Device = Where.auto,
-    asked: Asked = None,
-) -> None:
-    """Measure the errors of everything that was trained."""
-    inputs = {"tasks": tasks, "reference": reference, "base": base, "fit": fit, "surrogate": surrogate}
-    _make("study.jobs.evaluate", settings, inputs, asked, device, output=output)
-
-
-@jobs.command("table")
-def job_table(
-    number: Annotated[int, typer.Option(min=1, max=3)],
-    evaluation: Sources,
-    output: Out,
-    markdown: Source,
-    asked: Asked = None,
-) -> None:
-    """Write one of the paper's tables."""
-    inputs = {"evaluations": evaluation}
-    _make("report.jobs.table", {"number": number}, inputs, asked, output=output, markdown=markdown)
-
-
-@jobs.command("figure")
-def job_figure(
-    kind: Annotated[str, typer.Option()], evaluation: Sources, output: Out, pdf: Source, asked: Asked = None
-) -> None:
-    """Draw a figure: fields, rank or time."""
-    _make("report.jobs.figure", {"kind": kind}, {"evaluations": evaluation}, asked, output=output, pdf=pdf)
+    return own_card(device)
 
 
 @app.command()

@@ -45,8 +45,8 @@ def made(tmp_path_factory):
     (tmp_path / "bundle/config.json").touch()
     evaluation().assign_attrs(provenance="f" * 16).to_netcdf(tmp_path / "evaluation.nc")
     evaluations = [tmp_path / "evaluation.nc"]
-    table.run(1, tmp_path / "table1.csv", tmp_path / "table1.md", evaluations, MADE)
-    figure.run("rank", tmp_path / "rank.png", tmp_path / "rank.pdf", evaluations, MADE)
+    table.run({"number": 1}, evaluations, tmp_path / "table1.csv", tmp_path / "table1.md", MADE)
+    figure.run({"kind": "rank"}, evaluations, tmp_path / "rank.png", tmp_path / "rank.pdf", MADE)
     return tmp_path
 
 

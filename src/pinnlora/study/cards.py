@@ -15,34 +15,27 @@ from filelock import FileLock, Timeout
 def own_card(device: str) -> Iterator[None]:
     """Make "cuda" mean a card that no other job of this user holds; wait while all are taken.
 
-    A card is held by a locked file in the temporary directory, which the system unlocks when the job ends, however
-    it does. On the CPU nothing is held.
+    A card is held by a locked file in the temporary directory, which the system unlocks when the job ends,
+    however it does. The file is named by the card itself: a batch system numbers what it gives each job from 0.
     """
-    if device == "cpu" or not torch.cuda.is_available():
+    cards = range(0 if device == "cpu" else torch.cuda.device_count())
+    names = [f"pinnlora-{os.getuid()}-{torch.cuda.get_device_properties(card).uuid}.lock" for card in cards]
+    locks = [FileLock(Path(tempfile.gettempdir(), name)) for name in names]
+    while locks and (card := next((k for k, lock in enumerate(locks) if _taken(lock)), None)) is None:
+        time.sleep(1.0)
+    if not locks:
         yield
         return
-    folder = Path(tempfile.gettempdir(), f"pinnlora-{os.getuid()}")
-    folder.mkdir(exist_ok=True)
-    card, lock = _free_card(folder)
+    torch.cuda.set_device(card)
     try:
-        torch.cuda.set_device(card)
         yield
     finally:
-        lock.release()
+        locks[card].release()
 
 
-def _free_card(folder: Path) -> tuple[int, FileLock]:
-    said = False
-    while True:
-        for card in range(torch.cuda.device_count()):
-            # by the card itself: a batch system numbers what it gives each job from 0
-            lock = FileLock(folder / f"{torch.cuda.get_device_properties(card).uuid}.lock")
-            try:
-                lock.acquire(blocking=False)
-            except Timeout:
-                continue
-            return card, lock
-        if not said:
-            print("waiting: other jobs hold every graphics card", flush=True)
-        said = True
-        time.sleep(1.0)
+def _taken(lock: FileLock) -> bool:
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return False
+    return True

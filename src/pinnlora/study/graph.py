@@ -125,16 +125,11 @@ class Plan:
 
         The device is told and not hashed: what is trained does not depend on where.
         """
-        own = self.own_settings(job)
-        if job.stage in ("table", "figure"):
-            words = [word for key, value in own.items() for word in (f"--{key}", str(value))]
-        else:
-            words = ["--settings", json.dumps(own, sort_keys=True)]
+        words = [MODULES[job.stage], "--settings", json.dumps(self.own_settings(job), sort_keys=True)]
         words += [word for option, group in paths.items() for path in group for word in (f"--{option}", path)]
         if job.stage in TRAINING:
             words += ["--device", self.settings.device]
-        name = MODULES[job.stage].rpartition(".")[2]
-        return shlex.join([name, *words, "--provenance", self.wanted(job)])
+        return shlex.join([*words, "--provenance", self.wanted(job)])
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,9 @@ def run(
     tasks: Path,
     reference: Path,
     base: Path,
-    fit: list[Path],
-    surrogate: list[Path],
     output: Path,
+    fit: Sequence[Path] = (),
+    surrogate: Sequence[Path] = (),
     device: str = "auto",
     provenance: str = "",
 ) -> None:
