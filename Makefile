@@ -1,10 +1,10 @@
-# make run: the default study.  make test, make lint: checks.  make clean: all but results and what is known of them.
+# make run: the default study.  make test, make lint: checks.  make publish: docs/default and the README's numbers.  make clean: all but results and what is known of them.
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
-CORES ?= 4
+CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 STAMP := $(VENV)/.installed
 
-.PHONY: run test lint clean
+.PHONY: run test lint publish clean
 
 run: $(STAMP)
 	PATH="$(BIN):$$PATH" snakemake --cores $(CORES) --resources gpu=1
@@ -17,6 +17,9 @@ lint: $(STAMP)
 	PATH="$(BIN):$$PATH" ruff format --check .
 	PATH="$(BIN):$$PATH" snakefmt --check Snakefile workflow
 	PATH="$(BIN):$$PATH" snakemake --lint
+
+publish: $(STAMP)
+	$(BIN)/pinnlora publish results/default --docs docs/default --readme README.md
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache build dist

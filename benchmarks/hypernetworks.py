@@ -11,7 +11,6 @@ from pinnlora.nets.hypernetwork import Hypernetwork
 from pinnlora.problem.base import Problem
 from pinnlora.problem.distributions import sample_splits
 from pinnlora.study.settings import ProblemSettings
-from pinnlora.surrogate import embedding_of
 from pinnlora.train.data import Solutions, grid_coords, of_split, task_set
 from pinnlora.train.hyperlearner import Hyperlearner
 from pinnlora.train.settings import HypernetworkSettings, StageSettings
@@ -19,6 +18,7 @@ from pinnlora.train.setup import (
     base_weights,
     draw_of,
     dtype_of,
+    embedding_of,
     network_of,
     numpy_generator,
     parametrisation_of,

@@ -16,8 +16,7 @@ from opponents import deepxde, deepxde_example, exact
 
 from pinnlora.problem.base import Problem
 from pinnlora.problem.load import load_problem
-from pinnlora.train.data import grid_coords, task_set
-from pinnlora.train.fit import monitor_of
+from pinnlora.train.data import Monitor, Solutions, grid_coords, task_set
 from pinnlora.train.settings import NetworkSettings, StageSettings
 from pinnlora.train.setup import (
     base_weights,
@@ -86,7 +85,7 @@ def with_task_fits(
     learner = TaskFits(problem, parametrisation, tasks, start, stage, draw_of(SEED, name, CPU, dtype))
     reference = problem.reference({"re": np.array([re])})
     reference = np.stack([field.reshape(1, -1) for field in reference.values()], -1)
-    monitor = monitor_of(problem, tasks, parametrisation, reference, points=GRID)
+    monitor = Monitor.of(Solutions.of(tasks, reference), points=GRID)
     steps = iter(range(learner.steps))
 
     def step() -> bool:
@@ -101,7 +100,7 @@ def with_task_fits(
         steps = iter(range(learner.steps))
         return more
 
-    return Contestant(name, step, lambda: monitor(learner.theta.detach()))
+    return Contestant(name, step, lambda: monitor(learner.theta.detach(), parametrisation))
 
 
 def longer(stage: StageSettings) -> StageSettings:

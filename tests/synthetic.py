@@ -5,11 +5,13 @@ import json
 import numpy as np
 import xarray as xr
 
-METHODS = ("pinn", "finetuned", "lora", "data", "weights", "distilled", "physics")
-PER_TASK = METHODS[:3]
+from pinnlora.study.names import BASELINES, METHODS, MODES, PER_TASK
+
 RANKS = ("1", "2", "4", "8", "16", "32", "64", "full")
 SPLITS = ("train", "validation", "test")
 LEVEL = {
+    "ansatz": 2e-2,
+    "base": 5e-3,
     "pinn": 4e-9,
     "finetuned": 1e-9,
     "lora": 3e-9,
@@ -23,32 +25,75 @@ SIZES = {"kovasznay": (20, 20, 20), "burgers2d": (20, 20, 20), "burgers1d": (100
 
 
 def evaluation(name: str = "kovasznay", smoke: bool = False) -> xr.Dataset:
-    """An evaluation of one problem in the format of evaluation.nc; smoke lacks methods, ranks and modes."""
-    generator = np.random.default_rng(len(name))
-    methods = ("lora", "physics") if smoke else METHODS
+    """An evaluation of one problem in the format of evaluation.nc; smoke lacks methods, ranks and modes.
+
+    `burgers1d@plain` is the variant of a problem; only burgers1d has an ansatz.
+    """
+    family = name.partition("@")[0]
+    generator = np.random.default_rng(len(family))
+    methods = ("lora", "physics") if smoke else METHODS if family == "burgers1d" else METHODS[1:]
     ranks = ("1", "4") if smoke else RANKS
-    dataset = xr.merge(
-        [_numbers(generator, name, methods, ranks), _histories(methods, ranks), showcase(name, methods)]
-    )
-    settings = {"problem": name, "seed": 2023, "evaluation": {"figure_rank": 4, "refine_steps": 10}}
-    return dataset.assign_attrs(
+    parts = [
+        _numbers(generator, family, methods, ranks),
+        _histories(methods, ranks),
+        showcase(family, methods),
+    ]
+    trained = {
+        f"{method} {rank}": {"stage": stage(method, rank), "network": network(name)}
+        for method in methods
+        for rank in ranks
+        if present(method, rank) and method != "ansatz"
+    }
+    settings = {
+        "problem": name,
+        "seed": 2023,
+        "evaluation": {"figure_rank": 4, "refine_steps": 10},
+        "trained": trained,
+    }
+    return xr.merge(parts).assign_attrs(
         problem=name,
         study="default",
         showcase_task=0,
         settings=json.dumps(settings),
         seed=2023,
         machine="Example CPU, 2 cores",
-        dtype="float64",
+        threads=1,
         source="pinnlora 0.1.0 (commit 0123abc)",
-        floor_reference=1e-30 if name != "burgers1d" else 2.5e-21,
+        provenance="0123456789abcdef",
+        floor_reference=1e-30 if family != "burgers1d" else 2.5e-21,
+        floor_reference_note="analytic" if family != "burgers1d" else "against a doubly refined run",
+        floor_grid=3e-18,
+        floor_precision=7e-15,
+        floor_precision_dtype="float32",
     )
 
 
 def present(method: str, rank: str) -> bool:
     """Which pairs a full study trains."""
-    if method in ("pinn", "finetuned"):
+    if method in (*BASELINES, "pinn", "finetuned"):
         return rank == "full"
     return rank != "full" if method == "lora" else rank in ("1", "2", "4", "8", "full")
+
+
+def stage(method: str, rank: str) -> dict:
+    """A stage's settings; hypernetworks of full rank get fewer steps than the other ranks."""
+    kind = "adam" if method == "weights" else "gauss_newton" if method in MODES else "levenberg_marquardt"
+    steps = 8 if rank == "full" and method in MODES else 25
+    counts = {"steps": steps, "lbfgs_steps": 0, "points": 40, "condition_points": 12, "tasks_per_step": 10}
+    return {"optimiser": kind, "dtype": "float64", "report_every": 5} | counts
+
+
+def network(name: str) -> dict:
+    """The trial function: the paper's, but for 1D Burgers, unless it is plain."""
+    plain = {"formulation": "default", "symmetry": False, "lift": False, "input_map": "identity", "modes": 1}
+    special = {
+        "formulation": "potential",
+        "symmetry": True,
+        "lift": True,
+        "input_map": "periodic",
+        "modes": 4,
+    }
+    return special if name == "burgers1d" else plain
 
 
 def _numbers(generator, name: str, methods, ranks) -> xr.Dataset:
@@ -57,48 +102,65 @@ def _numbers(generator, name: str, methods, ranks) -> xr.Dataset:
     dims = ("method", "rank", "split", "task", "field")
     shape = (len(methods), len(ranks), 3, max(sizes), len(fields))
     mse, refined = np.full(shape, np.nan), np.full(shape, np.nan)
-    per_pair = {
-        key: np.full(shape[:2], np.nan) for key in ("parameters", "seconds", "iterations", "new", "refine")
-    }
+    per_pair = {key: np.full(shape[:2], np.nan) for key in NUMBERS}
     for (i, method), (j, rank) in ((m, r) for m in enumerate(methods) for r in enumerate(ranks)):
         if not present(method, rank):
             continue
         for k, size in enumerate(sizes):
             if method in PER_TASK and SPLITS[k] != "test":
                 continue
-            level = LEVEL[method] * (300 if rank == "full" and method not in PER_TASK else 1)
+            level = LEVEL[method] * (300 if rank == "full" and method in MODES else 1)
             level *= 1 + 30 / (j + 1) ** 2
             mse[i, j, k, :size] = level * np.exp(generator.normal(0, 1, (size, len(fields))))
-        if method not in PER_TASK:
+        if method == "physics" and rank == "4":
             refined[i, j, 2, : sizes[2]] = mse[i, j, 2, : sizes[2]] * 1e-3
-        count = 21187 if rank == "full" else 645 * int(rank)
-        values = (
-            count,
-            40.0 + 7 * i + j,
-            500 * (1 + i),
-            30.0 / (1 + i) if method in PER_TASK else 0.004,
-            0.35,
-        )
-        for key, value in zip(per_pair, values, strict=True):
-            per_pair[key][i, j] = value if key != "refine" or method not in PER_TASK else np.nan
+        for key, value in numbers(method, rank).items():
+            per_pair[key][i, j] = value
     data = {"mse": (dims, mse), "relative_l2": (dims, np.sqrt(mse)), "mse_refined": (dims, refined)}
     data["mse_front"] = (dims, mse * 20 if name == "burgers2d" else np.full(shape, np.nan))
-    names = {"new": "seconds_new_task", "refine": "seconds_refine"}
-    data |= {names.get(key, key): (("method", "rank"), value) for key, value in per_pair.items()}
+    data |= {key: (("method", "rank"), value) for key, value in per_pair.items()}
     return xr.Dataset(data, coords=coords)
 
 
+NUMBERS = (
+    "parameters", "seconds", "iterations", "seconds_base", "seconds_reference", "seconds_teachers",
+    "seconds_new_task", "seconds_refine",
+)  # fmt: skip
+
+
+def numbers(method: str, rank: str) -> dict[str, float]:
+    """Counts and seconds of one row; what it does not use is left out."""
+    if method == "ansatz":
+        return {"parameters": 0}
+    place = METHODS.index(method)
+    found = {"parameters": 21187 if rank == "full" else 645 * int(rank)}
+    found |= {"seconds": 40.0 + 7 * place, "iterations": stage(method, rank)["steps"]}
+    if method in ("finetuned", "lora", *MODES):
+        found["seconds_base"] = 20.0
+    if method == "data":
+        found["seconds_reference"] = 3.0
+    if method in ("weights", "distilled"):
+        found["seconds_teachers"] = 50.0
+    if method in PER_TASK and (method != "lora" or rank == "4"):
+        found["seconds_new_task"] = 30.0 / place
+    if method in MODES:
+        found["seconds_new_task"] = 0.004
+    if method == "physics" and rank == "4":
+        found["seconds_refine"] = 0.35
+    return found
+
+
 def _histories(methods, ranks, samples: int = 60) -> xr.Dataset:
+    """The best so far: never rising."""
     shape = (len(methods), len(ranks), samples)
     seconds, mse = np.full(shape, np.nan), np.full(shape, np.nan)
     for i, method in enumerate(methods):
         for j, rank in enumerate(ranks):
-            if present(method, rank):
+            if present(method, rank) and method not in BASELINES:
                 progress = np.linspace(0, 1, samples)
                 seconds[i, j] = (40 + 30 * i) * progress
-                mse[i, j] = (
-                    0.3 * (LEVEL[method] / 0.3) ** np.sqrt(progress) * (1 + 0.2 * np.sin(40 * progress))
-                )
+                noisy = 0.3 * (LEVEL[method] / 0.3) ** np.sqrt(progress) * (1 + 0.2 * np.sin(40 * progress))
+                mse[i, j] = np.minimum.accumulate(noisy)
     dims = ("method", "rank", "sample")
     coords = {"method": list(methods), "rank": list(ranks)}
     return xr.Dataset({"history_seconds": (dims, seconds), "history_mse": (dims, mse)}, coords=coords)
@@ -107,7 +169,9 @@ def _histories(methods, ranks, samples: int = 60) -> xr.Dataset:
 def showcase(name: str, methods) -> xr.Dataset:
     """The showcase part: smooth and front-like errors of a size that goes with each method."""
     grid, reference, parameters = fields(name)
-    labels = [m if m in ("pinn", "finetuned") else f"{m} rank 4" for m in methods if m != "pinn"]
+    labels = [
+        m if m in ("pinn", "finetuned") else f"{m} rank 4" for m in methods if m not in (*BASELINES, "pinn")
+    ]
     dims = tuple(grid)
     points = np.meshgrid(*grid.values(), indexing="ij")
     predictions = []

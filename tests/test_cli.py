@@ -186,3 +186,26 @@ def test_from_an_own_equation_to_a_bundle_in_one_command(run, tmp_path):
     assert "the bundle is" in said and "device cpu" in said
     assert run("predict", out / "bundle", "--set", "alpha=0.3", "-o", tmp_path / "out.nc")[0] == 0
     assert read_netcdf(tmp_path / "out.nc")["u"].shape == (11, 6)
+
+
+@pytest.mark.parametrize("where", ["bundle/notes.txt", "base/notes.txt", "tasks.nc/notes.txt"])
+def test_training_never_touches_what_is_not_ours(run, tmp_path, where):
+    (tmp_path / "tiny.yaml").write_text(CONFIG)
+    spec, notes = own(tmp_path, RIGHT), tmp_path / "out" / where
+    notes.parent.mkdir(parents=True)
+    notes.write_text("mine")
+    status, _, error = run("train", spec, "-o", tmp_path / "out", "--config", tmp_path / "tiny.yaml")
+    assert (
+        status == 1 and error.startswith("error: ") and error.count("\n") == 1 and notes.parent.name in error
+    )
+    assert notes.read_text() == "mine"
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == [notes]
+
+
+@pytest.mark.parametrize("command", ["predict", "refine"])
+def test_an_existing_directory_is_no_place_for_a_file(run, bundles, tmp_path, command):
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "thesis.tex").write_text("years")
+    status, _, error = run(command, bundles / "kovasznay", "--set", "re=42", "-o", tmp_path / "results")
+    assert status == 1 and "is a directory, expected the name of a file" in error
+    assert (tmp_path / "results" / "thesis.tex").read_text() == "years"

@@ -107,24 +107,22 @@ def test_atomic_shows_nothing_until_done(tmp_path):
     assert target.read_text() == "new"
 
 
-def test_atomic_replaces_directories_whole(tmp_path):
+def test_a_directory_is_replaced_whole(tmp_path):
     target = tmp_path / "rank4"
     for content in ("first", "second"):
-        with records.atomic(target) as temporary:
-            temporary.mkdir()
+        with records.atomic_directory(target) as temporary:
             (temporary / content).write_text(content)
-        assert [file.name for file in target.iterdir()] == [content]
-    with pytest.raises(RuntimeError), records.atomic(target) as temporary:
-        temporary.mkdir()
+        assert {file.name for file in target.iterdir()} == {content, records.MARKER}
+    with pytest.raises(RuntimeError), records.atomic_directory(target) as temporary:
         (temporary / "third").write_text("half")
         raise RuntimeError
-    assert [file.name for file in target.iterdir()] == ["second"] and list(tmp_path.iterdir()) == [target]
+    assert (target / "second").exists() and list(tmp_path.iterdir()) == [target]
 
 
-def test_atomic_puts_the_old_directory_back_if_renaming_fails(tmp_path, monkeypatch):
+def test_the_old_directory_is_put_back_if_renaming_fails(tmp_path, monkeypatch):
     target = tmp_path / "rank4"
-    target.mkdir()
-    (target / "old").write_text("old")
+    with records.atomic_directory(target) as temporary:
+        (temporary / "old").write_text("old")
     rename = records.os.replace
 
     def fails_on_the_new(source, destination):
@@ -133,9 +131,34 @@ def test_atomic_puts_the_old_directory_back_if_renaming_fails(tmp_path, monkeypa
         rename(source, destination)
 
     monkeypatch.setattr(records.os, "replace", fails_on_the_new)
-    with pytest.raises(OSError, match="on fire"), records.atomic(target) as temporary:
-        temporary.mkdir()
+    with pytest.raises(OSError, match="on fire"), records.atomic_directory(target):
+        pass
     assert (target / "old").read_text() == "old" and list(tmp_path.iterdir()) == [target]
+
+
+def test_what_is_not_ours_is_never_replaced(tmp_path):
+    target, file = tmp_path / "rank4", tmp_path / "notes.txt"
+    target.mkdir()
+    (target / "inner").mkdir()
+    (target / "inner" / "thesis.tex").write_text("years of work")
+    file.write_text("kept")
+    with (
+        pytest.raises(UserError, match="is a directory, expected the name of a file"),
+        records.atomic(target),
+    ):
+        raise AssertionError("the body must not run")
+    with pytest.raises(UserError, match="is a file, expected the name"), records.atomic_directory(file):
+        raise AssertionError("the body must not run")
+    with pytest.raises(UserError, match=r"inner/thesis\.tex"), records.atomic_directory(target):
+        raise AssertionError("the body must not run")
+    assert (target / "inner" / "thesis.tex").read_text() == "years of work" and file.read_text() == "kept"
+    ours = tmp_path / "ours"
+    with records.atomic_directory(ours) as temporary:
+        (temporary / "model").write_text("1")
+    (ours / "remarks.md").write_text("mine")
+    with pytest.raises(UserError, match="remarks"), records.atomic_directory(ours):
+        raise AssertionError("the body must not run")
+    assert (ours / "remarks.md").read_text() == "mine" and (ours / "model").read_text() == "1"
 
 
 def test_weights_round_trip(tmp_path):

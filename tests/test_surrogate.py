@@ -1,6 +1,7 @@
 """Bundles: what is saved is what is loaded; predictions, their metadata, refinement, an own problem."""
 
 import json
+import shutil
 import textwrap
 
 import numpy as np
@@ -16,10 +17,11 @@ from pinnlora.loss.points import draw_points
 from pinnlora.loss.terms import physics
 from pinnlora.nets.hypernetwork import Hypernetwork
 from pinnlora.problem.load import load_problem
-from pinnlora.surrogate import Surrogate, _refining, embedding_of, refine, save_bundle
+from pinnlora.study.bundle import save_bundle
+from pinnlora.surrogate import Surrogate, _refining, refine
 from pinnlora.train.loop import History
 from pinnlora.train.settings import NetworkSettings, StageSettings
-from pinnlora.train.setup import base_weights, dtype_of, network_of, parametrisation_of
+from pinnlora.train.setup import base_weights, dtype_of, embedding_of, network_of, parametrisation_of
 
 PERIODIC = {"input_map": "periodic", "modes": 2, "symmetry": True, "lift": True}
 KINDS = {
@@ -70,7 +72,13 @@ def task_of(name: str) -> dict:
 def test_what_is_saved_is_what_is_loaded(tmp_path, kind):
     saved = bundle(tmp_path / "bundle", *KINDS[kind])
     files = {path.name for path in (tmp_path / "bundle").iterdir()}
-    assert files == {"config.json", "model.safetensors", "README.md", "history.nc"}  # and nothing pickled
+    assert files == {
+        ".pinnlora",
+        "config.json",
+        "model.safetensors",
+        "README.md",
+        "history.nc",
+    }  # and nothing pickled
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
     loaded = pinnlora.load(tmp_path / "bundle")
     before, after = saved.predict(**task_of(kind)), loaded.predict(**task_of(kind))
@@ -139,7 +147,7 @@ def test_a_task_out_of_range_is_marked(tmp_path):
         ({}, "'re' is missing"),
         ({"re": "fast"}, "re = 'fast'; expected numbers"),
         ({"re": np.nan}, "re holds 1 NaN"),
-        ({"re": [30, 40]}, "one task, got 2"),
+        ({"re": [30, 40]}, "one task at a time, got 2"),
     ],
 )
 def test_a_wrong_task_is_one_line(tmp_path, task, words):
@@ -147,6 +155,28 @@ def test_a_wrong_task_is_one_line(tmp_path, task, words):
     with pytest.raises(UserError, match=words) as caught:
         surrogate.predict(**task)
     assert "\n" not in str(caught.value)
+
+
+def test_refine_takes_one_task_only(tmp_path):
+    with pytest.raises(UserError, match="one task at a time, got 2"):
+        bundle(tmp_path / "bundle").refine(re=[30, 40])
+
+
+def test_helper_modules_beside_a_problem_travel_with_it(tmp_path):
+    home = tmp_path / "home"
+    (home / "tools").mkdir(parents=True)
+    (home / "tools" / "__init__.py").write_text("from . import flux\n")
+    (home / "tools" / "flux.py").write_text("def flux(u_x):\n    return -u_x\n")
+    (home / "rates.py").write_text("RATE = 2.0\n")
+    (home / "unrelated.py").write_text("")
+    (home / "own.py").write_text(
+        "from rates import RATE\nfrom tools.flux import flux\n" + textwrap.dedent(OWN)
+    )
+    saved = bundle(tmp_path / "bundle", f"{home / 'own.py'}:Heat")
+    shutil.rmtree(home)
+    assert (tmp_path / "bundle" / "tools" / "flux.py").exists()
+    assert not (tmp_path / "bundle" / "unrelated.py").exists()
+    assert pinnlora.load(tmp_path / "bundle").predict(alpha=0.5).identical(saved.predict(alpha=0.5))
 
 
 @pytest.mark.parametrize("network", [{}, {"hidden_layers": 8, "unadapted": (7,)}])

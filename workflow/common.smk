@@ -63,12 +63,16 @@ def teachers_of(wildcards):
 
 
 def fits_of(wildcards):
-    return [output_of("fit", wildcards.problem, str(rank), method) for method, rank in SETTINGS.fits()]
+    return [
+        output_of("fit", wildcards.problem, str(rank), method)
+        for method, rank in SETTINGS.problem(wildcards.problem).fits()
+    ]
 
 
 def surrogates_of(wildcards):
     return [
-        output_of("hypernetwork", wildcards.problem, str(rank), mode) for mode, rank in SETTINGS.surrogates()
+        output_of("hypernetwork", wildcards.problem, str(rank), mode)
+        for mode, rank in SETTINGS.problem(wildcards.problem).surrogates()
     ]
 
 
@@ -154,10 +158,17 @@ def settings_text(stage, problem, rank, mode):
 def provenance(stage, problem=None, rank=None, mode=None):
     """Hash of a job's code and settings, and of those of all jobs upstream."""
     if stage in ("table", "figure"):
-        parts = [fingerprint(f"pinnlora.report.jobs.{stage}", files=tuple((PACKAGE / "report" / "paper").glob("*.csv")))]
+        parts = [
+            fingerprint(
+                f"pinnlora.report.jobs.{stage}", files=tuple((PACKAGE / "report" / "paper").glob("*.csv"))
+            )
+        ]
     else:
         own_file = problem_file(SETTINGS.problem(problem).spec)
-        parts = [fingerprint(f"pinnlora.study.jobs.{JOBS.get(stage, stage)}", own_file), settings_text(stage, problem, rank, mode)]
+        parts = [
+            fingerprint(f"pinnlora.study.jobs.{JOBS.get(stage, stage)}", own_file),
+            settings_text(stage, problem, rank, mode),
+        ]
     parts += [provenance(*key) for key in upstream(stage, problem, rank, mode)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
@@ -167,8 +178,10 @@ def upstream(stage, problem, rank, mode):
     if stage in ("table", "figure"):
         return [("evaluate", name) for name in ([problem] if problem else PROBLEMS)]
     if stage == "evaluate":
-        fits = [("fit", problem, str(rank), method) for method, rank in SETTINGS.fits()]
-        return fits + [("hypernetwork", problem, str(rank), mode) for mode, rank in SETTINGS.surrogates()]
+        chosen = SETTINGS.problem(problem)
+        fits = [("fit", problem, str(rank), method) for method, rank in chosen.fits()]
+        made = [("hypernetwork", problem, str(rank), mode) for mode, rank in chosen.surrogates()]
+        return [("base", problem), *fits, *made]
     tasks, reference, base = ("tasks", problem), ("reference", problem), ("base", problem)
     teachers = [("teachers", problem, rank)] if mode in ("weights", "distilled") else []
     return {

@@ -95,12 +95,14 @@ def job_evaluate(
     settings: Text,
     tasks: Source,
     reference: Source,
+    base: Source,
     output: Out,
     fit: Annotated[list[Path], typer.Option()] = [],  # noqa: B006
     surrogate: Annotated[list[Path], typer.Option()] = [],  # noqa: B006
 ) -> None:
     """Measure the errors of everything that was trained."""
-    _run("evaluate", settings, tasks=tasks, reference=reference, fit=fit, surrogate=surrogate, output=output)
+    files = {"tasks": tasks, "reference": reference, "base": base, "output": output}
+    _run("evaluate", settings, **files, fit=fit, surrogate=surrogate)
 
 
 @jobs.command("table")
@@ -149,6 +151,18 @@ def info(bundle: Bundle) -> None:
 def check(problem: Annotated[str, typer.Argument(help="FILE.py:Class, or a problem of the package")]) -> None:
     """Read an own problem, resolve its names, and say what was understood."""
     _run("check", spec=problem)
+
+
+@app.command()
+def publish(
+    study: Annotated[Path, typer.Argument(help="directory of a finished study")],
+    docs: Annotated[Path, typer.Option(help="where tables and figures go")] = Path("docs/default"),
+    readme: Annotated[Path, typer.Option(help="the file with the marked results")] = Path("README.md"),
+) -> None:
+    """Make docs and the README's numbers anew from a study that the code of HEAD made."""
+    from pinnlora.report.publish import publish as publish_study
+
+    publish_study(study, docs, readme)
 
 
 @app.command()

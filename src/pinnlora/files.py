@@ -22,48 +22,84 @@ CONVENTIONS = "CF-1.11"
 REFERENCES = "Majumdar et al., HyperLoRA for PDEs, arXiv:2308.09290, 2023"
 
 
+MARKER = ".pinnlora"  # in a directory that we wrote: the names of its files, one a line
+
+
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside `path`, to be made a file or a directory by the caller; renamed at the end.
+    """A temporary path beside `path`, to be made a file by the caller; put in the place of `path` at the end.
 
-    If the body fails, what it wrote is removed and whatever stood at `path` stays as it was.
+    If the body fails, what it wrote is removed and whatever stood at `path` stays as it was. UserError where
+    `path` is a directory.
     """
     path = Path(path)
+    refuse_foreign(path, directory=False)
+    with _beside(path) as temporary:
+        yield temporary
+        if not temporary.is_file():
+            raise UserError(f"nothing was written for {path}")
+        os.replace(temporary, path)
+
+
+@contextmanager
+def atomic_directory(path: str | Path) -> Iterator[Path]:
+    """An empty directory beside `path`, to be filled by the caller; it takes the place of `path` at the end.
+
+    As `atomic`; UserError where something stands at `path` that this function did not write.
+    """
+    path = Path(path)
+    refuse_foreign(path, directory=True)
+    with _beside(path) as temporary:
+        temporary.mkdir()
+        yield temporary
+        names = [file.relative_to(temporary).as_posix() for file in temporary.rglob("*") if file.is_file()]
+        (temporary / MARKER).write_text("\n".join(sorted(names)) + "\n")
+        aside = temporary.with_name(f"{temporary.name}-old")
+        if path.exists():  # a directory cannot be renamed over, so what stood there steps aside first
+            os.replace(path, aside)
+        try:
+            os.replace(temporary, path)
+        except BaseException:
+            if aside.exists():
+                os.replace(aside, path)
+            raise
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
-    token = uuid4().hex[:8]
-    temporary = path.with_name(f".{path.stem}-{token}{path.suffix}")  # writers go by the suffix: keep it
+    temporary = path.with_name(
+        f".{path.stem}-{uuid4().hex[:8]}{path.suffix}"
+    )  # writers go by the suffix: keep it
     try:
         yield temporary
-        _put(temporary, path, aside=path.with_name(f".{path.stem}-{token}-old{path.suffix}"))
     except BaseException:
-        _remove(temporary)
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
+        temporary.unlink(missing_ok=True)
         raise
 
 
-def _put(temporary: Path, path: Path, aside: Path) -> None:
-    """Rename; a directory cannot be renamed over, so what stood there steps aside first."""
-    if not temporary.exists():
-        raise UserError(f"nothing was written for {path}")
-    if not (temporary.is_dir() or path.is_dir()):
-        os.replace(temporary, path)
+def refuse_foreign(path: str | Path, directory: bool) -> None:
+    """UserError if writing a file, or a directory, at `path` would destroy what is not an output of this kind."""
+    path = Path(path)
+    if not directory:
+        if path.is_dir():
+            raise UserError(f"{path} is a directory, expected the name of a file; nothing was written")
         return
-    existed = path.exists() or path.is_symlink()
-    if existed:
-        os.replace(path, aside)
-    try:
-        os.replace(temporary, path)
-    except BaseException:
-        if existed:
-            os.replace(aside, path)
-        raise
-    _remove(aside)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+    if not path.exists():
+        return
+    if not path.is_dir():
+        raise UserError(f"{path} is a file, expected the name of a directory; nothing was written")
+    marker = path / MARKER
+    ours = {MARKER, ".snakemake_timestamp", *(marker.read_text().splitlines() if marker.is_file() else ())}
+    foreign = sorted(str(file.relative_to(path)) for file in path.rglob("*") if not file.is_dir())
+    foreign = [name for name in foreign if name not in ours and "__pycache__" not in name]
+    if foreign:
+        raise UserError(
+            f"{path} holds {foreign[0]}, which is no output of ours: move it away, or write to another directory"
+        )
 
 
 def write_netcdf(dataset: xr.Dataset, path: str | Path, title: str) -> None:

@@ -1,10 +1,9 @@
-"""A trained hypernetwork as a bundle: save it, load it, predict a new task's solution, refine it."""
+"""A trained hypernetwork: load it, predict a new task's solution, refine it."""
 
 from __future__ import annotations
 
 import json
 import math
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +14,13 @@ import xarray as xr
 from torch import Tensor
 
 from pinnlora.errors import UserError
-from pinnlora.files import atomic, load_weights, save_weights, version, write_netcdf
+from pinnlora.files import load_weights
 from pinnlora.nets.adapters import Parametrisation
-from pinnlora.nets.ansatz import fields_at
 from pinnlora.nets.hypernetwork import Hypernetwork
 from pinnlora.problem.base import Problem
-from pinnlora.problem.load import load_problem
-from pinnlora.train.data import TaskSet, grid_coords, task_set
-from pinnlora.train.loop import History, train
+from pinnlora.problem.load import Spec, load_problem
+from pinnlora.train.data import TaskSet, fields_of, grid_coords, task_set
+from pinnlora.train.loop import train
 from pinnlora.train.settings import NetworkSettings, StageSettings
 from pinnlora.train.setup import (
     base_weights,
@@ -58,6 +56,12 @@ class Surrogate:
         device = next(self.hypernetwork.parameters()).device
         return task_set(self.problem, values, self.symmetry, device, self.dtype)
 
+    def _one(self, task: dict[str, Any]) -> TaskSet:
+        tasks = self.tasks(**task)
+        if len(tasks) != 1:
+            raise UserError(f"one task at a time, got {len(tasks)}: call it once a task")
+        return tasks
+
     @torch.no_grad()
     def numbers(self, tasks: TaskSet) -> Tensor:
         """The trained numbers the hypernetwork predicts: (task, size)."""
@@ -68,14 +72,12 @@ class Surrogate:
 
         Example: `surrogate.predict(re=42.0)`. The attribute `in_range` says whether it was trained there.
         """
-        tasks = self.tasks(**task)
-        if len(tasks) != 1:
-            raise UserError(f"predict takes one task, got {len(tasks)}: call it once a task")
+        tasks = self._one(task)
         return self.dataset(tasks, self.numbers(tasks), task)
 
     def refine(self, steps: int = 10, points: int = 300, seed: int = 0, **task: Any) -> xr.Dataset:
         """As `predict`, after a few Levenberg-Marquardt steps on the task's own physics (no data needed)."""
-        tasks = self.tasks(**task)
+        tasks = self._one(task)
         parametrisation, theta = refine(self, tasks, steps, points, seed)
         out = self.dataset(_as(tasks, torch.float64), theta, task, parametrisation)
         out.attrs["refinement_steps"] = steps
@@ -102,21 +104,6 @@ class Surrogate:
         out.attrs.update(problem=self.problem.name, in_range=int(self.problem.task.inside(values)[0]))
         out.attrs.update({name: float(value[0]) for name, value in values.items() if value.ndim == 1})
         return out
-
-
-@torch.no_grad()
-def fields_of(parametrisation: Parametrisation, theta: Tensor, tasks: TaskSet, coords: Tensor) -> Tensor:
-    """Fields at given-frame points: coords (task or 1, point, dim) -> (task, point, field), in bounded memory."""
-    out = []
-    for k in range(len(tasks)):
-        one = tasks.take(torch.tensor([k], device=theta.device))
-        weights = parametrisation.weights(theta[k : k + 1])
-        where = one.to_network(coords if coords.shape[0] == 1 else coords[k : k + 1])
-        parts = []
-        for part in where.split(16384, 1):
-            parts.append(fields_at(one.problem, parametrisation.network, weights, part, one.values))
-        out.append(one.from_network(torch.cat(parts, 1)))
-    return torch.cat(out)
 
 
 def _as(tasks: TaskSet, dtype: torch.dtype) -> TaskSet:
@@ -164,61 +151,14 @@ def _refining(config: dict[str, Any], steps: int, points: int) -> StageSettings:
     )  # fmt: skip
 
 
-def save_bundle(surrogate: Surrogate, output: Path, settings: dict[str, Any], history: History) -> None:
-    """Write the bundle: weights, configuration, model card, history; an own problem's file is copied into it."""
-    tensors = {f"hypernetwork.{name}": p for name, p in surrogate.hypernetwork.state_dict().items()}
-    tensors["base"] = surrogate.base
-    spec = settings["problem"]
-    config = settings | {
-        "inputs": surrogate.hypernetwork.layers[0].in_features,
-        "outputs": surrogate.parametrisation.size,
-        "iterations": history.iterations,
-        "seconds": history.seconds,
-        "version": version(),
-    }
-    with atomic(output) as temporary:
-        temporary.mkdir()
-        if ":" in spec:
-            file, _, name = spec.rpartition(":")
-            shutil.copy(file, temporary / "problem.py")
-            config["problem"] = f"problem.py:{name}"
-        save_weights(temporary / "model.safetensors", tensors, {"format": "pinnlora bundle"})
-        (temporary / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-        (temporary / "README.md").write_text(_card(surrogate.problem, config, history))
-        write_netcdf(history.dataset(), temporary / "history.nc", f"training history of {config['mode']}")
-
-
-def _card(problem: Problem, config: dict[str, Any], history: History) -> str:
-    names = ", ".join(problem.task.names)
-    error = history.rows[-1]["mse"]
-    return f"""# {problem.name}: hypernetwork, mode {config["mode"]}, rank {config["rank"]}
-
-{problem.title}
-
-Given {names} ({problem.task.description}), it predicts the {config["outputs"]} trained numbers of a tanh network
-({config["network"]["hidden_layers"]} hidden layers of {config["network"]["width"]})
-for the fields {", ".join(problem.fields)}.
-
-- Training: {config["stage"]["optimiser"]}, {config["iterations"]} steps, {config["seconds"]:.0f} s.
-- Mean squared error on validation tasks after training: {error:.2e} (a sample of grid points).
-- Out of the trained range the prediction is an extrapolation: `predict` says so in the attribute `in_range`;
-  `refine` improves it by the task's own physics.
-
-```python
-import pinnlora
-fields = pinnlora.load("path/to/this/directory").predict({problem.task.names[0]}=...)
-```
-"""
-
-
 def load(path: str | Path, device: str = "cpu") -> Surrogate:
     """Read a bundle; UserError when it is not one."""
     path = Path(path)
     if not (path / "config.json").is_file():
         raise UserError(f"{path} is no bundle: expected a directory with config.json and model.safetensors")
     config = json.loads((path / "config.json").read_text())
-    spec = config["problem"]
-    problem = load_problem(f"{path / 'problem.py'}:{spec.rpartition(':')[2]}" if ":" in spec else spec)
+    spec = Spec.of(config["problem"])
+    problem = load_problem(spec.name if spec.file is None else f"{path / spec.file}:{spec.name}")
     where = device_of(device)
     tensors, _ = load_weights(path / "model.safetensors", str(where))
     settings = NetworkSettings(**config["network"])

@@ -14,8 +14,7 @@ from pinnlora.nets.ansatz import lifted
 from pinnlora.nets.mlp import MLP
 from pinnlora.problem.channels import Channels
 from pinnlora.problem.load import load_problem
-from pinnlora.surrogate import fields_of
-from pinnlora.train.data import Solutions, grid_coords, task_set
+from pinnlora.train.data import Solutions, fields_of, grid_coords, task_set
 
 PROBLEM, FULL = tiny("burgers1d", "full", lift=True)
 THETA, VALUES = random_theta(FULL, 2), task_values(PROBLEM, 2)

@@ -19,8 +19,7 @@ from pinnlora.problem.box import Box
 from pinnlora.problem.channels import Channels
 from pinnlora.problem.distributions import Uniform
 from pinnlora.problem.load import load_problem
-from pinnlora.surrogate import fields_of
-from pinnlora.train.data import Solutions, grid_coords, task_set
+from pinnlora.train.data import Solutions, fields_of, grid_coords, task_set
 from pinnlora.train.settings import NetworkSettings
 from pinnlora.train.setup import network_of
 

@@ -3,13 +3,18 @@
 import numpy as np
 import pytest
 from matplotlib import pyplot, rcParams
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import LogNorm
-from synthetic import METHODS, evaluation
+from matplotlib.text import Text
+from synthetic import evaluation
 
 from pinnlora.errors import UserError
-from pinnlora.report import figures, maps, style
+from pinnlora.report.curves import error_against_rank, error_against_time
+from pinnlora.report.fields import error_norm, fields
 from pinnlora.report.jobs import figure as job
+from pinnlora.report.showcase import cut
+from pinnlora.report.style import MARKERS, save
 
 PROBLEMS = ("kovasznay", "burgers2d", "burgers1d")
 
@@ -33,46 +38,47 @@ def meshes(figure):
 @pytest.mark.parametrize(("place", "errors"), [(0, 3), (1, 2), (2, 1)])
 def test_two_colour_scales_for_all_panels(full, place, errors):
     dataset = full[place]
-    panels = meshes(figures.fields(dataset))
+    panels = meshes(fields(dataset))
     logarithmic = [mesh for mesh in panels if isinstance(mesh.norm, LogNorm)]
     plain = [mesh for mesh in panels if not isinstance(mesh.norm, LogNorm)]
     assert len(plain) == 7 and len(logarithmic) == 6 * errors
     assert len({id(mesh.norm) for mesh in panels}) == 2
-    reference = maps.cut(dataset).reference[0]
+    reference = cut(dataset).reference[0]
     assert (plain[0].norm.vmin, plain[0].norm.vmax) == (reference.min(), reference.max())
 
 
 def test_a_page_holds_seven_rows(full):
     for dataset in full:
-        width, height = figures.fields(dataset).get_size_inches()
+        width, height = fields(dataset).get_size_inches()
         assert width <= 7.3 and height <= 10.01
-    words = " ".join(text.get_text() for text in figures.fields(full[0]).texts)
-    assert "Re = 42.3" in words and "LoRA, rank 4" in words and "error of p" in words
+    figure = fields(full[0])
+    words = " ".join(text.get_text() for text in figure.findobj(Text))
+    assert "Re = 42.3" in words and "LoRA, rank 4, MSE " in words and "absolute error of p" in words
 
 
 def test_time_is_cut_at_its_end(full):
     dataset = full[1]
-    slices = maps.cut(dataset)
+    slices = cut(dataset)
     assert slices.axes == ("x", "y") and slices.where == "t = 1"
     expected = dataset["showcase_reference"].sel(field="v").isel(t=-1).values
     np.testing.assert_array_equal(slices.reference[1], expected.T)
     difference = dataset["showcase_prediction"][2] - dataset["showcase_reference"]
     assert slices.mse[2] == pytest.approx(float((difference**2).mean()))
-    assert maps.cut(full[2]).axes == ("t", "x")
+    assert cut(full[2]).axes == ("t", "x")
 
 
 def test_the_task_shown_is_the_one_evaluated(full):
     dataset = full[0].copy(deep=True)
     dataset["task_re"].loc[{"split": "test"}] = np.arange(20.0)
-    words = " ".join(text.get_text() for text in figures.fields(dataset.assign_attrs(showcase_task=7)).texts)
+    words = " ".join(text.get_text() for text in fields(dataset.assign_attrs(showcase_task=7)).texts)
     assert "Re = 7" in words
     del dataset.attrs["showcase_task"]
-    assert "Re" not in figures.fields(dataset).texts[0].get_text()
+    assert "Re" not in fields(dataset).texts[0].get_text()
 
 
 @pytest.mark.parametrize("name", ["heat", "rod"])
 def test_problems_of_the_users(name):
-    figure = figures.fields(evaluation(name))
+    figure = fields(evaluation(name))
     assert len(meshes(figure)) == (13 if name == "heat" else 0)
     assert "alpha = 0.05" in figure.texts[0].get_text()
 
@@ -81,21 +87,31 @@ def test_a_prediction_that_diverged_does_not_spoil_the_scales(full):
     dataset = full[0].copy(deep=True)
     dataset["showcase_prediction"][3] = np.nan
     dataset["showcase_prediction"][4, 0, 50, 50] = np.inf
-    panels = meshes(figures.fields(dataset))
+    panels = meshes(fields(dataset))
     assert np.isfinite([value for mesh in panels for value in (mesh.norm.vmin, mesh.norm.vmax)]).all()
 
 
+def test_legends_stay_on_the_page(full):
+    for datasets in (full[:1], full[:2], full, [*full, evaluation("burgers1d@plain")]):
+        for draw in (error_against_rank, error_against_time):
+            figure = draw(datasets)
+            renderer = FigureCanvasAgg(figure).get_renderer()
+            figure.draw(renderer)
+            box = figure.legends[0].get_window_extent(renderer)
+            assert box.x0 >= 0 and box.x1 <= figure.bbox.x1 and box.y0 >= 0
+
+
 def test_error_scale():
-    wide = maps.error_norm(np.array([0.0, np.nan, np.inf, *np.logspace(-14, -1.5, 100)]))
+    wide = error_norm(np.array([0.0, np.nan, np.inf, *np.logspace(-14, -1.5, 100)]))
     assert (wide.vmin, wide.vmax) == (pytest.approx(1e-9), pytest.approx(1e-1))
-    narrow = maps.error_norm(np.array([2e-5, 3e-4]))
+    narrow = error_norm(np.array([2e-5, 3e-4]))
     assert (narrow.vmin, narrow.vmax) == (pytest.approx(1e-5), pytest.approx(1e-3))
-    exact = maps.error_norm(np.zeros(4))
+    exact = error_norm(np.zeros(4))
     assert 0 < exact.vmin < exact.vmax
 
 
 def test_rank_figure_shows_ours_and_the_papers(full):
-    figure = figures.error_against_rank(full)
+    figure = error_against_rank(full)
     assert [axes.get_title() for axes in figure.axes] == ["Kovasznay flow", "2D Burgers", "1D Burgers"]
     axes = figure.axes[0]
     ticks = [tick.get_text() for tick in axes.get_xticklabels()]
@@ -112,29 +128,65 @@ def test_rank_figure_shows_ours_and_the_papers(full):
     assert "paper, damaged print" in labels
 
 
-def test_rank_figure_of_a_smoke_study_and_of_an_own_problem():
-    smoke = figures.error_against_rank([evaluation(name, smoke=True) for name in PROBLEMS])
+def test_damaged_cells_are_crosses_that_no_line_joins(full):
+    axes = error_against_rank(full).axes[2]
+    (line,) = [
+        line
+        for line in axes.lines
+        if line.get_linestyle() == "--"
+        and line.get_marker() == MARKERS["physics"]
+        and len(line.get_xdata()) == 4
+    ]
+    np.testing.assert_array_equal(line.get_ydata(), [1.17e-05, np.nan, np.nan, 8.23e-06])
+    crosses = [line for line in axes.lines if line.get_marker() == "x" and line.get_color() == "#D55E00"]
+    np.testing.assert_array_equal(crosses[0].get_ydata(), [6.04e-06, 4.74e-06])
+
+
+def test_baselines_are_thin_lines_across_the_panel(full):
+    figure = error_against_rank(full)
+    for axes, dataset, names in zip(figure.axes, full, (["base"], ["base"], ["ansatz", "base"]), strict=True):
+        lines = {line.get_label(): line for line in axes.lines if line.get_label() in ("ansatz", "base")}
+        assert sorted(lines) == names
+        value = float(dataset["mse"].sel({"method": "base", "rank": "full", "split": "test"}).mean())
+        assert lines["base"].get_ydata()[0] == pytest.approx(value) and lines["base"].get_linewidth() < 1
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "base network of T0" in labels and "ansatz, N = 0" in labels
+
+
+def test_rank_figure_of_a_smoke_study_of_a_variant_and_of_an_own_problem():
+    smoke = error_against_rank([evaluation(name, smoke=True) for name in PROBLEMS])
     labels = [text.get_text() for text in smoke.legends[0].get_texts()]
     assert labels[:2] == ["LoRA", "physics"]
-    own = figures.error_against_rank([evaluation("heat")])
+    variant = error_against_rank([evaluation("burgers1d@plain")])
+    assert variant.axes[0].get_title() == "1D Burgers, plain"
+    assert "paper" in [text.get_text() for text in variant.legends[0].get_texts()]
+    own = error_against_rank([evaluation("heat")])
     assert "paper" not in [text.get_text() for text in own.legends[0].get_texts()]
 
 
-def test_time_figure_ends_where_training_ends(full):
-    figure = figures.error_against_time(full)
+def test_time_figure_counts_what_a_method_builds_on(full):
+    figure = error_against_time(full)
     axes = figure.axes[0]
     assert axes.get_xscale() == axes.get_yscale() == "log"
-    assert len(axes.lines) == 2 * len(METHODS)
-    history = full[0].sel({"method": "lora", "rank": "4"})
-    end = next(line for line in axes.lines if line.get_marker() == style.MARKERS["lora"])
-    assert end.get_xdata()[0] == history["history_seconds"].values[-1]
-    assert end.get_ydata()[0] == history["history_mse"].values[-1]
+    assert "with base" in axes.get_xlabel() and "best so far" in axes.get_ylabel()
+    assert len(axes.lines) == 2 * 7  # no baselines: they are not trained towards the test tasks
+    for method, rank, before in (
+        ("pinn", "full", 0),
+        ("lora", "4", 20),
+        ("data", "4", 23),
+        ("weights", "4", 70),
+    ):
+        history = full[0].sel({"method": method, "rank": rank})
+        end = next(line for line in axes.lines if line.get_marker() == MARKERS[method])
+        assert end.get_xdata()[0] == history["history_seconds"].values[-1] + before
+        assert end.get_ydata()[0] == history["history_mse"].values[-1]
     assert "LoRA, rank 4" in [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "Example CPU, 2 cores, 1 thread" in figure.legends[0].get_title().get_text()
 
 
 def test_time_figure_without_histories(full):
     bare = full[0].drop_vars(["history_seconds", "history_mse"])
-    assert not figures.error_against_time([bare]).axes[0].lines
+    assert not error_against_time([bare]).axes[0].lines
 
 
 @pytest.mark.parametrize("kind", ["fields", "rank", "time"])
@@ -156,7 +208,7 @@ def test_an_interrupted_drawing_leaves_the_old_file(tmp_path):
 
     (tmp_path / "a.png").write_text("old")
     with pytest.raises(RuntimeError):
-        figures.save(Broken(), tmp_path / "a.png", tmp_path / "a.pdf")
+        save(Broken(), tmp_path / "a.png", tmp_path / "a.pdf")
     assert (tmp_path / "a.png").read_text() == "old"
     assert not (tmp_path / "a.pdf").exists()
 
@@ -167,4 +219,4 @@ def test_errors_are_one_clear_line(tmp_path, full):
     with pytest.raises(UserError, match="got 2 evaluation files; give one"):
         job.run("fields", tmp_path / "a.png", tmp_path / "a.pdf", [tmp_path / "a.nc", tmp_path / "b.nc"])
     with pytest.raises(UserError, match="no showcase"):
-        figures.fields(full[0].drop_vars(["showcase_reference", "showcase_prediction"]))
+        fields(full[0].drop_vars(["showcase_reference", "showcase_prediction"]))

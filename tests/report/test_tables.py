@@ -1,6 +1,7 @@
 """The three tables: numbers land in the right cells, gaps stay gaps, the paper's numbers keep their place."""
 
 import csv
+import json
 import math
 
 import numpy as np
@@ -8,9 +9,12 @@ import pytest
 from synthetic import evaluation
 
 from pinnlora.errors import UserError
-from pinnlora.report import markdown, tables
+from pinnlora.report import columns
 from pinnlora.report.jobs import table
-from pinnlora.report.summaries import problem, read_evaluation, shown_rank
+from pinnlora.report.pages import page, write
+from pinnlora.report.solutions import common_error, solutions
+from pinnlora.report.summaries import paper, problem, read_evaluation, shown
+from pinnlora.report.tables import HYPERNETWORKS, NEW_TASK, PER_TASK
 
 PROBLEMS = ("kovasznay", "burgers2d", "burgers1d")
 
@@ -39,22 +43,19 @@ def row(frame, **keys):
 
 
 def test_table_1_is_the_mean_over_fields_then_tasks(pair):
-    found = row(tables.per_task([pair]), method="lora", rank="4")
+    found = row(PER_TASK.frame([pair]), method="lora", rank="4")
     assert found["mse"] == pytest.approx(4e-9)  # tasks: 2e-9 and 6e-9
     assert found["mse_median"] == pytest.approx(4e-9)
     assert found["mse_worst"] == pytest.approx(6e-9)
-    assert found["tasks"] == found["batch"] == 2
+    assert found["tasks"] == 2
     assert found["mse_paper"] == 3.85e-07
     assert found["ratio"] == pytest.approx(4e-9 / 3.85e-07)
     assert found["parameters"] == found["parameters_paper"] == 2580
-    assert found["seconds_per_task"] == pytest.approx(
-        float(pair["seconds"].sel({"method": "lora", "rank": "4"})) / 2
-    )
     assert found["seconds_paper"] == pytest.approx(0.06 * 12000)
 
 
 def test_the_paper_has_no_rank_for_whole_networks(pair):
-    found = row(tables.per_task([pair]), method="pinn")
+    found = row(PER_TASK.frame([pair]), method="pinn")
     assert (found["rank"], found["mse_paper"], found["seconds_paper"]) == (
         "full",
         1.05e-06,
@@ -63,15 +64,28 @@ def test_the_paper_has_no_rank_for_whole_networks(pair):
 
 
 def test_table_1_has_every_row_of_the_paper(full):
-    frame = tables.per_task(full)
-    assert len(frame) == 27
-    assert frame["mse_paper"].notna().all()
-    assert list(frame["method"][:3]) == ["pinn", "finetuned", "lora"]
-    assert list(frame["rank"][2:9]) == ["1", "2", "4", "8", "16", "32", "64"]
+    frame = PER_TASK.frame(full)
+    assert list(frame["method"][:4]) == ["base", "pinn", "finetuned", "lora"]
+    assert list(frame["rank"][3:10]) == ["1", "2", "4", "8", "16", "32", "64"]
+    ours = frame[~frame["method"].isin(["ansatz", "base"])]
+    assert len(ours) == 27 and ours["mse_paper"].notna().all()
+
+
+def test_baselines_stand_first_without_numbers_of_the_papers(full):
+    for made in (PER_TASK, HYPERNETWORKS):
+        frame = made.frame(full)
+        kind = frame["method" if made is PER_TASK else "mode"]
+        assert list(kind[frame["problem"] == "burgers1d"])[:2] == ["ansatz", "base"]
+        baselines = frame[kind.isin(["ansatz", "base"])]
+        assert len(baselines) == 4
+        assert baselines[[name for name in frame if name.endswith("paper")]].isna().all(axis=None)
+        assert baselines["seconds"].isna().tolist() == [False, False, True, False]
+        error = baselines["mse" if made is PER_TASK else "mse_train"]
+        assert error.notna().all()
 
 
 def test_table_2_beside_the_paper(pair):
-    found = row(tables.hypernetworks([pair]), mode="physics", rank="4")
+    found = row(HYPERNETWORKS.frame([pair]), mode="physics", rank="4")
     assert found["mse_test"] == pytest.approx(4e-9)
     assert (found["mse_train_paper"], found["mse_validation_paper"]) == (4.15e-07, 5.52e-07)
     assert found["ratio_test"] == pytest.approx(4e-9 / 4.84e-07)
@@ -80,94 +94,199 @@ def test_table_2_beside_the_paper(pair):
 
 
 def test_damaged_and_unfinished_rows_are_shown_but_are_no_bar(full):
-    frame = tables.hypernetworks(full)
-    assert len(frame) == 60
+    frame = HYPERNETWORKS.frame(full)
+    assert len(frame) == 64
     damaged = row(frame, problem="burgers1d", mode="physics", rank="4")
     assert (damaged["print"], damaged["mse_test_paper"]) == ("damaged", 4.74e-06)
     assert math.isnan(damaged["ratio_test"])
     assert (frame["ratio_test"].notna() == (frame["print"] == "ok")).all()
-    assert frame.loc[frame["rank"] == "full", "print"].str.contains("unfinished").all()
-    page = markdown.hypernetworks(frame, full)
+    modes = ~frame["mode"].isin(["ansatz", "base"])
+    assert frame.loc[modes & (frame["rank"] == "full"), "print"].str.contains("unfinished").all()
+    text = page(2, full)
     line = next(
-        line for line in page.split("## 1D Burgers")[1].splitlines() if line.startswith("| physics, rank 4")
+        line for line in text.split("## 1D Burgers")[1].splitlines() if line.startswith("| physics, rank 4")
     )
     assert "4.74e-06" in line and "(damaged print)" in line
-    assert page.split("## Notes")[1].count("67.6 s") == 1
+    assert text.split("## Notes")[1].count("67.6 s") == 1
 
 
 def test_front_errors_show_only_where_there_are_some(full):
-    page = markdown.hypernetworks(tables.hypernetworks(full), full)
-    kovasznay, rest = page.split("## 2D Burgers")
+    kovasznay, rest = page(2, full).split("## 2D Burgers")
     assert "| front" not in " ".join(kovasznay.split())
     assert "| front" in " ".join(rest.split("## 1D Burgers")[0].split())
 
 
-def test_table_3_divides_only_our_own_seconds(full):
-    frame = tables.new_task(full)
-    assert not [column for column in frame.columns if "ratio" in column]
+def test_every_row_shows_its_budget(full):
+    frame = HYPERNETWORKS.frame(full[:1])
+    assert row(frame, mode="physics", rank="4")["budget"] == "GN, float64: 25 x 10 x (40 + 12)"
+    assert row(frame, mode="data", rank="4")["budget"] == "GN, float64: 25 x 10 x 40"  # no conditions
+    assert row(frame, mode="weights", rank="4")["budget"] == "Adam, float64: 25 x 10"  # no points
+    frame = PER_TASK.frame(full[:1])
+    assert row(frame, method="lora", rank="4")["budget"] == "LM, float64: 25 x 20 x (40 + 12)"
+    assert row(frame, method="base")["budget"] == "LM, float64: 25 x 1 x (40 + 12)"
+    assert "LM, float64: 25 x 20 x (40 + 12)" in page(1, full[:1])
+
+
+def test_a_row_with_another_budget_than_its_methods_other_ranks_says_so(full):
+    notes = page(2, full[:1]).split("## Notes")[1]
+    assert "Another budget: Kovasznay flow, data, full rank: steps 8 instead of 25." in notes
+    assert "rank 4" not in notes
+    settings = json.loads(full[0].attrs["settings"])
+    settings["trained"]["lora 4"]["stage"]["points"] = 400
+    changed = full[0].assign_attrs(settings=json.dumps(settings))
+    assert "LoRA, rank 4: points 400 instead of 40." in page(1, [changed])
+    assert "Another budget" not in page(1, full[:1])
+
+
+def test_a_budget_with_points_for_each_condition_and_two_optimisers(full):
+    settings = json.loads(full[0].attrs["settings"])
+    stage = settings["trained"]["pinn full"]["stage"]
+    stage |= {"optimiser": "adam+lbfgs", "steps": 30000, "lbfgs_steps": 500}
+    stage["condition_points"] = {"walls": 320, "outflow": 80}
+    changed = full[0].assign_attrs(settings=json.dumps(settings))
+    found = row(PER_TASK.frame([changed]), method="pinn")["budget"]
+    assert found == "Adam + L-BFGS, float64: (30,000 + 500) x 20 x (40 + 320 + 80)"
+
+
+def test_another_trial_function_than_the_papers_is_named(full):
+    words = "potential, symmetry, lift, 4 Fourier modes"
+    plain = evaluation("burgers1d@plain")
+    for number in (1, 2):
+        own, other = page(number, [full[2], plain]).split("## 1D Burgers, plain")
+        assert words in own and "| trial function" in own
+        assert words not in other and "| trial function" not in other
+    assert set(PER_TASK.frame([full[0], plain])["trial_function"]) == {""}
+
+
+def test_a_variant_stands_beside_its_problems_numbers():
+    frame = HYPERNETWORKS.frame([evaluation("burgers1d@plain")])
+    found = row(frame, mode="data", rank="4")
+    assert (found["problem"], found["mse_test_paper"]) == ("burgers1d-plain", 3.22e-04)
+    frame = NEW_TASK.frame([evaluation("burgers1d@plain")])
+    assert row(frame, solver="pinn")["seconds_paper"] == 8400
+
+
+def test_trained_once_is_the_sum_of_what_a_row_is_built_on(full):
+    frame = HYPERNETWORKS.frame(full[:1])
+    for mode, others in (("data", 20 + 3), ("weights", 20 + 50), ("distilled", 20 + 50), ("physics", 20)):
+        found = row(frame, mode=mode, rank="4")
+        assert found["seconds_once"] == pytest.approx(found["seconds"] + others)
+    lines = page(2, full[:1]).splitlines()
+    header = next(line for line in lines if "trained once, s" in line)
+    cells = [
+        cell.strip()
+        for cell in next(line for line in lines[lines.index(header) :] if "weights, rank 4" in line).split(
+            "|"
+        )
+    ]
+    assert cells[4:9] == ["82", "20", "-", "50", "152"]
+
+
+def test_table_3_has_time_and_error_side_by_side_and_divides_nothing(full):
+    frame = NEW_TASK.frame(full)
+    assert not [column for column in frame.columns if "ratio" in column or "over" in column]
     for name in PROBLEMS:
-        pinn, quick = row(frame, problem=name, solver="pinn"), row(frame, problem=name, solver="zero-shot")
-        assert quick["pinn_over_this"] == pytest.approx(pinn["seconds"] / quick["seconds"])
-        assert (quick["method"], quick["rank"], quick["machine_paper"]) == ("physics", "4", "P100")
-        refined = row(frame, problem=name, solver="refined")
+        zero, refined = (
+            row(frame, problem=name, method="physics", solver=s) for s in ("zero-shot", "refined")
+        )
         assert refined["seconds"] == pytest.approx(0.004 + 0.35)
-        assert math.isnan(refined["seconds_paper"])
-    page = markdown.new_task(frame, full)
-    assert "Example CPU, 2 cores" in page and "paper, s (P100)" in page
-    assert "hypernetwork (physics, rank 4), zero-shot" in page
-    assert f"{8400 / 30:,.0f}" not in page  # the paper's PINN over ours
+        assert refined["mse"] == pytest.approx(zero["mse"] * 1e-3)
+        assert math.isnan(refined["seconds_paper"]) and zero["seconds_paper"] < 2
+        assert zero["seconds_once"] == refined["seconds_once"]
+        assert row(frame, problem=name, solver="lora")["seconds_once"] == 20
+        assert math.isnan(row(frame, problem=name, solver="pinn")["seconds_once"])
+    text = page(3, full)
+    assert "Example CPU, 2 cores, 1 thread a job" in text
+    assert "| hypernetwork (physics, rank 4), zero-shot" in text
+
+
+def test_time_to_the_same_error_counts_what_a_method_builds_on(full):
+    frame, dataset = NEW_TASK.frame(full[:1]), full[0]
+    level = common_error(solutions(dataset))
+    lowest = {
+        m: float(dataset["history_mse"].sel({"method": m, "rank": "4"}).min()) for m in ("lora", "physics")
+    }
+    assert level == max(lowest.values()) == row(frame, solver="lora")["same_error"]
+    history = dataset.sel({"method": "lora", "rank": "4"})
+    first = int(np.flatnonzero(history["history_mse"].values <= level)[0])
+    found = row(frame, solver="lora")["seconds_to_same_error"]
+    assert found == pytest.approx(float(history["history_seconds"][first]) + 20)
+    never = row(frame, method="weights", solver="zero-shot")
+    assert math.isnan(never["seconds_to_same_error"]) and never["lowest_error"] > level
+    section = page(3, full[:1]).split("The same error is")[1]
+    line = next(line for line in section.splitlines() if "weights" in line)
+    assert [cell.strip() for cell in line.split("|")[2:4]] == ["-", f"{never['lowest_error']:.1e}"]
+    assert "refined" not in section
+
+
+def test_the_common_error_without_physics_is_what_all_reach(full):
+    some = full[0].sel({"method": ["lora", "weights", "data"]})
+    assert common_error(solutions(some)) == pytest.approx(
+        float(some["history_mse"].sel({"rank": "4"}).min("sample").max())
+    )
+    assert math.isnan(common_error(solutions(full[0].drop_vars(["history_mse", "history_seconds"]))))
 
 
 def test_each_problem_names_its_own_machine(full):
-    other = full[0].assign_attrs(machine="Other GPU")
-    page = markdown.new_task(tables.new_task([other, full[1]]), [other, full[1]])
-    assert "kovasznay: Other GPU; burgers2d: Example CPU, 2 cores" in page
-    assert "ours, s (Other GPU)" in page and "ours, s (Example CPU, 2 cores)" in page
+    other = full[0].assign_attrs(machine="Other GPU", threads=2)
+    text = page(3, [other, full[1]])
+    assert "Other GPU, 2 threads a job" in text and "Example CPU, 2 cores, 1 thread a job" in text
 
 
 def test_a_smoke_study_shows_what_is_there():
     smoke = [evaluation(name, smoke=True) for name in PROBLEMS]
-    assert list(tables.per_task(smoke[:1])["rank"]) == ["1", "4"]
-    assert list(tables.hypernetworks(smoke[:1])["mode"]) == ["physics", "physics"]
-    times = tables.new_task(smoke[:1])
-    assert list(times["solver"]) == ["lora", "zero-shot", "refined"]
-    assert times["pinn_over_this"].isna().all()
-    assert "our PINN" not in markdown.new_task(times, smoke[:1]).split("## Kovasznay")[1]
+    assert list(PER_TASK.frame(smoke[:1])["rank"]) == ["1", "4"]
+    assert list(HYPERNETWORKS.frame(smoke[:1])["mode"]) == ["physics", "physics"]
+    assert list(NEW_TASK.frame(smoke[:1])["solver"]) == ["lora", "zero-shot", "refined"]
 
 
 def test_without_a_kind_of_method_the_page_says_so(full):
-    only = full[0].sel({"method": ["lora"]})
-    assert tables.hypernetworks([only]).empty
-    assert "no such method" in markdown.hypernetworks(tables.hypernetworks([only]), [only])
+    only = full[0].sel({"method": ["base", "lora"]})
+    assert HYPERNETWORKS.frame([only]).empty
+    assert "no such method" in page(2, [only])
 
 
 def test_a_problem_of_the_users_has_no_paper_columns():
     own = evaluation("heat").assign_attrs(problem="examples/heat.py:Heat")
     assert problem(own) == "heat"
-    frame = tables.per_task([own])
-    assert frame["mse_paper"].isna().all()
-    assert "| paper" not in " ".join(markdown.per_task(frame, [own]).split())
+    assert PER_TASK.frame([own])["mse_paper"].isna().all()
+    assert "| paper" not in " ".join(page(1, [own]).split())
+
+
+def test_problems_that_nothing_printed_and_no_settings_leave_gaps(full):
+    bare = full[0].drop_attrs().assign_attrs(problem="kovasznay", study="bare")
+    for number in (1, 2, 3):
+        text = page(number, [bare])
+        assert "of the reference unknown" in text and "unknown threads" in text
 
 
 def test_failed_tasks_are_counted_not_hidden(pair):
-    note = markdown.per_task(tables.per_task([pair]), [pair]).split("## Notes")[1]
+    note = page(1, [pair]).split("## Notes")[1]
     assert "kovasznay, LoRA, rank 4: the errors cover 2 of 20 test tasks." in note
 
 
-def test_the_first_paragraph_says_what_was_run(full):
-    for number, (frame_of, page_of) in enumerate(
-        ((tables.per_task, markdown.per_task), (tables.hypernetworks, markdown.hypernetworks)), start=1
-    ):
-        heading, paragraph = page_of(frame_of(full), full).split("\n\n")[:2]
+def test_the_page_says_what_was_run_and_the_floors_of_each_problem(full):
+    for number in (1, 2, 3):
+        heading, paragraph = page(number, full).split("\n\n")[:2]
         assert heading.startswith(f"# Table {number}.")
-        for word in ("`default`", "commit 0123abc", "Example CPU, 2 cores", "float64", "burgers1d: 2.5e-21"):
+        for word in ("`default`", "commit 0123abc", "one seed, 2023"):
             assert word in paragraph
+        section = page(number, full).split("## 1D Burgers")[1]
+        assert "of the reference 2.5e-21 (against a doubly refined run)" in section
+        assert "grid 3.0e-18" in section and "precision (float32) 7.0e-15" in section
 
 
-def test_shown_rank_prefers_the_showcase(full):
-    assert shown_rank(full[0], "lora") == "4"
-    assert shown_rank(full[0], "pinn") == "full"
-    assert shown_rank(full[0].drop_vars("showcase_method"), "data") == "4"
+def test_figures_show_the_rank_of_the_settings_else_the_lowest(full):
+    ranks = {row.method: row.rank for row in shown(full[0])}
+    assert ranks["lora"] == ranks["physics"] == "4" and ranks["pinn"] == "full"
+    assert "base" not in ranks
+    other = full[0].sel({"rank": ["8", "16", "full"]})
+    assert {row.method: row.rank for row in shown(other)}["lora"] == "8"
+
+
+def test_the_papers_tables_are_whole():
+    assert [len(paper(number)) for number in (1, 2, 3)] == [27, 60, 12]
+    assert set(paper(2)["legible"]) == {"yes", "no"}
 
 
 def test_the_job_writes_full_precision_and_empty_cells(tmp_path, pair):
@@ -184,12 +303,15 @@ def test_the_job_writes_full_precision_and_empty_cells(tmp_path, pair):
 
 def test_errors_are_one_clear_line(tmp_path, full):
     with pytest.raises(UserError, match="no table 4; expected 1, 2 or 3"):
-        tables.write(4, full, tmp_path / "a.csv", tmp_path / "a.md")
-    with pytest.raises(UserError, match="does not exist"):
+        write(4, full, tmp_path / "a.csv", tmp_path / "a.md")
+    with pytest.raises(UserError, match="there is no file"):
         read_evaluation(tmp_path / "none.nc")
     full[0].drop_vars("mse").to_netcdf(tmp_path / "other.nc")
-    with pytest.raises(UserError, match="not an evaluation file"):
+    with pytest.raises(UserError, match="no variable 'mse'"):
         read_evaluation(tmp_path / "other.nc")
+    full[0].drop_attrs().to_netcdf(tmp_path / "nameless.nc")
+    with pytest.raises(UserError, match="not an evaluation file"):
+        read_evaluation(tmp_path / "nameless.nc")
 
 
 @pytest.mark.parametrize(
@@ -201,7 +323,8 @@ def test_errors_are_one_clear_line(tmp_path, full):
         (7200.0, "7,200"),
         (3e-4, "3.0e-04"),
         (math.inf, "inf"),
+        (math.nan, "-"),
     ],
 )
 def test_numbers_are_short(value, expected):
-    assert markdown._number("x")({"x": value}) == expected
+    assert columns.Column("x", float, "x", columns.plain).cell(value) == expected

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pinnlora.errors import UserError
+from pinnlora.problem.load import load_problem
 from pinnlora.study.settings import load_settings, problem_name
 from pinnlora.train.settings import MODES, PER_TASK_STAGES, StageSettings
 
@@ -73,6 +74,10 @@ def stage(name: str, **keys) -> dict:
         (
             stage("pinn", continuation={"nu": "bsae"}, continuation_steps=3),
             "training.pinn.continuation.nu: 'bsae' is neither a number nor base (T0's own value)",
+        ),
+        (
+            stage("teachers", chain=True, continuation={"nu": 1}, continuation_steps=3),
+            "training.teachers: continuation with chain: true: tasks walk from their neighbours, ",
         ),
         (stage("pinn", adaptive=True, resample=0), "training.pinn: adaptive: true draws new points in the "),
         (stage("physics", adaptive=True, points_on="grid"), "training.physics: adaptive: true draws new "),
@@ -217,3 +222,22 @@ def test_no_torch_and_quick():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert float(done.stdout) < 2  # 0.2 on an idle machine
+
+
+def test_a_variant_is_the_same_problem_under_other_settings():
+    settings = load_settings(
+        {
+            "problems": ["burgers1d", "burgers1d@plain"],
+            "network": {"symmetry": True},
+            "overrides": {
+                "burgers1d@plain": {"network": {"symmetry": False}, "lora_ranks": [4], "modes": []}
+            },
+        }
+    )
+    plain = settings.problem("burgers1d@plain")
+    assert (plain.name, plain.spec) == ("burgers1d-plain", "burgers1d@plain")
+    assert settings.problem("burgers1d").network.symmetry and not plain.network.symmetry
+    assert plain.fits() == [("pinn", "full"), ("finetuned", "full"), ("lora", 4)] and plain.surrogates() == []
+    assert load_problem("burgers1d@plain").name == "burgers1d"
+    (line,) = messages({"problems": ["burgers1d@no plan"]})
+    assert "'no plan' is no name of a variant" in line

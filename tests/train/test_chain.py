@@ -2,12 +2,11 @@
 
 import numpy as np
 import torch
-from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.spatial.distance import cdist
 from small import CPU, generator, random_theta, relative, tiny
 
 from pinnlora.loss.draw import Draw
-from pinnlora.train.chain import fit_chain, levels, spanning_tree
+from pinnlora.train.chain import fit_chain, levels
 from pinnlora.train.data import task_set
 from pinnlora.train.settings import StageSettings
 from pinnlora.train.single import TaskFits
@@ -15,24 +14,26 @@ from pinnlora.train.single import TaskFits
 
 def test_the_tree_is_a_shortest_one_and_parents_come_first():
     embedding = torch.randn(30, 3, generator=generator(), dtype=torch.float64)
-    tree = spanning_tree(embedding)
     distance = cdist(embedding, embedding)
-    assert tree[0] == (int(distance.sum(1).argmin()), None)
-    assert sorted(task for task, _ in tree) == list(range(30))
-    for place, (_, parent) in enumerate(tree[1:], start=1):
-        assert parent in [task for task, _ in tree[:place]]
-    length = sum(distance[task, parent] for task, parent in tree[1:])
-    np.testing.assert_allclose(length, minimum_spanning_tree(distance).sum(), rtol=1e-12)
-    assert spanning_tree(torch.zeros(1, 2)) == [(0, None)]
+    (root, none), *rest = levels(embedding)
+    assert root.tolist() == [int(distance.sum(1).argmin())] and none is None
+    done, length = set(root.tolist()), 0.0
+    for tasks, parents in rest:
+        assert set(parents.tolist()) <= done
+        length += distance[tasks, parents].sum()
+        done |= set(tasks.tolist())
+    assert done == set(range(30)) and 1 + sum(len(tasks) for tasks, _ in rest) == 30
+    # the shortest tree of n points: Prim's algorithm, written out
+    inside, shortest = {0}, 0.0
+    while len(inside) < 30:
+        step, new = min((distance[a, b], b) for a in inside for b in set(range(30)) - inside)
+        inside, shortest = inside | {new}, shortest + step
+    np.testing.assert_allclose(length, shortest, rtol=1e-9)
 
 
-def test_levels_hold_every_task_once_below_its_parent():
-    tree = [(2, None), (0, 2), (3, 2), (1, 3), (4, 0)]
-    found = [
-        (tasks.tolist(), None if parents is None else parents.tolist()) for tasks, parents in levels(tree)
-    ]
-    assert found == [([2], None), ([0, 3], [2, 2]), ([1, 4], [3, 0])]
-    assert len(levels([(0, None)])) == 1
+def test_equal_tasks_and_one_task_alone_have_a_tree():
+    assert [tasks.tolist() for tasks, _ in levels(torch.zeros(1, 2))] == [[0]]
+    assert sum(len(tasks) for tasks, _ in levels(torch.zeros(3, 2))) == 3
 
 
 def test_a_task_is_fitted_alike_alone_and_in_a_level():
@@ -43,7 +44,6 @@ def test_a_task_is_fitted_alike_alone_and_in_a_level():
     together, _ = fit_chain(problem, lora, tasks, start.repeat(3, 1), stage, draw)
     pair = tasks.take(torch.tensor([0, 1]))
     alone, _ = fit_chain(problem, lora, pair, start.repeat(2, 1), stage, draw)
-    assert spanning_tree(problem.embed(tasks.values))[0][0] == spanning_tree(problem.embed(pair.values))[0][0]
     assert relative(together[:2], alone) < 1e-6
 
 

@@ -6,14 +6,13 @@ import torch
 from small import CPU, generator, random_theta, relative, tiny
 
 from pinnlora.nets.hypernetwork import Hypernetwork
-from pinnlora.surrogate import fields_of
-from pinnlora.train.data import Solutions, grid_coords, task_set
+from pinnlora.train.data import Monitor, Solutions, fields_of, grid_coords, task_set
 from pinnlora.train.hyperlearner import Hyperlearner
 from pinnlora.train.loop import train
 from pinnlora.train.settings import StageSettings
 from pinnlora.train.setup import draw_of, numpy_generator, torch_generator
 
-RE = {"train": [20.0, 45.0, 70.0, 95.0], "validation": [30.0, 80.0]}
+RE = {"train": [20.0, 45.0, 70.0, 95.0], "validation": [30.0, 80.0], "test": [25.0, 60.0]}
 FIELDS = ("u", "v", "p")
 PHYSICS = ["momentum_x", "momentum_y", "continuity", "walls_u", "walls_v", "outflow_p"]
 TERMS = {
@@ -54,6 +53,7 @@ def learner_of(mode: str, seed: int = 0, **settings) -> Hyperlearner:
         numpy_generator(seed, "tasks"),
         problem.embed,
         teachers,
+        monitor=Monitor.of(solutions("test")),
         origin={"re": torch.tensor([60.0], dtype=torch.float64)},
     )
 

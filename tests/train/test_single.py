@@ -10,8 +10,8 @@ from small import CPU, generator, random_theta, relative, task_values, tiny
 from pinnlora.errors import UserError
 from pinnlora.loss.draw import Draw
 from pinnlora.problem.load import load_problem
-from pinnlora.train.data import TaskSet, grid_coords, task_set
-from pinnlora.train.fit import fit, monitor_of
+from pinnlora.train.data import Monitor, Solutions, TaskSet, grid_coords, task_set
+from pinnlora.train.fit import fit
 from pinnlora.train.loop import train
 from pinnlora.train.settings import NetworkSettings, StageSettings
 from pinnlora.train.single import TaskFits
@@ -33,7 +33,7 @@ def learner_of(settings: StageSettings, keep=(0, 1, 2), name="kovasznay", monito
     if monitor:
         reference = problem.reference({key: value.numpy() for key, value in values.items()})
         flat = np.stack([reference[field].reshape(len(keep), -1) for field in problem.fields], -1)
-        watch = monitor_of(problem, tasks, full, flat)
+        watch = Monitor.of(Solutions.of(tasks, flat))
     draw = Draw(generator(4), CPU, torch.float64)
     return TaskFits(problem, full, tasks, random_theta(full, 3)[keep], settings, draw, watch, **more)
 
@@ -184,8 +184,8 @@ def test_the_monitor_compares_with_the_reference_in_the_given_frame():
             hidden = torch.tanh(hidden @ matrix[0].T + bias[0])
         expected.append(mean + sign * (hidden @ weights.matrices[-1][0].T + weights.biases[-1][0]))
     fields = torch.stack(expected)
-    assert monitor_of(problem, tasks, full, fields.numpy())(theta) < 1e-25
-    assert monitor_of(problem, tasks, full, fields.numpy() + 0.1)(theta) == pytest.approx(0.01)
+    assert Monitor.of(Solutions.of(tasks, fields.numpy()))(theta, full) < 1e-25
+    assert Monitor.of(Solutions.of(tasks, fields.numpy() + 0.1))(theta, full) == pytest.approx(0.01)
 
 
 def test_a_seed_repeats_a_fit_and_another_seed_does_not():

@@ -32,6 +32,7 @@ rule evaluate:
     input:
         tasks=made_by("tasks"),
         reference=made_by("reference"),
+        base=made_by("base"),
         fits=fits_of,
         surrogates=surrogates_of,
     output:
@@ -55,5 +56,5 @@ rule evaluate:
     shell:
         "echo provenance {params.code} > {log:q}; "
         "python -m pinnlora job evaluate --settings {params.settings:q} --tasks {input.tasks:q}"
-        " --reference {input.reference:q} {params.fits} {params.surrogates}"
+        " --reference {input.reference:q} --base {input.base:q} {params.fits} {params.surrogates}"
         " --output {output:q} >> {log:q} 2>&1"

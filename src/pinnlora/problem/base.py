@@ -148,7 +148,9 @@ class Problem:
             raise UserError(
                 f"problem {self.name} has neither exact() nor reference(): define one to measure errors"
             )
-        axes = self.axes()
+        return self._exact_on(self.axes(), values)
+
+    def _exact_on(self, axes: Mapping[str, np.ndarray], values: Values) -> dict[str, np.ndarray]:
         points = np.stack(np.meshgrid(*axes.values(), indexing="ij"), -1).reshape(-1, len(axes))
         coords = torch.from_numpy(points)
         shape = tuple(len(axis) for axis in axes.values())
@@ -161,9 +163,16 @@ class Problem:
                 out[name][k] = exact[name].expand(1, len(points)).numpy().reshape(shape)
         return out
 
-    def reference_floor(self) -> str:
-        """How exact the reference is, in words, for the tables."""
-        return "analytic, float64"
+    def reference_floor(self, values: Values, fields: Mapping[str, np.ndarray]) -> tuple[float, str]:
+        """The mean squared error of the reference solutions themselves, and how it is known.
+
+        By default what rounding does to an exact solution: its change when every coordinate moves by an ulp.
+        """
+        moved = {name: axis * (1 + 2.0**-52) for name, axis in self.axes().items()}
+        few = {name: value[:4] for name, value in values.items()}
+        again = self._exact_on(moved, few)
+        change = np.mean([np.mean((again[name] - fields[name][:4]) ** 2) for name in self.fields])
+        return float(change), "analytic; what the rounding of its coordinates to float64 changes"
 
     def axes(self) -> dict[str, np.ndarray]:
         """The evaluation grid, one axis a coordinate; `grid` holds the numbers of points (default 101)."""

@@ -39,6 +39,15 @@ def closure(*roots: str | Path) -> list[Path]:
     return sorted(seen, key=_label)
 
 
+def beside(path: Path) -> dict[Path, str]:
+    """A user's problem file and the modules beside it that it imports: each with its place relative to the file."""
+    path = path.resolve()
+    own = [file for file in closure(path) if not _ours(file)]
+    return {
+        file: file.relative_to(path.parent).as_posix() for file in own if file.is_relative_to(path.parent)
+    }
+
+
 def _root(root: str | Path) -> Path:
     path = root if isinstance(root, Path) else _find(root.split(".")[1:])
     if path is None or not path.is_file():
@@ -85,39 +94,53 @@ def _targets(node: ast.AST, path: Path) -> Iterator[Path]:
         for alias in node.names:
             yield from _absolute(alias.name.split("."), path)
     elif isinstance(node, ast.ImportFrom):
-        parts = node.module.split(".") if node.module else []
+        parts, root = node.module.split(".") if node.module else [], None
         if node.level and _ours(path):
             parts = ["pinnlora", *path.relative_to(PACKAGE.resolve()).parts[: -node.level], *parts]
+        elif node.level:
+            root = path.parents[node.level - 1]
         for alias in node.names:
-            yield from _absolute([*parts, alias.name], path)
+            yield from _absolute([*parts, alias.name], path, root)
 
 
-def _absolute(parts: list[str], path: Path) -> Iterator[Path]:
+def _absolute(parts: list[str], path: Path, root: Path | None = None) -> Iterator[Path]:
     """The files that `import a.b.c` or `from a.b import c` runs.
 
     The packages on the way count, except this package itself where only something inside it was asked for:
-    its `__init__` names the public functions, which bring everything with them. Beside a file of the user's
-    own, `import helper` finds helper.py.
+    its `__init__` names the public functions, which bring everything with them. For a file of the user's own,
+    modules and packages beside it are found (below `root`, which a relative import names).
     """
-    if parts[0] != "pinnlora":
-        beside = path.parent / f"{parts[0]}.py"
-        if not _ours(path) and beside.is_file():
-            yield beside
+    if parts[0] != "pinnlora" or root is not None:
+        if not _ours(path):
+            yield from _modules(parts, root or _folder(path))
         return
     inside = parts[1:]
     if inside and _find(inside) is None:
         inside = inside[:-1]
     if not inside:
         yield PACKAGE / "__init__.py"
-    for depth in range(1, len(inside) + 1):
-        found = _find(inside[:depth])
+    yield from _modules(inside, PACKAGE)
+
+
+def _folder(path: Path) -> Path:
+    """Where the absolute imports of a user's file start: the first folder above it that is no package."""
+    folder = path.parent
+    while (folder / "__init__.py").is_file():
+        folder = folder.parent
+    return folder
+
+
+def _modules(parts: list[str], root: Path) -> Iterator[Path]:
+    """The files of a dotted name and of the packages on the way to it, as far as they are there."""
+    for depth in range(1, len(parts) + 1):
+        found = _find(parts[:depth], root)
         if found is not None:
             yield found
 
 
-def _find(parts: list[str]) -> Path | None:
-    """The file of a module of this package, given by its path inside it."""
-    stem = PACKAGE.joinpath(*parts)
+def _find(parts: list[str], root: Path | None = None) -> Path | None:
+    """The file of a module, given by its path inside this package (or below `root`)."""
+    stem = (root or PACKAGE).joinpath(*parts)
     return next(
         (file for file in (stem.with_name(f"{stem.name}.py"), stem / "__init__.py") if file.is_file()), None
     )

@@ -1,5 +1,7 @@
 """How a problem is named and found: one of the package's by its file's name, or FILE.py:Class for one's own.
 
+NAME@VARIANT is the same problem once more in one study, under other settings and in a directory of its own.
+
 Torch is imported only when a problem is loaded: the workflow reads names.
 """
 
@@ -12,6 +14,7 @@ import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,52 +31,69 @@ def package_problems() -> list[str]:
     return sorted(path.stem for path in LIBRARY.glob("[!_]*.py"))
 
 
-def known_problem(spec: Any) -> str:
-    """A problem of the package, or FILE.py:Class where the file holds such a class."""
-    if not isinstance(spec, str):
-        raise ValueError(f"{spec!r} is neither the name of a problem nor FILE.py:Class")
-    file, colon, name = spec.rpartition(":")
-    if not colon:
-        if spec not in package_problems():
+@dataclass(frozen=True)
+class Spec:
+    """NAME, or FILE.py:Class, and @VARIANT behind either, taken apart; `file` is None for the package's own."""
+
+    file: Path | None
+    name: str
+    variant: str
+
+    @classmethod
+    def of(cls, text: str) -> Spec:
+        """Any text can be taken apart; `known_problem` says whether it makes sense."""
+        plain, _, variant = text.partition("@")
+        file, colon, name = plain.rpartition(":")
+        return cls(Path(file) if colon else None, name, variant)
+
+
+def known_problem(text: Any) -> str:
+    """The same text, if it names a problem of the package, or a class in a file of one's own; else ValueError."""
+    if not isinstance(text, str):
+        raise ValueError(f"{text!r} is neither the name of a problem nor FILE.py:Class")
+    spec = Spec.of(text)
+    if "@" in text and not spec.variant.isidentifier():
+        raise ValueError(f"{text}: {spec.variant!r} is no name of a variant: letters, digits and _")
+    if spec.file is None:
+        if spec.name not in package_problems():
             raise ValueError(
-                f"no problem {spec!r}{did_you_mean(spec, [*package_problems(), 'FILE.py:Class'])}"
+                f"no problem {spec.name!r}{did_you_mean(spec.name, [*package_problems(), 'FILE.py:Class'])}"
             )
-        return spec
-    if not Path(file).is_file():
-        raise ValueError(f"{spec}: no file {file}")
+        return text
+    if not spec.file.is_file():
+        raise ValueError(f"{text}: no file {spec.file}")
     try:
-        body = ast.parse(Path(file).read_text(encoding="utf-8")).body
+        body = ast.parse(spec.file.read_text(encoding="utf-8")).body
     except (SyntaxError, UnicodeDecodeError) as error:
-        raise ValueError(f"{spec}: {file} is not Python: {error}") from None
+        raise ValueError(f"{text}: {spec.file} is not Python: {error}") from None
     classes = [node.name for node in body if isinstance(node, ast.ClassDef)]
-    if name not in classes:
-        raise ValueError(
-            f"{spec}: no class {name!r} in {file}{did_you_mean(name, classes or ['no classes'])}"
-        )
-    return spec
+    if spec.name not in classes:
+        near = did_you_mean(spec.name, classes or ["no classes"])
+        raise ValueError(f"{text}: no class {spec.name!r} in {spec.file}{near}")
+    return text
 
 
-def problem_name(spec: str) -> str:
-    """The directory of a problem: its own name, or the class of FILE.py:Class in lower case."""
-    return spec.rpartition(":")[2].lower()
+def problem_name(text: str) -> str:
+    """The directory of a problem: its own name, or the class of FILE.py:Class in lower case; its variant behind it."""
+    spec = Spec.of(text)
+    return "-".join(filter(None, (spec.name.lower(), spec.variant)))
 
 
-def problem_file(spec: str) -> Path:
-    """The file of a problem, given by its name or as FILE.py:Class."""
-    file, colon, _ = spec.rpartition(":")
-    return Path(file) if colon else LIBRARY / f"{spec}.py"
+def problem_file(text: str) -> Path:
+    """The file of a problem."""
+    spec = Spec.of(text)
+    return spec.file or LIBRARY / f"{spec.name}.py"
 
 
-def load_problem(spec: str) -> Problem:
-    """The problem named `spec`: one of this package's, or FILE.py:Class; UserError says what is wrong."""
-    path, _, name = spec.rpartition(":")
-    if path:
-        return _load_file(Path(path), name)
-    if spec not in package_problems():
-        raise UserError(
-            f"problem {spec!r} is not known{did_you_mean(spec, [*package_problems(), 'FILE.py:Class'])}"
-        )
-    return importlib.import_module(f"pinnlora.problem.library.{spec}").PROBLEM()
+def load_problem(text: str) -> Problem:
+    """The problem named `text`: one of this package's, or FILE.py:Class; UserError says what is wrong."""
+    spec = Spec.of(text)
+    if spec.file is not None:
+        return _load_file(spec.file, spec.name)
+    if spec.name not in package_problems():
+        known = did_you_mean(spec.name, [*package_problems(), "FILE.py:Class"])
+        raise UserError(f"problem {spec.name!r} is not known{known}")
+    return importlib.import_module(f"pinnlora.problem.library.{spec.name}").PROBLEM()
 
 
 def _load_file(path: Path, name: str) -> Problem:

@@ -2,16 +2,17 @@
 
 from pathlib import Path
 
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
 from pinnlora.files import atomic
 
 METHOD_LABELS = {
+    "ansatz": "ansatz, N = 0",
+    "base": "base network of T0",
     "pinn": "PINN",
     "finetuned": "fine-tuned PINN",
     "lora": "LoRA",
-    "data": "data",
-    "weights": "weights",
-    "distilled": "distilled",
-    "physics": "physics",
 }
 PROBLEM_LABELS = {"kovasznay": "Kovasznay flow", "burgers1d": "1D Burgers", "burgers2d": "2D Burgers"}
 SYMBOLS = {"re": "Re", "nu": "$\\nu$"}
@@ -26,54 +27,53 @@ COLOURS = {
     "distilled": "#009E73",
     "physics": "#D55E00",
 }
-MARKERS = {
-    "pinn": "P",
-    "finetuned": "X",
-    "lora": "o",
-    "data": "s",
-    "weights": "v",
-    "distilled": "D",
-    "physics": "^",
+MARKERS = dict(zip(COLOURS, "PXosvD^", strict=True))
+RC = {
+    "font.size": 8.0,
+    "axes.titlesize": 9.0,
+    "axes.labelsize": 8.0,
+    "xtick.labelsize": 8.0,
+    "ytick.labelsize": 8.0,
+    "legend.fontsize": 8.0,
+    "figure.titlesize": 9.0,
+    "axes.linewidth": 0.6,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 4.5,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "pdf.fonttype": 42,
+    "savefig.dpi": 200,
 }
+"""Matplotlib settings of every figure: 8 to 9 pt type, thin lines, TrueType fonts in the PDF."""
 
 
 def method_label(method: str) -> str:
-    """The name in print; an unknown method keeps its own."""
+    """The name in print; a mode of hypernetworks keeps its own."""
     return METHOD_LABELS.get(method, method)
 
 
+def rank_label(rank: str) -> str:
+    """`rank 4` or `full rank`."""
+    return "full rank" if rank == "full" else f"rank {rank}"
+
+
+def row_label(method: str, rank: str) -> str:
+    """Method and rank; those that are always whole networks go without."""
+    whole = method in METHOD_LABELS and method != "lora"
+    return method_label(method) if whole else f"{method_label(method)}, {rank_label(rank)}"
+
+
 def problem_label(name: str) -> str:
-    """The name in print; a problem of the user's keeps its own."""
-    return PROBLEM_LABELS.get(name, name)
+    """The name in print, `1D Burgers, plain` for a variant; a problem of the user's keeps its own."""
+    family, _, variant = name.partition("-")
+    return ", ".join(filter(None, [PROBLEM_LABELS.get(family, family), variant]))
 
 
-def rc() -> dict:
-    """Matplotlib settings of every figure: 8 to 9 pt type, thin lines, TrueType fonts in the PDF."""
-    return {
-        "font.size": 8.0,
-        "axes.titlesize": 9.0,
-        "axes.labelsize": 8.0,
-        "xtick.labelsize": 8.0,
-        "ytick.labelsize": 8.0,
-        "legend.fontsize": 8.0,
-        "figure.titlesize": 9.0,
-        "axes.linewidth": 0.6,
-        "lines.linewidth": 1.2,
-        "lines.markersize": 4.5,
-        "xtick.major.width": 0.6,
-        "ytick.major.width": 0.6,
-        "pdf.fonttype": 42,
-        "savefig.dpi": 200,
-    }
-
-
-def save(figure, output: Path, pdf: Path) -> None:
-    """Write a figure as PNG (200 dpi) and PDF, each under a temporary name first."""
-    from matplotlib import rc_context
-
-    with rc_context(rc()):
-        with atomic(output) as temporary:
-            figure.savefig(temporary, format="png", dpi=200)
-        with atomic(pdf) as temporary:
+def save(figure: Figure, *paths: Path) -> None:
+    """Write a figure as PNG (200 dpi) or PDF, as each path's suffix says, under a temporary name first."""
+    with rc_context(RC):
+        for path in paths:
             # No date inside: the same numbers give the same bytes.
-            figure.savefig(temporary, format="pdf", dpi=200, metadata={"CreationDate": None})
+            extra = {"metadata": {"CreationDate": None}} if path.suffix == ".pdf" else {}
+            with atomic(path) as temporary:
+                figure.savefig(temporary, dpi=200, **extra)

@@ -1,4 +1,4 @@
-"""Errors of everything a problem's study trained, gathered into the one dataset that tables and figures read_fits."""
+"""Errors of everything a problem's study trained, gathered into the one dataset that tables and figures read."""
 
 from __future__ import annotations
 
@@ -13,18 +13,16 @@ import xarray as xr
 from torch import Tensor
 
 from pinnlora.files import read_netcdf
+from pinnlora.nets.adapters import Full, Parametrisation
 from pinnlora.problem.base import Problem
 from pinnlora.problem.signature import Values
 from pinnlora.study.stored import Stored, read_fits
-from pinnlora.surrogate import Surrogate, fields_of, load, refine
-from pinnlora.train.data import TaskSet, grid_coords, of_split, task_set
-from pinnlora.train.settings import StageSettings
-from pinnlora.train.setup import draw_of, dtype_of
-from pinnlora.train.single import TaskFits
+from pinnlora.surrogate import Surrogate, load, refine
+from pinnlora.train.data import TaskSet, fields_of, grid_coords, of_split, task_set
+from pinnlora.train.fit import fit
+from pinnlora.train.settings import NetworkSettings, StageSettings
 
 SPLITS = ("train", "validation", "test")
-SAMPLE = 5000
-"""Grid points on which train and validation errors are taken; test errors use the whole grid."""
 
 
 @dataclass(frozen=True)
@@ -40,119 +38,122 @@ class Truth:
         """Reference fields of a split."""
         return self.fields[self.splits == split]
 
+    def tasks(self, problem: Problem, split: str, symmetry: bool, like: Tensor) -> TaskSet:
+        """The tasks of a split as tensors like `like`, of the problem in the formulation that was trained."""
+        return task_set(problem, of_split(self.values, self.splits, split), symmetry, like.device, like.dtype)
+
 
 @dataclass
 class Result:
-    """What is known of one (method, rank)."""
+    """What is known of one (method, rank); `errors` by split and name are (task, field)."""
 
     method: str
     rank: str
     numbers: dict[str, float]
-    history: xr.Dataset
-    settings: dict[str, Any]
+    history: xr.Dataset | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
     errors: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     showcase: np.ndarray | None = None
 
+    def add(
+        self, truth: Truth, split: str, parametrisation: Parametrisation, theta: Tensor, tasks: TaskSet
+    ) -> np.ndarray:
+        """Measure the fields of theta (task, size) on the whole grid; returns them, (task, point, field)."""
+        grid = grid_coords(truth.problem, theta.device, theta.dtype)
+        fields = fields_of(parametrisation, theta, tasks, grid).double().cpu().numpy()
+        self.errors[split] = measure(truth, fields, split)
+        return fields
 
-def measure(
-    truth: Truth, fields: np.ndarray, split: str, points: np.ndarray | slice
-) -> dict[str, np.ndarray]:
-    """mse, relative_l2 and mse_front, (task, field) each, of fields (task, point, field) at grid `points`."""
-    reference = truth.chosen(split)[:, points]
-    squares = (fields - reference) ** 2
-    norm = (reference**2).mean(1)
+
+def measure(truth: Truth, fields: np.ndarray, split: str) -> dict[str, np.ndarray]:
+    """mse, relative_l2 and mse_front, (task, field) each, of fields (task, point, field) on the whole grid.
+
+    A field that is zero everywhere has no size to be relative to: that of all fields of its task is taken.
+    """
+    reference = truth.chosen(split)
+    squares, norm = (fields - reference) ** 2, (reference**2).mean(1)
+    norm = np.where(norm > 0, norm, norm.mean(1, keepdims=True))
+    norm = np.where(norm > 0, norm, 1.0)
     out = {"mse": squares.mean(1), "relative_l2": np.sqrt(squares.mean(1) / norm)}
     named = {name: reference[..., k] for k, name in enumerate(truth.problem.fields)}
     band = truth.problem.front(of_split(truth.values, truth.splits, split), named)
     if band is not None:
         weight = band[..., None] / np.maximum(band.sum(1), 1)[:, None, None]
-        empty = ~band.any(1)
-        out["mse_front"] = np.where(empty[:, None], np.nan, (squares * weight).sum(1))
+        out["mse_front"] = np.where(band.any(1)[:, None], (squares * weight).sum(1), np.nan)
     return out
 
 
-def evaluate_fit(path: Path, truth: Truth, device: torch.device, showcase: int) -> Result:
-    """Errors of a directory of per-task fits on the test tasks."""
+def evaluate_fit(path: Path, truth: Truth, base: Tensor, device: torch.device, shown: set[str]) -> Result:
+    """Errors of a directory of per-task fits on the test tasks; of the ranks `shown`, one task is timed alone."""
     stored = read_fits(path, truth.problem, device)
-    metadata = stored.metadata
-    symmetry = metadata["network"]["symmetry"]
-    tasks = tasks_of(truth, stored.problem, "test", symmetry, device, stored.theta.dtype)
-    grid = grid_coords(truth.problem, device, stored.theta.dtype)
-    fields = fields_of(stored.parametrisation, stored.theta, tasks, grid).double().cpu().numpy()
-    numbers = {
-        "parameters": stored.parametrisation.size,
-        "seconds": metadata["seconds"],
-        "iterations": metadata["iterations"],
-        "seconds_new_task": _seconds_alone(stored, tasks, device),
-    }
-    history = read_netcdf(path / "history.nc")
-    settings = {key: metadata[key] for key in ("network", "stage")}
-    result = Result(metadata["method"], str(metadata["rank"]), numbers, history, settings)
-    result.showcase = fields[showcase]
-    result.errors["test"] = measure(truth, fields, "test", slice(None))
+    known = stored.metadata
+    numbers = {"parameters": stored.parametrisation.size} | {k: known[k] for k in ("seconds", "iterations")}
+    if str(known["rank"]) in shown:
+        numbers["seconds_new_task"] = _seconds_alone(stored, truth, base, device)
+    settings = {key: known[key] for key in ("network", "stage")}
+    result = Result(known["method"], str(known["rank"]), numbers, read_netcdf(path / "history.nc"), settings)
+    tasks = truth.tasks(stored.problem, "test", known["network"]["symmetry"], stored.theta)
+    result.showcase = result.add(truth, "test", stored.parametrisation, stored.theta, tasks)[0]
     return result
 
 
-def evaluate_surrogate(
-    path: Path, truth: Truth, device: torch.device, showcase: int, settings: dict[str, Any]
-) -> Result:
+def evaluate_base(truth: Truth, base: Tensor, network: dict[str, Any]) -> list[Result]:
+    """What training adds to: the base network (1, size) alone for every task, and the ansatz without a network."""
+    from pinnlora.train.setup import network_of
+
+    settings = NetworkSettings(**network)
+    problem = truth.problem.formulated(settings.formulation)
+    full = Full(network_of(problem, settings))
+    results = []
+    for name, theta in [("base", base), ("ansatz", torch.zeros_like(base))][: 2 if settings.lift else 1]:
+        results.append(Result(name, "full", {"parameters": 0}, settings={"network": network}))
+        for split in SPLITS:
+            tasks = truth.tasks(problem, split, settings.symmetry, base)
+            results[-1].add(truth, split, full, theta.expand(len(tasks), -1), tasks)
+    return results
+
+
+def evaluate_surrogate(path: Path, truth: Truth, device: torch.device, settings: dict[str, Any]) -> Result:
     """Errors of a bundle on all splits, and on the test tasks after a few refining steps where that is asked for."""
     surrogate = load(path, str(device))
     config = surrogate.config
-    grid = grid_coords(truth.problem, device, surrogate.dtype)
     numbers = {
         "parameters": surrogate.parametrisation.size,
         "seconds": config["seconds"],
         "iterations": config["iterations"],
+        "seconds_teachers": config.get("seconds_teachers", float("nan")),
     }
     trained = {key: config[key] for key in ("network", "hypernetwork", "stage")}
     result = Result(config["mode"], str(config["rank"]), numbers, read_netcdf(path / "history.nc"), trained)
     for split in SPLITS:
-        tasks = tasks_of(truth, surrogate.problem, split, surrogate.symmetry, device, surrogate.dtype)
-        points = slice(None) if split == "test" else _sample(grid.shape[1])
-        fields = fields_of(surrogate.parametrisation, surrogate.numbers(tasks), tasks, grid[:, points])
-        fields = fields.double().cpu().numpy()
-        result.errors[split] = measure(truth, fields, split, points)
-        if split == "test":
-            result.showcase = fields[showcase]
-    numbers["seconds_new_task"] = _seconds_predicting(surrogate, tasks, grid)
-    if (
-        config["mode"] == "physics"
-        and str(config["rank"]) == str(settings["figure_rank"])
-        and settings["refine_steps"]
-    ):
-        _refine(result, surrogate, tasks, grid, truth, settings)
+        tasks = truth.tasks(surrogate.problem, split, surrogate.symmetry, surrogate.base.to(surrogate.dtype))
+        fields = result.add(truth, split, surrogate.parametrisation, surrogate.numbers(tasks), tasks)
+    result.showcase = fields[0]
+    numbers["seconds_new_task"] = _seconds_predicting(surrogate, tasks)
+    wanted = config["mode"] == "physics" and str(config["rank"]) == str(settings["figure_rank"])
+    if wanted and settings["refine_steps"]:
+        _refine(result, surrogate, tasks, truth, settings)
     return result
 
 
 def _refine(
-    result: Result, surrogate: Surrogate, tasks: TaskSet, grid: Tensor, truth: Truth, settings
+    result: Result, surrogate: Surrogate, tasks: TaskSet, truth: Truth, settings: dict[str, Any]
 ) -> None:
     steps, points = settings["refine_steps"], settings["refine_points"]
     parametrisation, theta = refine(surrogate, tasks, steps, points)
-    exact = tasks_of(truth, surrogate.problem, "test", surrogate.symmetry, theta.device, torch.float64)
-    fields = fields_of(parametrisation, theta, exact, grid.double()).cpu().numpy()
-    result.errors["test"]["mse_refined"] = measure(truth, fields, "test", slice(None))["mse"]
+    exact = truth.tasks(surrogate.problem, "test", surrogate.symmetry, theta)
+    refined = Result("refined", result.rank, {})
+    refined.add(truth, "test", parametrisation, theta, exact)
+    result.errors["test"]["mse_refined"] = refined.errors["test"]["mse"]
     start = time.perf_counter()
     refine(surrogate, tasks.take(torch.tensor([0], device=theta.device)), steps, points)
     result.numbers["seconds_refine"] = time.perf_counter() - start
 
 
-def tasks_of(
-    truth: Truth, problem: Problem, split: str, symmetry: bool, device: torch.device, dtype: torch.dtype
-) -> TaskSet:
-    """The tasks of a split as tensors, of the problem in the formulation that was trained."""
-    return task_set(problem, of_split(truth.values, truth.splits, split), symmetry, device, dtype)
-
-
-def _sample(points: int) -> np.ndarray:
-    return np.sort(np.random.default_rng(0).permutation(points)[:SAMPLE])
-
-
-def _seconds_predicting(surrogate: Surrogate, tasks: TaskSet, grid: Tensor) -> float:
+def _seconds_predicting(surrogate: Surrogate, tasks: TaskSet) -> float:
     """Median time from one task to its fields on the whole grid."""
-    one = tasks.take(torch.tensor([0], device=grid.device))
-    times = []
+    grid = grid_coords(surrogate.problem, surrogate.base.device, surrogate.dtype)
+    one, times = tasks.take(torch.tensor([0], device=grid.device)), []
     for _ in range(4):  # the first warms up
         start = time.perf_counter()
         fields_of(surrogate.parametrisation, surrogate.numbers(one), one, grid).cpu()
@@ -160,16 +161,13 @@ def _seconds_predicting(surrogate: Surrogate, tasks: TaskSet, grid: Tensor) -> f
     return float(np.median(times[1:]))
 
 
-def _seconds_alone(stored: Stored, tasks: TaskSet, device: torch.device, steps: int = 3) -> float:
-    """Time of one task's fit alone: its measured time a step, times the iterations that the batch took."""
-    own = {"continuation": {}, "continuation_steps": 0}  # which changes the task, not the time
-    stage = StageSettings(**stored.metadata["stage"] | own)
-    one = tasks.take(torch.tensor([0], device=device))
-    draw = draw_of(0, "timing", device, dtype_of(stage.dtype))
-    learner = TaskFits(stored.problem, stored.parametrisation, one, stored.theta[:1], stage, draw)
-    times = []
-    for step in range(steps + 1):
-        start = time.perf_counter()
-        float(next(iter(learner.step(step).values())).sum())  # waits for the device
-        times.append(time.perf_counter() - start)
-    return float(np.median(times[1:])) * stored.metadata["iterations"]
+def _seconds_alone(stored: Stored, truth: Truth, base: Tensor, device: torch.device) -> float:
+    """Time of the first test task's training alone, from start to end, validation included."""
+    known = stored.metadata
+    values = {name: value[:1] for name, value in of_split(truth.values, truth.splits, "test").items()}
+    _, history = fit(
+        stored.problem, values, StageSettings(**known["stage"]), NetworkSettings(**known["network"]),
+        known["method"], known["rank"], known["seed"], str(device), base,
+        origin=of_split(truth.values, truth.splits, "base"),
+    )  # fmt: skip
+    return history.seconds

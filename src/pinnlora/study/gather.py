@@ -7,7 +7,7 @@ import xarray as xr
 
 from pinnlora.study.evaluation import SPLITS, Result, Truth
 
-METHODS = ("pinn", "finetuned", "lora", "data", "weights", "distilled", "physics")
+METHODS = ("base", "ansatz", "pinn", "finetuned", "lora", "data", "weights", "distilled", "physics")
 ERRORS = {
     "mse": "mean squared error over the evaluation grid",
     "relative_l2": "relative L2 error over the evaluation grid",
@@ -17,13 +17,16 @@ ERRORS = {
 NUMBERS = {
     "parameters": ("trained numbers per task", "1"),
     "seconds": ("training time of the whole job", "s"),
+    "seconds_base": ("training time of the base network it starts from", "s"),
+    "seconds_reference": ("time of the reference solutions it learns from", "s"),
+    "seconds_teachers": ("training time of the networks it learns from", "s"),
     "iterations": ("optimiser steps", "1"),
-    "seconds_new_task": ("time to the solution of a new task", "s"),
+    "seconds_new_task": ("time to the solution of one new task alone", "s"),
     "seconds_refine": ("time to refine a new task's solution", "s"),
 }
 
 
-def gather(results: list[Result], truth: Truth, showcase: int, figure_rank: str) -> xr.Dataset:
+def gather(results: list[Result], truth: Truth, figure_rank: str) -> xr.Dataset:
     """All results as one dataset; a (method, rank) that was not trained is nan."""
     methods = [method for method in METHODS if any(r.method == method for r in results)]
     ranks = sorted(
@@ -46,7 +49,7 @@ def gather(results: list[Result], truth: Truth, showcase: int, figure_rank: str)
         dataset[name] = (("method", "rank"), values, {"long_name": long_name, "units": units})
     _add_histories(dataset, results, place)
     _add_tasks(dataset, truth)
-    _add_showcase(dataset, results, truth, showcase, figure_rank)
+    _add_showcase(dataset, results, truth, figure_rank)
     return dataset
 
 
@@ -71,10 +74,14 @@ def _add_errors(dataset: xr.Dataset, results: list[Result], place, truth: Truth)
 
 
 def _add_histories(dataset: xr.Dataset, results: list[Result], place) -> None:
-    longest = max(r.history.sizes.get("sample", 0) for r in results)
+    results = [r for r in results if r.history is not None]
+    longest = max((r.history.sizes.get("sample", 0) for r in results), default=0)
     described = {
         "seconds": ("wall time since the start of training", "s"),
-        "mse": ("mean squared error while training, on a sample of grid points", "1"),
+        "mse": (
+            "mean squared error of the best state so far on the test tasks, on a sample of grid points",
+            "1",
+        ),
     }
     for name, (long_name, units) in described.items():
         values = np.full((len(dataset.method), len(dataset["rank"]), longest), np.nan)
@@ -99,17 +106,18 @@ def _add_tasks(dataset: xr.Dataset, truth: Truth) -> None:
         )
 
 
-def _add_showcase(
-    dataset: xr.Dataset, results: list[Result], truth: Truth, showcase: int, figure_rank: str
-) -> None:
+def _add_showcase(dataset: xr.Dataset, results: list[Result], truth: Truth, figure_rank: str) -> None:
     axes = truth.problem.axes()
     shape = tuple(len(axis) for axis in axes.values())
-    shown = [r for r in results if r.method == "finetuned" or (r.method != "pinn" and r.rank == figure_rank)]
+    left_out = ("base", "ansatz", "pinn")
+    shown = [
+        r for r in results if r.method == "finetuned" or (r.method not in left_out and r.rank == figure_rank)
+    ]
     shown.sort(key=lambda r: METHODS.index(r.method))
     labels = ["finetuned" if r.method == "finetuned" else f"{r.method} rank {r.rank}" for r in shown]
     for name, axis in axes.items():
         dataset.coords[name] = (name, axis, {"long_name": f"coordinate {name}", "units": "1"})
-    reference = truth.chosen("test")[showcase]
+    reference = truth.chosen("test")[0]
     fields = len(truth.problem.fields)
     dataset["showcase_reference"] = (
         ("field", *axes), reference.T.reshape(fields, *shape), {"long_name": "reference of one test task", "units": "1"}
@@ -127,4 +135,4 @@ def _add_showcase(
             stacked,
             {"long_name": "predictions for that task", "units": "1"},
         )
-    dataset.attrs["showcase_task"] = showcase
+    dataset.attrs["showcase_task"] = 0

@@ -47,7 +47,7 @@ def _own_part(settings: Settings, chosen: ProblemSettings, stage: str, rank, mod
             return own | {"stage": _stage(chosen, mode, rank)}
         case "evaluate":
             evaluation = chosen.evaluation.model_dump(mode="json")
-            return {"evaluation": evaluation | {"figure_rank": figure_rank(settings, chosen)}}
+            return {"evaluation": evaluation | {"figure_rank": figure_rank(chosen)}}
     raise UserError(f"no job {stage!r}; there are tasks, reference, {', '.join(TRAINING)}")
 
 
@@ -55,14 +55,14 @@ def _stage(chosen: ProblemSettings, stage: str, rank: int | str) -> dict:
     return chosen.stage(stage, rank).model_dump(mode="json")
 
 
-def figure_rank(settings: Settings, chosen: ProblemSettings) -> int | str:
+def figure_rank(chosen: ProblemSettings) -> int | str:
     """The rank that the figures of fields show.
 
     The one asked for where lora and hypernetworks both have it, else the largest they have in common, else
     the largest there is.
     """
     wanted = chosen.evaluation.figure_rank
-    lora, hypernetworks = set(settings.lora_ranks), set(settings.hypernetwork_ranks if settings.modes else ())
+    lora, hypernetworks = set(chosen.lora_ranks), set(chosen.hypernetwork_ranks if chosen.modes else ())
     present = (lora & hypernetworks) or (lora | hypernetworks)
     if wanted in present or not present:
         return wanted

@@ -49,11 +49,24 @@ class Evaluation(Strict):
 class Overridable(Strict):
     """What a problem may have otherwise than the study."""
 
+    lora_ranks: tuple[AdapterRank, ...] = (1, 2, 4, 8, 16, 32, 64)
+    hypernetwork_ranks: tuple[Rank, ...] = (1, 2, 4, 8, "full")
+    modes: tuple[Literal[MODES], ...] = MODES
     tasks: Tasks = Tasks()
     network: NetworkSettings = NetworkSettings()
     hypernetwork: HypernetworkSettings = HypernetworkSettings()
     evaluation: Evaluation = Evaluation()
     training: Training = Training()
+
+    @model_validator(mode="after")
+    def _once(self) -> Self:
+        for key in ("lora_ranks", "hypernetwork_ranks", "modes", "problems"):
+            values = getattr(self, key, ())
+            values = [problem_name(spec) for spec in values] if key == "problems" else values
+            twice = sorted({str(value) for value in values if values.count(value) > 1})
+            if twice:
+                raise ValueError(f"{key}: {', '.join(twice)} stands there twice")
+        return self
 
 
 class ProblemSettings(Overridable):
@@ -70,6 +83,16 @@ class ProblemSettings(Overridable):
         exceptions = ranked.ranks[rank].model_dump(exclude_unset=True) if rank in ranked.ranks else {}
         return StageSettings(**_merge(ranked.model_dump(exclude={"ranks"}), exceptions))
 
+    def fits(self) -> list[tuple[str, int | str]]:
+        """(method, rank) of the fits of single tasks."""
+        return [(method, "full") for method in FITS_OF_FULL_RANK] + [
+            ("lora", rank) for rank in self.lora_ranks
+        ]
+
+    def surrogates(self) -> list[tuple[str, int | str]]:
+        """(mode, rank) of the hypernetworks."""
+        return [(mode, rank) for mode in self.modes for rank in self.hypernetwork_ranks]
+
 
 Problem = Annotated[str, PlainValidator(known_problem)]
 
@@ -82,22 +105,8 @@ class Settings(Overridable):
     seed: Count = 2023
     device: Literal["auto", "cpu", "cuda"] = "auto"
     problems: Annotated[tuple[Problem, ...], Field(min_length=1)] = ("kovasznay", "burgers2d", "burgers1d")
-    lora_ranks: tuple[AdapterRank, ...] = (1, 2, 4, 8, 16, 32, 64)
-    hypernetwork_ranks: tuple[Rank, ...] = (1, 2, 4, 8, "full")
-    modes: tuple[Literal[MODES], ...] = MODES
     overrides: dict[str, partial(Overridable)] = Field(default_factory=dict)
     _problems: dict[str, ProblemSettings] = PrivateAttr(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        names = [problem_name(spec) for spec in self.problems]
-        for key, values in [("problems", names)] + [
-            (key, getattr(self, key)) for key in ("lora_ranks", "hypernetwork_ranks", "modes")
-        ]:
-            twice = sorted({str(value) for value in values if values.count(value) > 1})
-            if twice:
-                raise ValueError(f"{key}: {', '.join(twice)} stands there twice")
-        return self
 
     def problem(self, name: str) -> ProblemSettings:
         """Settings of a problem of this study, by its directory's name or as it stands under `problems`.
@@ -110,16 +119,6 @@ class Settings(Overridable):
             raise UserError(
                 f"no problem {name!r} in this study{did_you_mean(name, list(self._problems))}"
             ) from None
-
-    def fits(self) -> list[tuple[str, int | str]]:
-        """(method, rank) of the fits of single tasks."""
-        return [(method, "full") for method in FITS_OF_FULL_RANK] + [
-            ("lora", rank) for rank in self.lora_ranks
-        ]
-
-    def surrogates(self) -> list[tuple[str, int | str]]:
-        """(mode, rank) of the hypernetworks."""
-        return [(mode, rank) for mode in self.modes for rank in self.hypernetwork_ranks]
 
 
 def load_settings(*sources: Mapping | str | Path) -> Settings:

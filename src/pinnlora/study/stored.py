@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pinnlora.files import atomic, load_weights, save_weights, write_netcdf
+from pinnlora.files import atomic_directory, load_weights, save_weights, write_netcdf
 from pinnlora.nets.adapters import Parametrisation
 from pinnlora.problem.base import Problem
 from pinnlora.train.loop import History
@@ -35,8 +35,7 @@ def save_fits(
     tensors = {"theta": theta.detach().cpu()}
     if base is not None:
         tensors["base"] = base.detach().cpu()
-    with atomic(output) as temporary:
-        temporary.mkdir()
+    with atomic_directory(output) as temporary:
         save_weights(temporary / "model.safetensors", tensors, metadata)
         write_netcdf(history.dataset(), temporary / "history.nc", f"training history of {metadata['method']}")
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
 import torch
+from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 from torch import Tensor
 
 from pinnlora.loss.draw import Draw
@@ -23,33 +25,22 @@ SUBSTEPS = 4
 """How many intermediate tasks lie between a task and its neighbour."""
 
 
-def spanning_tree(embedding: Tensor) -> list[tuple[int, int | None]]:
-    """(task, parent) in the order of training: the median task first, then always the nearest one left (Prim)."""
-    distance = torch.cdist(embedding, embedding)
+def levels(embedding: Tensor) -> list[tuple[Tensor, Tensor | None]]:
+    """The minimum spanning tree of tasks embedded as (task, size), from the median task on, level by level.
+
+    Each level holds the indices of its tasks, and of their parents (None for the root).
+    """
+    distance = torch.cdist(embedding, embedding).double().cpu().numpy()
     root = int(distance.sum(1).argmin())
-    order: list[tuple[int, int | None]] = [(root, None)]
-    nearest, parent = distance[root].clone(), torch.full((len(distance),), root)
-    nearest[root] = torch.inf
-    for _ in range(len(distance) - 1):
-        task = int(nearest.argmin())
-        order.append((task, int(parent[task])))
-        closer = (distance[task] < nearest) & nearest.isfinite()
-        nearest = torch.where(closer, distance[task], nearest)
-        parent = torch.where(closer.cpu(), task, parent)
-        nearest[task] = torch.inf
-    return order
-
-
-def levels(tree: list[tuple[int, int | None]]) -> list[tuple[Tensor, Tensor | None]]:
-    """The tree by depth: indices of the tasks of each level, and of their parents (None: the root)."""
-    depth: dict[int, int] = {}
-    for task, parent in tree:
-        depth[task] = 0 if parent is None else depth[parent] + 1
-    out: list[tuple[Tensor, Tensor | None]] = [(torch.tensor([tree[0][0]]), None)]
-    for level in range(1, max(depth.values()) + 1):
-        pairs = torch.tensor([pair for pair in tree if depth[pair[0]] == level])
-        out.append((pairs[:, 0], pairs[:, 1]))
-    return out
+    tree = minimum_spanning_tree(distance + 1)  # the same tree; an entry of zero would mean no edge
+    order, parents = breadth_first_order(tree, root, directed=False)
+    depth = np.zeros(len(distance), dtype=int)
+    for task in order[1:]:
+        depth[task] = depth[parents[task]] + 1
+    of_depth = [np.flatnonzero(depth == level) for level in range(1, depth.max() + 1)]
+    return [(torch.tensor([root]), None)] + [
+        (torch.from_numpy(tasks), torch.from_numpy(parents[tasks]).long()) for tasks in of_depth
+    ]
 
 
 def fit_chain(
@@ -69,7 +60,7 @@ def fit_chain(
     fixed = stage.model_copy(update={"resample": 0, "adaptive": False, "report_every": 10**9, "patience": 0})
     theta, history, began = start.clone(), History(), time.perf_counter()
     done = 0
-    for level, parents in levels(spanning_tree(problem.embed(tasks.values))):
+    for level, parents in levels(problem.embed(tasks.values)):
         level = level.to(start.device)
         parents = None if parents is None else parents.to(start.device)
         move, current = tasks.take(level).move, start[level] if parents is None else theta[parents]

@@ -84,6 +84,21 @@ def read_reference(path: Path, problem: Problem, chosen: np.ndarray | Sequence[i
     return np.stack([field.reshape(len(field), -1) for field in stacked], -1)
 
 
+@torch.no_grad()
+def fields_of(parametrisation: Parametrisation, theta: Tensor, tasks: TaskSet, coords: Tensor) -> Tensor:
+    """Fields at given-frame points: coords (task or 1, point, dim) -> (task, point, field), in bounded memory."""
+    out = []
+    for k in range(len(tasks)):
+        one = tasks.take(torch.tensor([k], device=theta.device))
+        weights = parametrisation.weights(theta[k : k + 1])
+        where = one.to_network(coords if coords.shape[0] == 1 else coords[k : k + 1])
+        parts = []
+        for part in where.split(16384, 1):
+            parts.append(fields_at(one.problem, parametrisation.network, weights, part, one.values))
+        out.append(one.from_network(torch.cat(parts, 1)))
+    return torch.cat(out)
+
+
 @dataclass(frozen=True)
 class Solutions:
     """Reference fields (task, point, field) of some tasks on the evaluation grid (1, point, dim)."""
@@ -91,6 +106,13 @@ class Solutions:
     tasks: TaskSet
     grid: Tensor
     fields: Tensor
+
+    @classmethod
+    def of(cls, tasks: TaskSet, reference: np.ndarray) -> Solutions:
+        """References (task, point, field) as read, on the device and in the precision of the tasks."""
+        some = next(iter(tasks.values.values()))
+        fields = torch.as_tensor(reference).to(some.device, some.dtype)
+        return cls(tasks, grid_coords(tasks.problem, some.device, some.dtype), fields)
 
     def sample(self, chosen: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
         """Network-frame coordinates and given-frame targets of tasks `chosen` at grid `points` (indices)."""
@@ -106,3 +128,27 @@ class Solutions:
             weights, tasks = parametrisation.weights(theta), self.tasks
             fields = fields_at(tasks.problem, parametrisation.network, weights, coords, tasks.values)
             return (tasks.from_network(fields) - targets).square().mean((-1, -2))
+
+    def everywhere(self, theta: Tensor, parametrisation: Parametrisation) -> Tensor:
+        """Mean squared error of each task on the whole grid, task by task: (task,)."""
+        found = fields_of(parametrisation, theta, self.tasks, self.grid)
+        return (found - self.fields).square().mean((-1, -2))
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """Mean squared error of trained numbers against solutions, on some points of the grid: for the record only."""
+
+    solutions: Solutions
+    points: Tensor
+
+    @classmethod
+    def of(cls, solutions: Solutions, points: int = 500) -> Monitor:
+        """Watch at most `points` of the grid's points, evenly spread."""
+        count = solutions.grid.shape[1]
+        chosen = torch.linspace(0, count - 1, min(points, count), device=solutions.grid.device).long()
+        return cls(solutions, chosen)
+
+    def __call__(self, theta: Tensor, parametrisation: Parametrisation) -> float:
+        """theta (task, size) -> its error."""
+        return float(self.solutions.error(theta, parametrisation, self.points).mean())

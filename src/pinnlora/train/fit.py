@@ -10,7 +10,7 @@ from pinnlora.nets.adapters import Parametrisation
 from pinnlora.problem.base import Problem
 from pinnlora.problem.signature import Values
 from pinnlora.train.chain import fit_chain
-from pinnlora.train.data import Solutions, grid_coords, task_set
+from pinnlora.train.data import Monitor, Solutions, task_set
 from pinnlora.train.loop import History, train
 from pinnlora.train.settings import NetworkSettings, StageSettings
 from pinnlora.train.setup import (
@@ -23,7 +23,7 @@ from pinnlora.train.setup import (
     parametrisation_of,
     torch_generator,
 )
-from pinnlora.train.single import Monitor, TaskFits
+from pinnlora.train.single import TaskFits
 
 
 def fit(
@@ -61,7 +61,7 @@ def fit(
     start = start.to(where, dtype)
     if stage.chain:
         return fit_chain(problem, parametrisation, tasks, start, stage, draw)
-    monitor = None if reference is None else monitor_of(problem, tasks, parametrisation, reference)
+    monitor = None if reference is None else Monitor.of(Solutions.of(tasks, reference))
     learner = TaskFits(problem, parametrisation, tasks, start, stage, draw, monitor, first)
     history = train(learner, stage.report_every, stage.patience, f"{problem.name} {name}")
     return learner.theta.detach(), history
@@ -73,14 +73,3 @@ def _start(
     if method == "finetuned":
         return base.repeat(tasks, 1)
     return parametrisation.initial(tasks, generator)
-
-
-def monitor_of(
-    problem: Problem, tasks, parametrisation: Parametrisation, reference: np.ndarray, points: int = 500
-) -> Monitor:
-    """The mean squared error against references (task, point, field) at some grid points, for the record."""
-    some = next(iter(tasks.values.values()))
-    grid = grid_coords(problem, some.device, some.dtype)
-    solutions = Solutions(tasks, grid, torch.as_tensor(reference).to(some.device, some.dtype))
-    chosen = torch.linspace(0, grid.shape[1] - 1, min(points, grid.shape[1]), device=some.device).long()
-    return lambda theta: float(solutions.error(theta, parametrisation, chosen).mean())

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from pinnlora.errors import UserError
@@ -14,7 +13,7 @@ from pinnlora.nets.adapters import Parametrisation
 from pinnlora.nets.hypernetwork import Hypernetwork
 from pinnlora.problem.base import Problem
 from pinnlora.problem.signature import Values
-from pinnlora.train.data import Solutions, grid_coords, of_split, read_reference, task_set
+from pinnlora.train.data import Monitor, Solutions, of_split, read_reference, task_set
 from pinnlora.train.hyperlearner import Hyperlearner
 from pinnlora.train.loop import History, train
 from pinnlora.train.settings import HypernetworkSettings, NetworkSettings, StageSettings
@@ -45,27 +44,24 @@ def fit_hypernetwork(
 
     `base` (1, size) are the base network's numbers, `teachers` (task, size) those of the training tasks' PINNs.
     """
-    stage = StageSettings(**settings["stage"])
+    stage, shape = StageSettings(**settings["stage"]), HypernetworkSettings(**settings["hypernetwork"])
     where, dtype = device_of(settings["device"]), dtype_of(stage.dtype)
-    network_settings = NetworkSettings(**settings["network"])
     mode, rank, seed = settings["mode"], settings["rank"], settings["seed"]
-    network = network_of(problem, network_settings)
-    weights = base_weights(network, base, where, dtype)
-    parametrisation = parametrisation_of(network, rank, weights, network_settings)
+    own = NetworkSettings(**settings["network"])
+    network = network_of(problem, own)
+    parametrisation = parametrisation_of(network, rank, base_weights(network, base, where, dtype), own)
     taught = _checked(mode, teachers)
     taught = None if taught is None else taught.to(where, dtype)
 
     def solutions(split: str) -> Solutions:
-        tasks = task_set(problem, of_split(values, splits, split), network_settings.symmetry, where, dtype)
-        fields = torch.as_tensor(read_reference(reference, problem, splits == split)).to(where, dtype)
-        return Solutions(tasks, grid_coords(problem, where, dtype), fields)
+        tasks = task_set(problem, of_split(values, splits, split), own.symmetry, where, dtype)
+        return Solutions.of(tasks, read_reference(reference, problem, splits == split))
 
     training = solutions("train")
-    embed = embedding_of(problem, settings["hypernetwork"]["embedding"])
-    start = _start(parametrisation, rank, base, mode, taught, seed)
-    body = HypernetworkSettings(**settings["hypernetwork"])
+    embed = embedding_of(problem, shape.embedding)
     hypernetwork = Hypernetwork(
-        embed(training.tasks.values).shape[1], body.body, start, body.activation,
+        embed(training.tasks.values).shape[1], shape.body,
+        _start(parametrisation, rank, base, mode, taught, seed), shape.activation,
         torch_generator(seed, f"{mode} {rank} body"),
     ).to(where, dtype)  # fmt: skip
     announce(
@@ -75,8 +71,8 @@ def fit_hypernetwork(
     learner = Hyperlearner(
         problem, parametrisation, hypernetwork, mode, training, solutions("validation"), stage,
         draw_of(seed, f"{mode} {rank} points", where, dtype), numpy_generator(seed, f"{mode} {rank} tasks"),
-        embed, taught, network_settings.symmetry,
-        task_set(problem, of_split(values, splits, "base"), network_settings.symmetry, where, dtype).values,
+        embed, taught, own.symmetry, Monitor.of(solutions("test")),
+        task_set(problem, of_split(values, splits, "base"), own.symmetry, where, dtype).values,
     )  # fmt: skip
     history = train(learner, stage.report_every, stage.patience, f"{problem.name} {mode}")
     return hypernetwork, parametrisation, history

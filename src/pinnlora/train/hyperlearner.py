@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from torch import Tensor
+from torch.func import functional_call
 
 from pinnlora.loss.draw import Draw
 from pinnlora.loss.residuals import Objective
@@ -20,7 +21,7 @@ from pinnlora.optimise.adam import Adam
 from pinnlora.optimise.gauss_newton import GaussNewton
 from pinnlora.problem.base import Problem
 from pinnlora.problem.signature import Values
-from pinnlora.train.data import Solutions, task_set
+from pinnlora.train.data import Monitor, Solutions, task_set
 from pinnlora.train.physics import Physics
 from pinnlora.train.settings import StageSettings
 from pinnlora.train.single import schedule
@@ -43,6 +44,7 @@ class Hyperlearner:
     embed: Callable[[dict[str, Tensor]], Tensor]
     teachers: Tensor | None = None
     symmetry: bool = False
+    monitor: Monitor | None = None
     origin: Values | None = None
     steps: int = field(init=False)
 
@@ -156,8 +158,11 @@ class Hyperlearner:
             for p, kept in zip(self.hypernetwork.parameters(), self._state, strict=True):
                 p.copy_(kept)
 
+    @torch.no_grad()
     def error(self) -> float:
-        """Mean squared error on the validation tasks."""
-        with torch.no_grad():
-            theta = self.hypernetwork(self.embed(self.validation.tasks.values))
-        return float(self.validation.error(theta, self.parametrisation, self._watched).mean())
+        """What the monitor says of the best state so far, on its tasks."""
+        if self.monitor is None:
+            return float("nan")
+        best = dict(zip(dict(self.hypernetwork.named_parameters()), self._state, strict=True))
+        embedding = self.embed(self.monitor.solutions.tasks.values)
+        return self.monitor(functional_call(self.hypernetwork, best, (embedding,)), self.parametrisation)

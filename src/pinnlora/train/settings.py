@@ -134,6 +134,10 @@ class StageSettings(Strict):
             )
         if bool(self.continuation) != (self.continuation_steps > 0):
             raise ValueError("continuation and continuation_steps go together, give both or none")
+        if self.chain and self.continuation:
+            raise ValueError(
+                "continuation with chain: true: tasks walk from their neighbours, give one of them"
+            )
         if self.adaptive and (self.points_on == "grid" or not self.resample):
             raise ValueError(
                 "adaptive: true draws new points in the domain: set resample above 0 and points_on: domain"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -18,12 +17,9 @@ from pinnlora.optimise.lbfgs import LBFGS
 from pinnlora.optimise.levenberg_marquardt import LevenbergMarquardt
 from pinnlora.problem.base import Problem
 from pinnlora.problem.signature import Values
-from pinnlora.train.data import TaskSet
+from pinnlora.train.data import Monitor, TaskSet
 from pinnlora.train.physics import Physics
 from pinnlora.train.settings import StageSettings
-
-Monitor = Callable[[Tensor], float]
-"""Error of trained numbers (task, size) against references."""
 
 
 def schedule(settings: StageSettings, steps: int) -> Schedule:
@@ -139,4 +135,4 @@ class TaskFits:
 
     def error(self) -> float:
         """What the monitor says of the best state."""
-        return float("nan") if self.monitor is None else self.monitor(self.best)
+        return float("nan") if self.monitor is None else self.monitor(self.best, self.parametrisation)

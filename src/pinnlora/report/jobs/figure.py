@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from pinnlora.errors import UserError
-from pinnlora.report import figures
+from pinnlora.report.curves import error_against_rank, error_against_time
+from pinnlora.report.fields import fields
+from pinnlora.report.style import save
 from pinnlora.report.summaries import read_evaluation
 
 
@@ -16,9 +18,7 @@ def run(kind: str, output: Path, pdf: Path, evaluations: list[Path]) -> None:
         raise UserError(f"figure `{kind}` got {len(evaluations)} evaluation files; give {wanted}")
     datasets = [read_evaluation(path) for path in evaluations]
     if kind == "fields":
-        figure = figures.fields(datasets[0])
-    elif kind == "rank":
-        figure = figures.error_against_rank(datasets)
+        figure = fields(datasets[0])
     else:
-        figure = figures.error_against_time(datasets)
-    figures.save(figure, output, pdf)
+        figure = {"rank": error_against_rank, "time": error_against_time}[kind](datasets)
+    save(figure, output, pdf)

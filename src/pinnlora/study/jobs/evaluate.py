@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
-from pinnlora.files import machine, write_netcdf
+from pinnlora.files import machine, read_netcdf, write_netcdf
 from pinnlora.problem.load import load_problem
-from pinnlora.study.evaluation import Truth, evaluate_fit, evaluate_surrogate
+from pinnlora.study.evaluation import Truth, evaluate_base, evaluate_fit, evaluate_surrogate
+from pinnlora.study.floors import floors
 from pinnlora.study.gather import gather
+from pinnlora.study.stored import read_fits
 from pinnlora.train.data import read_reference, read_tasks
 from pinnlora.train.setup import device_of
 
@@ -20,6 +23,7 @@ def run(
     settings: dict[str, Any],
     tasks: Path,
     reference: Path,
+    base: Path,
     fit: list[Path],
     surrogate: list[Path],
     output: Path,
@@ -29,27 +33,28 @@ def run(
     values, splits = read_tasks(tasks, problem)
     truth = Truth(problem, values, splits, read_reference(reference, problem, np.arange(len(splits))))
     device, own = device_of(settings["device"]), settings["evaluation"]
-    showcase = 0
-    results = []
-    for path in fit:
-        results.append(evaluate_fit(path, truth, device, showcase))
-        _say(results[-1])
-    for path in surrogate:
-        results.append(evaluate_surrogate(path, truth, device, showcase, own))
-        _say(results[-1])
-    dataset = gather(results, truth, showcase, str(own["figure_rank"]))
+    start = read_fits(base, problem, device)
+    results = evaluate_base(truth, start.theta, start.metadata["network"])
+    shown = {"full", str(own["figure_rank"])}
+    results += [evaluate_fit(path, truth, start.theta, device, shown) for path in fit]
+    results += [evaluate_surrogate(path, truth, device, own) for path in surrogate]
+    known = read_netcdf(reference).attrs
+    share = float((splits == "train").mean()) * known["seconds"]
+    for r in results:
+        r.numbers["seconds_base"] = np.nan if r.method in ("pinn", "ansatz") else start.metadata["seconds"]
+        r.numbers["seconds_reference"] = share if r.method == "data" else np.nan
+        print(f"{r.method:10s} rank {r.rank:>4}: test mse {r.errors['test']['mse'].mean():.3e}", flush=True)
+    dataset = gather(results, truth, str(own["figure_rank"]))
+    trained = {f"{r.method} {r.rank}": r.settings for r in results}
     dataset.attrs.update(
         problem=settings["problem"],
         study=output.resolve().parent.parent.name,
-        settings=json.dumps(settings | {"trained": {f"{r.method} {r.rank}": r.settings for r in results}}),
+        settings=json.dumps(settings | {"trained": trained}),
         seed=settings["seed"],
         machine=machine(device),
-        dtype="as trained",
-        floor_reference=problem.reference_floor(),
+        threads=torch.get_num_threads(),
+        floor_reference=known["floor_reference"],
+        floor_reference_note=known["floor_reference_note"],
+        **floors(truth, {r.settings["stage"]["dtype"] for r in results if "stage" in r.settings}),
     )
     write_netcdf(dataset, output, title=f"errors of all methods on {problem.name}")
-
-
-def _say(result) -> None:
-    error = result.errors["test"]["mse"].mean()
-    print(f"{result.method:10s} rank {result.rank:>4}: test mse {error:.3e}", flush=True)

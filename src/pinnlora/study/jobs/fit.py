@@ -29,5 +29,7 @@ def run(
         settings["device"], start, None if reference is None else read_reference(reference, problem, splits == split),
         name="teachers" if split == "train" else None, origin=of_split(values, splits, "base"),
     )  # fmt: skip
-    metadata = {key: settings[key] for key in ("problem", "method", "split", "rank", "network", "stage")}
+    metadata = {
+        key: settings[key] for key in ("problem", "method", "split", "rank", "seed", "network", "stage")
+    }
     save_fits(output, theta, None if settings["rank"] == "full" else start, metadata, history)

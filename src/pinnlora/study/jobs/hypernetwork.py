@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 
+from pinnlora.study.bundle import save_bundle
 from pinnlora.study.stored import read_base, read_fits
-from pinnlora.surrogate import Surrogate, save_bundle
-from pinnlora.train.data import read_tasks
+from pinnlora.surrogate import Surrogate
+from pinnlora.train.data import Solutions, of_split, read_reference, read_tasks, task_set
 from pinnlora.train.hyperfit import fit_hypernetwork
 from pinnlora.train.setup import embedding_of, problem_of
 
@@ -22,16 +23,21 @@ def run(
     output: Path,
     teachers: Path | None = None,
 ) -> None:
-    """Write the bundle."""
+    """Write the bundle; its model card has the error of the saved weights on the test tasks."""
     problem = problem_of(settings)
     values, splits = read_tasks(tasks, problem)
-    start = read_base(base)
-    taught = None if teachers is None else read_fits(teachers, problem, torch.device("cpu")).theta
+    start, taught = read_base(base), None
+    if teachers is not None:
+        stored = read_fits(teachers, problem, torch.device("cpu"))
+        taught, settings = stored.theta, settings | {"seconds_teachers": stored.metadata["seconds"]}
     hypernetwork, parametrisation, history = fit_hypernetwork(
         problem, settings, values, splits, reference, start, taught
     )
     embed = embedding_of(problem, settings["hypernetwork"]["embedding"])
-    surrogate = Surrogate(
-        problem, parametrisation, hypernetwork, embed, start, settings["network"]["symmetry"]
-    )
-    save_bundle(surrogate, output, settings, history)
+    symmetry = settings["network"]["symmetry"]
+    surrogate = Surrogate(problem, parametrisation, hypernetwork, embed, start, symmetry)
+    like = next(hypernetwork.parameters())
+    test = task_set(problem, of_split(values, splits, "test"), symmetry, like.device, like.dtype)
+    error = Solutions.of(test, read_reference(reference, problem, splits == "test"))
+    test_mse = float(error.everywhere(surrogate.numbers(test), parametrisation).mean())
+    save_bundle(surrogate, output, settings, history, test_mse)

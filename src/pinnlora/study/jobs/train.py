@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pinnlora.files import refuse_foreign
 from pinnlora.problem.load import load_problem
 from pinnlora.study.job_settings import job_settings
 from pinnlora.study.jobs import fit, hypernetwork, reference, tasks
@@ -21,6 +22,10 @@ def run(spec: str, output: Path, rank: int, config: Path | None) -> None:
         return job_settings(settings, name, job, **which)
 
     files = {key: output / f"{key}.nc" for key in ("tasks", "reference")}
+    for path in files.values():
+        refuse_foreign(path, directory=False)
+    for part_of in ("base", "bundle"):
+        refuse_foreign(output / part_of, directory=True)  # before the training, not after it
     tasks.run(part("tasks"), files["tasks"])
     reference.run(part("reference"), files["tasks"], files["reference"])
     fit.run(part("base"), files["tasks"], output / "base")

@@ -1,0 +1,187 @@
+"""Error against rank and against training time, a panel a problem."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from pinnlora.report.pages import measured_on, per_problem
+from pinnlora.report.style import COLOURS, MARKERS, RC, method_label, problem_label, row_label
+from pinnlora.report.summaries import Row, paper, problem, rank_value, rows, shown
+from pinnlora.study.names import BASELINES
+
+DODGE = 0.085  # in powers of two: bars of neighbouring methods at one rank stay apart
+FULL_DODGE = 2.0  # times as much at full rank, where every method has a point
+BASELINE_STYLES = dict(zip(BASELINES, (":", "-."), strict=True))
+
+
+def error_against_rank(datasets: Sequence[xr.Dataset]) -> Figure:
+    """Test MSE against rank: ours filled, with the range over tasks, the paper's hollow, damaged cells apart.
+
+    The baselines, what training starts from, are thin horizontal lines.
+    """
+    with rc_context(RC):
+        figure, panels = _panels(len(datasets))
+        for axes, dataset in zip(panels, datasets, strict=True):
+            _rank_panel(axes, dataset)
+            _finish(axes, dataset, "rank", "test MSE", "y")
+        present = {row.method for dataset in datasets for row in rows(dataset)}
+        handles = [_key(method, method_label(method)) for method in COLOURS if method in present]
+        handles += [_baseline_key(method) for method in BASELINES if method in present]
+        if any(not _printed(dataset).empty for dataset in datasets):
+            hollow = {"color": "0.35", "markerfacecolor": "white", "linewidth": 0.8}
+            handles.append(Line2D([], [], marker="o", linestyle="--", label="paper", **hollow))
+            handles.append(Line2D([], [], marker="x", linestyle="", label="paper, damaged print", **hollow))
+        bar = {"color": "0.35", "marker": "|", "linestyle": "", "markersize": 9}
+        handles.append(Line2D([], [], label="range over the test tasks", **bar))
+        figure.legend(handles=handles, loc="outside lower center", ncols=_columns(datasets), frameon=False)
+    return figure
+
+
+def _rank_panel(axes: Axes, dataset: xr.Dataset) -> None:
+    trained = [row for row in rows(dataset) if row.method not in BASELINES]
+    methods = list(dict.fromkeys(row.method for row in trained))
+    printed = _printed(dataset)
+    printed = printed[printed["method"].isin(methods)]
+    ranks = sorted({row.rank for row in trained} | set(printed["rank"]), key=rank_value)
+    places = {rank: float(np.log2(float(rank))) for rank in ranks if rank != "full"}
+    if "full" in ranks:  # apart, to the right of the largest
+        places["full"] = max(places.values(), default=-1.6) + 1.6
+        axes.axvline(places["full"] - 0.85, color="0.6", linewidth=0.6, linestyle=":")
+    for order, method in enumerate(methods):
+        shift = (order - (len(methods) - 1) / 2) * DODGE
+        at = {rank: x + shift * (FULL_DODGE if rank == "full" else 1.0) for rank, x in places.items()}
+        own = [row for row in trained if row.method == method and np.isfinite(row.mse())]
+        for full in (False, True):
+            _ours(axes, [row for row in own if (row.rank == "full") == full], at)
+            theirs = printed[(printed["method"] == method) & ((printed["rank"] == "full") == full)]
+            _theirs(axes, theirs.sort_values("rank", key=lambda r: r.map(rank_value)), method, at)
+    for row in rows(dataset):
+        if row.method in BASELINES:
+            style = {"color": "0.45", "linewidth": 0.7, "linestyle": BASELINE_STYLES[row.method], "zorder": 1}
+            axes.axhline(row.mse(), label=row.method, **style)
+    axes.set_xticks(list(places.values()), ranks)
+
+
+def _ours(axes: Axes, own: Sequence[Row], at: dict[str, float]) -> None:
+    if not own:
+        return
+    centre = np.array([row.mse() for row in own])
+    low, high = np.array([[row.errors().min(), row.errors().max()] for row in own]).T
+    style = {
+        "color": _colour(own[0].method),
+        "marker": _marker(own[0].method),
+        "elinewidth": 0.8,
+        "zorder": 3,
+    }
+    reach = np.maximum([centre - low, high - centre], 0.0)  # rounding can leave the mean outside by an ulp
+    bars = axes.errorbar([at[row.rank] for row in own], centre, yerr=reach, **style)
+    bars.set_label(f"{problem(own[0].dataset)} {own[0].method}")
+
+
+def _theirs(axes: Axes, printed: pd.DataFrame, method: str, at: dict[str, float]) -> None:
+    """The paper's legible cells, joined where they are neighbours; damaged ones as crosses that nothing joins."""
+    x, mse = printed["rank"].map(at), printed["mse_test"]
+    legible = printed["legible"] == "yes"
+    style = {"color": _colour(method), "linewidth": 0.8, "markersize": 4, "zorder": 2}
+    hollow = {"marker": _marker(method), "markerfacecolor": "white", "markeredgewidth": 0.8}
+    axes.plot(x, mse.where(legible), linestyle="--", **style | hollow)
+    axes.plot(x[~legible], mse[~legible], linestyle="", marker="x", **style)
+
+
+def _printed(dataset: xr.Dataset) -> pd.DataFrame:
+    """The paper's Tables 1 and 2 of the problem, or of that it is a variant of: method, rank, mse_test, legible."""
+    both = pd.concat([paper(1).assign(legible="yes"), paper(2)])
+    family = problem(dataset).partition("-")[0]
+    return both.loc[both["problem"] == family, ["method", "rank", "mse_test", "legible"]]
+
+
+def error_against_time(datasets: Sequence[xr.Dataset]) -> Figure:
+    """The best error so far on the test tasks against seconds, a line a method at the rank that figures show.
+
+    A line begins when what the method builds on is made: base, references and teachers are counted in.
+    """
+    with rc_context(RC):
+        figure, panels = _panels(len(datasets))
+        labels: dict[str, dict[str, None]] = {}
+        for axes, dataset in zip(panels, datasets, strict=True):
+            for row in shown(dataset):
+                if _history(axes, row):
+                    labels.setdefault(row.method, {})[row_label(row.method, row.rank)] = None
+            axes.set_xscale("log")
+            below = "seconds, with base,\nreferences and teachers"
+            _finish(axes, dataset, below, "MSE of the test tasks,\nbest so far", "both")
+        chosen = [method for method in [*COLOURS, *labels] if method in labels]
+        handles = [_key(method, " / ".join(labels[method])) for method in dict.fromkeys(chosen)]
+        figure.legend(
+            handles=handles,
+            loc="outside lower center",
+            ncols=_columns(datasets) - 1,
+            frameon=False,
+            title="per-task methods fit all test tasks side by side; the large marker is the end of training\n"
+            f"on {per_problem(datasets, measured_on)}",
+            title_fontsize=8,
+        )
+    return figure
+
+
+def _history(axes: Axes, row: Row) -> bool:
+    """Draw one method's history; False where it left none."""
+    seconds, mse = row.history()
+    keep = (seconds > 0) & (mse > 0)
+    if not keep.any():
+        return False
+    seconds, mse, colour = seconds[keep], mse[keep], _colour(row.method)
+    axes.plot(seconds, mse, color=colour, linewidth=1.1, drawstyle="steps-post")
+    end = {"markersize": 6.5, "markeredgecolor": "white", "markeredgewidth": 0.6, "zorder": 4}
+    axes.plot(seconds[-1:], mse[-1:], linestyle="", marker=_marker(row.method), color=colour, **end)
+    return True
+
+
+def _panels(count: int) -> tuple[Figure, list[Axes]]:
+    """Up to three panels in a row (four in two rows), 7.3 inches wide, one alone narrower."""
+    columns = 2 if count == 4 else min(count, 3)
+    lines = -(-count // columns)
+    size = (7.3 if columns > 1 else 5.4, 2.7 * lines + 0.9)
+    figure = Figure(figsize=size, layout="constrained")
+    panels = list(figure.subplots(lines, columns, sharey=True, squeeze=False).flat)
+    for spare in panels[count:]:
+        spare.remove()
+    return figure, panels[:count]
+
+
+def _finish(axes: Axes, dataset: xr.Dataset, xlabel: str, ylabel: str, grid: str) -> None:
+    axes.set_yscale("log")
+    axes.set_xlabel(xlabel)
+    if axes.get_subplotspec().is_first_col():
+        axes.set_ylabel(ylabel)
+    axes.set_title(problem_label(problem(dataset)))
+    axes.grid(axis=grid, color="0.9", linewidth=0.5)
+    axes.set_axisbelow(True)
+
+
+def _columns(datasets: Sequence[xr.Dataset]) -> int:
+    """Columns of a legend below the panels."""
+    return 5 if len(datasets) > 1 else 3
+
+
+def _key(method: str, label: str) -> Line2D:
+    return Line2D([], [], color=_colour(method), marker=_marker(method), label=label)
+
+
+def _baseline_key(method: str) -> Line2D:
+    style = BASELINE_STYLES[method]
+    return Line2D([], [], color="0.45", linewidth=0.7, linestyle=style, label=method_label(method))
+
+
+def _colour(method: str) -> str:
+    return COLOURS.get(method, "#56B4E9")
+
+
+def _marker(method: str) -> str:
+    return MARKERS.get(method, "*")

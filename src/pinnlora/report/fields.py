@@ -1,0 +1,119 @@
+"""Figures 2-4: reference, predictions and errors of every method on one test task, on one page.
+
+The first column is the first field, the others are the absolute errors of the fields. All field panels share
+one colour scale, fixed by the reference; all error panels share another, logarithmic one.
+"""
+
+import numpy as np
+import xarray as xr
+from matplotlib import colormaps, rc_context
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from pinnlora.report.showcase import Slices, cut, title
+from pinnlora.report.style import COLOURS, RC, row_label
+
+DECADES = 8  # of error that one colour scale can still tell apart
+
+
+def fields(dataset: xr.Dataset) -> Figure:
+    """The figure of one problem: a row for the reference and for each method, on at most an A4 page."""
+    slices = cut(dataset)
+    rows, columns = 1 + len(slices.methods), 1 + slices.errors.shape[1]
+    with rc_context(RC):
+        maps = len(slices.axes) == 2
+        shape = _shape(slices)
+        height = min(1.3 if shape is None else 0.25 + 6.3 / columns * shape, (10.0 - 1.2) / rows)
+        size = (7.3, rows * height + 1.2)
+        figure = Figure(figsize=size, layout="constrained" if shape is None else "compressed")
+        grid = figure.subplots(rows, columns, sharex=True, sharey=maps, squeeze=False)
+        below = "MSE: mean squared error of this task over the whole grid and all fields"
+        figure.suptitle(f"{title(dataset, slices)}\n{below}")
+        (_draw_maps if maps else _draw_lines)(figure, grid, slices)
+        _label(grid, slices, shape)
+    return figure
+
+
+def error_norm(errors: np.ndarray) -> LogNorm:
+    """The logarithmic scale of all error panels: whole decades up to the largest error, at most DECADES."""
+    positive = errors[np.isfinite(errors) & (errors > 0)]
+    if positive.size == 0:
+        return LogNorm(1e-16, 1e-15)
+    top = np.ceil(np.log10(positive.max()))
+    bottom = np.floor(np.log10(np.percentile(positive, 2)))
+    return LogNorm(10.0 ** np.clip(bottom, top - DECADES, top - 1), 10.0**top)
+
+
+def _shape(slices: Slices) -> float | None:
+    """Height over width of a map of two space coordinates; None leaves the shape to the page."""
+    if len(slices.axes) < 2 or "t" in slices.axes:
+        return None
+    across, up = (np.ptp(points) for points in slices.points)
+    return up / across if across > 0 and 0.3 < up / across < 3 else None
+
+
+def _draw_maps(figure: Figure, grid: np.ndarray, slices: Slices) -> None:
+    reference = slices.reference[0]
+    low, high = np.nanmin(reference), np.nanmax(reference)
+    field_norm, norm = Normalize(low, high if high > low else low + 1), error_norm(slices.errors)
+    for axes, prediction in zip(grid[:, 0], [reference, *slices.predictions[:, 0]], strict=True):
+        _map(axes, slices, prediction, field_norm, "viridis")
+    for (row, column), axes in np.ndenumerate(grid[1:, 1:]):
+        _map(axes, slices, np.maximum(slices.errors[row, column], norm.vmin), norm, "magma")
+    bar = {"location": "bottom", "fraction": 0.02, "pad": 0.01}
+    wide = 18 * (grid.shape[1] - 1)  # times as long as thick: both bars equally thick
+    first = figure.colorbar(
+        ScalarMappable(field_norm, "viridis"), ax=grid[:, 0], aspect=18, extend="both", **bar
+    )
+    rest = figure.colorbar(ScalarMappable(norm, "magma"), ax=grid[:, 1:], aspect=wide, extend="min", **bar)
+    first.set_label(slices.fields[0])
+    rest.set_label("absolute error")
+
+
+def _map(axes: Axes, slices: Slices, values: np.ndarray, norm: Normalize, colours: str) -> None:
+    colormap = colormaps[colours].with_extremes(bad="0.75")
+    masked = np.ma.masked_invalid(values)
+    axes.pcolormesh(*slices.points, masked, norm=norm, cmap=colormap, shading="nearest", rasterized=True)
+
+
+def _draw_lines(figure: Figure, grid: np.ndarray, slices: Slices) -> None:
+    """One coordinate: curves instead of maps, with shared vertical axes in place of colour scales."""
+    points, reference, norm = slices.points[0], slices.reference[0], error_norm(slices.errors)
+    margin = 0.08 * np.ptp(reference) or 1.0
+    for row, axes in enumerate(grid):
+        axes[0].plot(points, reference, color="0.85", linewidth=3)
+        axes[0].set_ylim(np.nanmin(reference) - margin, np.nanmax(reference) + margin)
+        if row:
+            colour = COLOURS.get(slices.methods[row - 1].split(" ")[0], "#0072B2")
+            axes[0].plot(points, slices.predictions[row - 1, 0], color=colour, linestyle="--")
+            for panel, error in zip(axes[1:], slices.errors[row - 1], strict=True):
+                panel.semilogy(points, np.maximum(error, norm.vmin), color=colour)
+                panel.set_ylim(norm.vmin, norm.vmax)
+
+
+def _label(grid: np.ndarray, slices: Slices, shape: float | None) -> None:
+    """The name of a row above its first panel, those of columns where the reference has no error."""
+    names = ["reference", *(_name(label) for label in slices.methods)]
+    errors = ["", *(f", MSE {mse:.1e}" for mse in slices.mse)]
+    for axes, name, error in zip(grid[:, 0], names, errors, strict=True):
+        axes.set_title(name + error, loc="left", fontsize=8, pad=3)
+        axes.set_ylabel(slices.axes[1] if len(slices.axes) == 2 else slices.fields[0])
+    for axes, field in zip(grid[0, 1:], slices.fields, strict=False):
+        axes.set_axis_off()
+        axes.text(0.5, 0.05, f"absolute error of {field}", transform=axes.transAxes, ha="center")
+    for axes in grid[-1]:
+        axes.set_xlabel(slices.axes[0])
+    for axes in grid.flat:
+        axes.set_box_aspect(shape)
+        axes.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
+        if axes.get_yscale() == "linear":
+            axes.yaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
+
+
+def _name(label: str) -> str:
+    """`LoRA, rank 4` for `lora rank 4`, `fine-tuned PINN` for `finetuned`."""
+    method, _, rank = label.partition(" rank ")
+    return row_label(method, rank or "full")

@@ -1,0 +1,119 @@
+"""A table as a page of Markdown: what was run, what the columns mean, a section a problem, notes."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from pinnlora.errors import UserError
+from pinnlora.files import atomic
+from pinnlora.report.columns import error, markdown
+from pinnlora.report.style import problem_label
+from pinnlora.report.summaries import problem
+from pinnlora.report.tables import TABLES
+
+TITLES = {
+    1: "Table 1. One training for each task",
+    2: "Table 2. Hypernetworks",
+    3: "Table 3. Time to a solution of a new task",
+}
+BUDGET = (
+    "The budget is optimiser (LM Levenberg-Marquardt, GN Gauss-Newton) and precision: steps x tasks a step x points "
+    "(+ points of each condition) a task and step; a row that differs from the other ranks of its method has a note."
+)
+MEANINGS = {
+    1: (
+        "MSE is over the grid and the fields and averaged over the test tasks, median and worst are over those tasks, "
+        "rel. L2 is the mean relative L2 error, each with the paper's number to its right. The first rows are what "
+        "training starts from: the trial function without its network, and the network of T0 for every task. "
+        f"{BUDGET} All test tasks are fitted side by side: training is their time together (Table 3 has one alone), "
+        "base the time of the network they start from; the paper's seconds are its epochs times its seconds an epoch."
+    ),
+    2: (
+        "One network for all tasks of a problem; train, validation and test are its MSE over the grid and the fields, "
+        "averaged over the tasks of that split, each with the paper's number to its right; ours / paper is for the "
+        "test tasks. Refined is the test MSE after a few refining steps on each task, front that in a band around the "
+        f"front; parameters are those predicted for one task. {BUDGET} Training is the time of the row alone; base, "
+        "references and teachers are what it is built on, and trained once is the sum of all four."
+    ),
+    3: (
+        "Rows are at the rank of the figures. One task alone: PINN from random weights, fine-tuned and LoRA from the "
+        "base network, trained from start to end, validation included; zero-shot is a prediction on the grid, refined "
+        "adds the refining steps. Trained once before is what later tasks share: the base network, and for a "
+        "hypernetwork also references, teachers and its training. The second table of each problem is read off the "
+        "histories of training: the seconds until the mean error of the test tasks, on a sample of the grid, is as low "
+        "as what LoRA and the physics hypernetwork both reach (without one of them, as what all methods reach); "
+        "per-task methods train all test tasks side by side, and base, references and teachers are counted in. A "
+        "dash there: never, and the lowest error stands beside it."
+    ),
+}
+
+
+def page(number: int, datasets: Sequence[xr.Dataset]) -> str:
+    """Table 1, 2 or 3 as Markdown."""
+    table = TABLES[number]
+    paragraph = (
+        f"Study `{_attribute(datasets, 'study')}`, made by {_attribute(datasets, 'source')}; one seed, "
+        f"{_attribute(datasets, 'seed')}. {MEANINGS[number]} A dash stands where there is no number."
+    )
+    parts = [f"# {TITLES[number]}", paragraph]
+    for dataset in datasets:
+        frame = table.frame([dataset])
+        parts += [f"## {problem_label(problem(dataset))}", _circumstances(dataset)]
+        if frame.empty:
+            parts.append("This study has no such method.")
+            continue
+        for place, columns in enumerate(table.parts):
+            if number == 3 and place == 1:
+                frame = frame[frame["solver"] != "refined"]  # refining is not training: it has no history
+                parts.append(f"The same error is {error(frame['same_error'].iloc[0])}.")
+            parts.append(markdown([table.name, *columns], frame).rstrip())
+    notes = "\n".join(f"- {note}" for note in table.notes(datasets))
+    return "\n\n".join([*parts, "## Notes", notes]) + "\n"
+
+
+def write(number: int, datasets: Sequence[xr.Dataset], output: Path, markdown: Path) -> None:
+    """Write table 1, 2 or 3 as CSV (full precision, empty where missing) and as Markdown."""
+    if number not in TABLES:
+        raise UserError(f"there is no table {number}; expected 1, 2 or 3")
+    with atomic(output) as temporary:
+        TABLES[number].frame(datasets).to_csv(temporary, index=False)
+    with atomic(markdown) as temporary:
+        Path(temporary).write_text(page(number, datasets), encoding="utf-8")
+
+
+def measured_on(dataset: xr.Dataset) -> str:
+    """Machine and threads behind the seconds."""
+    threads = dataset.attrs.get("threads")
+    counted = "unknown threads" if threads is None else f"{threads} thread{'s' if threads != 1 else ''} a job"
+    return f"{dataset.attrs.get('machine', 'unknown machine')}, {counted}"
+
+
+def _circumstances(dataset: xr.Dataset) -> str:
+    """Machine and floors: errors below these are not the method's."""
+    attrs = dataset.attrs
+    note = f" ({attrs['floor_reference_note']})" if attrs.get("floor_reference_note") else ""
+    dtype = f" ({attrs['floor_precision_dtype']})" if attrs.get("floor_precision_dtype") else ""
+    return (
+        f"Seconds: {measured_on(dataset)}. Floors, as MSE: of the reference {_floor(dataset, 'reference')}{note}, "
+        f"of the evaluation grid {_floor(dataset, 'grid')}, of the precision{dtype} {_floor(dataset, 'precision')}."
+    )
+
+
+def _floor(dataset: xr.Dataset, name: str) -> str:
+    value = dataset.attrs.get(f"floor_{name}")
+    known = isinstance(value, float | int | np.number) and np.isfinite(value)
+    return error(value) if known else "unknown"
+
+
+def _attribute(datasets: Sequence[xr.Dataset], key: str) -> str:
+    return per_problem(datasets, lambda dataset: str(dataset.attrs.get(key, f"unknown {key}")))
+
+
+def per_problem(datasets: Sequence[xr.Dataset], read: Callable[[xr.Dataset], str]) -> str:
+    """One word where all problems agree, else `problem: word; ...`."""
+    words = {problem(dataset): read(dataset) for dataset in datasets}
+    if len(set(words.values())) == 1:
+        return next(iter(words.values()))
+    return "; ".join(f"{name}: {word}" for name, word in words.items())

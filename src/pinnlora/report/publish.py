@@ -1,0 +1,127 @@
+"""docs/ and the README's numbers made anew from a finished study, or refused where its code is not that of HEAD."""
+
+import math
+import os
+import re
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import xarray as xr
+
+from pinnlora.errors import UserError
+from pinnlora.files import atomic
+from pinnlora.report.columns import Column, error, frame, markdown, plain, printed_error
+from pinnlora.report.curves import error_against_rank, error_against_time
+from pinnlora.report.fields import fields
+from pinnlora.report.pages import measured_on, page, per_problem
+from pinnlora.report.solutions import Solution, once, solutions
+from pinnlora.report.style import problem_label, save
+from pinnlora.report.summaries import problem, read_evaluation
+from pinnlora.report.tables import TABLES, bar
+
+START, END = "<!-- results:start -->", "<!-- results:end -->"
+CODE = ("src", "config", "Snakefile", "workflow", ":(exclude)src/pinnlora/report")
+"""What evaluations depend on, as git's path patterns; tables and figures are made here, by the code at hand."""
+COLUMNS = (
+    Column("name", Solution.label, "method"),
+    Column("mse", Solution.mse, "test MSE", error),
+    Column("paper", lambda row: math.nan if row.refined else bar(row), "paper", printed_error),
+    Column("worst", Solution.worst, "worst task", error),
+    Column("seconds", Solution.seconds, "one task alone, s", plain),
+    Column("once", once, "trained once before, s", plain),
+)
+
+
+def publish(study: Path, docs: Path, readme: Path) -> None:
+    """Tables (.md) and figures (.png) of `study` into `docs`, its numbers between the markers of `readme`.
+
+    Raises UserError, and writes nothing, where results or markers are missing, or where the evaluations were
+    not all made by the code of HEAD.
+    """
+    datasets = finished(study)
+    text = readme.read_text(encoding="utf-8") if readme.is_file() else ""
+    before, start, rest = text.partition(START)
+    _, end, after = rest.partition(END)
+    if not end:
+        raise UserError(f"{readme} has no {START} with {END} below it; put both where the results belong")
+    commit = commit_of(datasets, readme.resolve().parent)
+    for number in TABLES:
+        _write(docs / f"table{number}.md", page(number, datasets))
+    save(error_against_rank(datasets), docs / "error_against_rank.png")
+    save(error_against_time(datasets), docs / "error_against_time.png")
+    for dataset in datasets:
+        save(fields(dataset), docs / f"{problem(dataset)}.png")
+    block = results(study, datasets, commit, Path(os.path.relpath(docs, readme.parent)).as_posix())
+    _write(readme, f"{before}{start}\n{block}{end}{after}")
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def finished(study: Path) -> list[xr.Dataset]:
+    """The evaluations of a finished study, in the order of its tables."""
+    last = study / "tables" / "table3.csv"
+    if not last.is_file():
+        raise UserError(
+            f"{study} is no finished study: it has no {last.relative_to(study)}; run it to the end"
+        )
+    return [read_evaluation(study / name / "evaluation.nc") for name in pd.read_csv(last)["problem"].unique()]
+
+
+def commit_of(datasets: Sequence[xr.Dataset], repository: Path) -> str:
+    """The commit that made all evaluations; UserError unless it is one, clean, and its code still that of HEAD."""
+    again = "run the study again, from a clean checkout"
+    commits = {}
+    for dataset in datasets:
+        source = str(dataset.attrs.get("source", "nothing known"))
+        found = re.search(r"\(commit ([0-9a-f]+)\)", source)
+        if not found:
+            raise UserError(f"{problem(dataset)} was made by {source}: no commit holds that code; {again}")
+        commits[problem(dataset)] = found[1]
+    if len(set(commits.values())) > 1:
+        listed = ", ".join(f"{name} {commit[:9]}" for name, commit in commits.items())
+        raise UserError(f"the evaluations were made at several commits: {listed}; {again}")
+    commit = next(iter(commits.values()))
+    changed = _git(repository, "status", "--porcelain", "--", "src", *CODE[1:4])
+    if changed.stdout:
+        raise UserError(f"changed and not committed: {changed.stdout.split()[1]}; commit it, then {again}")
+    differing = _git(repository, "diff", "--name-only", commit, "HEAD", "--", *CODE)
+    if differing.returncode:
+        raise UserError(f"the study was made at commit {commit}, which {repository} does not have; {again}")
+    if differing.stdout:
+        first = differing.stdout.splitlines()[0]
+        raise UserError(f"the study was made at commit {commit[:9]}, but {first} has changed since; {again}")
+    return commit
+
+
+def _git(repository: Path, *arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(["git", "-C", str(repository), *arguments], capture_output=True, text=True)
+
+
+def results(study: Path, datasets: Sequence[xr.Dataset], commit: str, docs: str) -> str:
+    """The README's block: a figure, where the numbers come from, a small table a problem."""
+    seed = per_problem(datasets, lambda dataset: str(dataset.attrs.get("seed", "unknown")))
+    parts = [
+        f"![test error against rank, ours filled, the paper's hollow]({docs}/error_against_rank.png)",
+        f"Study `{study.resolve().name}` at commit {commit[:9]}, one seed ({seed}), on "
+        f"{per_problem(datasets, measured_on)}{_duration(study)}. The mean squared error over grid, fields and test "
+        "tasks, at the rank of the figures, beside the paper's where it is legible; seconds of one new task alone, and "
+        f"of what was trained before it. All tables and figures: [{docs}]({docs}).",
+    ]
+    for dataset in datasets:
+        table = markdown(COLUMNS, frame(COLUMNS, solutions(dataset))).rstrip()
+        parts += [f"**{problem_label(problem(dataset))}**", table]
+    return "\n\n".join(parts) + "\n"
+
+
+def _duration(study: Path) -> str:
+    """`; its jobs took 41 minutes one after another, 40 of CPU time`, empty where no benchmark is kept."""
+    benchmarks = [pd.read_csv(path, sep="\t") for path in sorted((study / "benchmarks").rglob("*.tsv"))]
+    if not benchmarks:
+        return ""
+    both = pd.concat(benchmarks)[["s", "cpu_time"]].apply(pd.to_numeric, errors="coerce").sum() / 60
+    return f"; its jobs took {both['s']:.0f} minutes one after another, {both['cpu_time']:.0f} of CPU time"

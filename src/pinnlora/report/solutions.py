@@ -1,0 +1,79 @@
+"""How long a solution takes: alone, with what was trained before, and until an error that methods have in common."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import xarray as xr
+
+from pinnlora.report.style import row_label
+from pinnlora.report.summaries import Row, is_hypernetwork, paper, problem, shown
+
+
+def once(row: Row) -> float:
+    """Seconds spent once for all later tasks: what a row builds on, and a hypernetwork's own training; NaN for none."""
+    total = row.prerequisites() + (row.number("seconds") if is_hypernetwork(row) else 0.0)
+    return total or math.nan
+
+
+@dataclass(frozen=True)
+class Solution(Row):
+    """A row of Table 3; `refined` for the hypernetwork's prediction and the refining steps after it.
+
+    `same_error` is the level to which the histories of all methods are compared.
+    """
+
+    refined: bool = False
+    same_error: float = math.nan
+
+    @property
+    def solver(self) -> str:
+        """pinn, finetuned, lora, zero-shot or refined."""
+        return ("refined" if self.refined else "zero-shot") if is_hypernetwork(self) else self.method
+
+    def seconds(self) -> float:
+        """Seconds of one new task alone."""
+        return self.number("seconds_new_task") + (self.number("seconds_refine") if self.refined else 0.0)
+
+    def label(self) -> str:
+        """The solver in print."""
+        label = row_label(self.method, self.rank)
+        return f"hypernetwork ({label}), {self.solver}" if is_hypernetwork(self) else label
+
+    def errors(self, split: str = "test", variable: str = "mse") -> np.ndarray:
+        """As of any row; `mse` of a refined one is that after refining."""
+        return super().errors(split, "mse_refined" if self.refined and variable == "mse" else variable)
+
+    def seconds_printed(self) -> float:
+        """The paper's, whose hypernetwork there is the physics one."""
+        printed = paper(3)
+        name = "hyperpinn_lora" if self.method == "physics" and not self.refined else self.method
+        family = problem(self.dataset).partition("-")[0]
+        found = printed.loc[(printed["problem"] == family) & (printed["method"] == name), "seconds"]
+        return math.nan if self.refined or found.empty else float(found.iloc[0])
+
+    def lowest(self) -> float:
+        """The lowest test error that training passed through."""
+        return math.nan if self.refined else min(self.history()[1], default=math.nan)
+
+    def seconds_to_same_error(self) -> float:
+        """Seconds, prerequisites included, until training's test error is that low; NaN if it never is."""
+        seconds, mse = self.history()
+        reached = (mse <= self.same_error) & (not self.refined)
+        return float(seconds[reached.argmax()]) if reached.any() else math.nan
+
+
+def solutions(dataset: xr.Dataset) -> list[Solution]:
+    """A row a method at the rank of the figures, and one more where predictions were refined."""
+    found = [Solution(row.dataset, row.method, row.rank) for row in shown(dataset)]
+    level = common_error(found)
+    found = [replace(row, same_error=level) for row in found]
+    return found + [replace(r, refined=True) for r in found if r.errors(variable="mse_refined").size]
+
+
+def common_error(found: Sequence[Solution]) -> float:
+    """The error that LoRA and the physics hypernetwork both reach in training; without them, that all reach."""
+    lowest = {row.method: row.lowest() for row in found if np.isfinite(row.lowest())}
+    both = [lowest[method] for method in ("lora", "physics") if method in lowest]
+    return max(both if len(both) == 2 else lowest.values(), default=math.nan)

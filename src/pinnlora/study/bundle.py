@@ -1,0 +1,73 @@
+"""Bundles: a trained hypernetwork as a directory of its own, with its model card, training history and problem."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from pinnlora.files import atomic_directory, save_weights, version, write_netcdf
+from pinnlora.problem.base import Problem
+from pinnlora.problem.code import beside
+from pinnlora.problem.load import Spec
+from pinnlora.surrogate import Surrogate
+from pinnlora.train.loop import History
+
+
+def save_bundle(
+    surrogate: Surrogate,
+    output: Path,
+    settings: dict[str, Any],
+    history: History,
+    test_mse: float = float("nan"),
+) -> None:
+    """Write weights, configuration, model card and history; an own problem's file and its helpers are copied in.
+
+    `test_mse` is the mean squared error of these weights on the test tasks, over the whole grid.
+    """
+    tensors = {f"hypernetwork.{name}": p for name, p in surrogate.hypernetwork.state_dict().items()}
+    tensors["base"] = surrogate.base
+    spec = Spec.of(settings["problem"])
+    config = settings | {
+        "inputs": surrogate.hypernetwork.layers[0].in_features,
+        "outputs": surrogate.parametrisation.size,
+        "iterations": history.iterations,
+        "seconds": history.seconds,
+        "test_mse": test_mse,
+        "version": version(),
+    }
+    with atomic_directory(output) as temporary:
+        if spec.file is not None:
+            config["problem"] = f"problem.py:{spec.name}"
+            for path, place in beside(spec.file).items():
+                target = temporary / ("problem.py" if path == spec.file.resolve() else place)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, target)
+        save_weights(temporary / "model.safetensors", tensors, {"format": "pinnlora bundle"})
+        (temporary / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+        (temporary / "README.md").write_text(_card(surrogate.problem, config))
+        write_netcdf(history.dataset(), temporary / "history.nc", f"training history of {config['mode']}")
+
+
+def _card(problem: Problem, config: dict[str, Any]) -> str:
+    names = problem.task.names
+    example = ", ".join(f"{name}=..." for name in names)
+    return f"""# {problem.name}: hypernetwork, mode {config["mode"]}, rank {config["rank"]}
+
+{problem.title}
+
+Given {", ".join(names)} ({problem.task.description}), it predicts the {config["outputs"]} trained numbers of a tanh
+network ({config["network"]["hidden_layers"]} hidden layers of {config["network"]["width"]})
+for the fields {", ".join(problem.fields)}.
+
+- Training: {config["stage"]["optimiser"]}, {config["iterations"]} steps, {config["seconds"]:.0f} s.
+- Mean squared error of these weights on the test tasks, over the whole grid: {config["test_mse"]:.2e}.
+- Out of the trained range the prediction is an extrapolation: `predict` says so in the attribute `in_range`;
+  `refine` improves it by the task's own physics.
+
+```python
+import pinnlora
+fields = pinnlora.load("path/to/this/directory").predict({example})
+```
+"""

@@ -1,0 +1,31 @@
+"""How small an error can be seen at all: what the grid and the precision of the numbers hide."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pinnlora.study.evaluation import Truth
+
+
+def floors(truth: Truth, dtypes: set[str]) -> dict[str, float | str]:
+    """Floors of the lowest precision among `dtypes`, as mean squared errors on the test tasks.
+
+    floor_precision: the exact fields, rounded. floor_grid: the exact fields at the grid's points as a network of
+    that precision is given them, to first order in the rounding of the coordinates.
+    """
+    lowest = "float32" if "float32" in dtypes else "float64"
+    fields, axes = truth.chosen("test"), truth.problem.axes()
+    shape = tuple(len(axis) for axis in axes.values())
+    moved = np.zeros_like(fields)
+    for k, axis in enumerate(axes.values()):
+        rounding = axis.astype(lowest).astype(float) - axis
+        if rounding.any():
+            on_grid = fields.reshape(len(fields), *shape, -1)
+            slope = np.gradient(on_grid, axis, axis=k + 1)
+            moved += (slope * rounding.reshape(-1, *(1,) * (len(shape) - k))).reshape(fields.shape)
+    rounded = fields.astype("float32").astype(float) - fields if lowest == "float32" else 2.0**-53 * fields
+    return {
+        "floor_grid": float((moved**2).mean()),
+        "floor_precision": float((rounded**2).mean()),
+        "floor_precision_dtype": lowest,
+    }

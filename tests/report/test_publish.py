@@ -1,0 +1,154 @@
+"""What is published comes from one clean commit whose code is still that of HEAD; otherwise nothing is written."""
+
+import subprocess
+
+import pytest
+from synthetic import evaluation
+from typer.testing import CliRunner
+
+from pinnlora.cli import app
+from pinnlora.errors import UserError
+from pinnlora.report.pages import write
+from pinnlora.report.publish import publish
+
+NAMES = ("kovasznay", "burgers1d@plain")
+README = "# title\n\n<!-- results:start -->\nold numbers\n<!-- results:end -->\n\nthe rest\n"
+
+
+def git(project, *arguments):
+    identity = ("-c", "user.name=a", "-c", "user.email=a@b")
+    done = subprocess.run(
+        ["git", "-C", str(project), *identity, *arguments], capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def commit(project, message="change"):
+    git(project, "add", "-A")
+    git(project, "commit", "-qm", message)
+    return git(project, "rev-parse", "HEAD")
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project with code, a README with markers, and a finished study made by its only commit."""
+    git(tmp_path, "init", "-q")
+    for path in ("src/pinnlora/train.py", "src/pinnlora/report/tables.py", "config/config.yaml", "Snakefile"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text("a: 1\n")
+    (tmp_path / ".gitignore").write_text("results\n")
+    (tmp_path / "README.md").write_text(README)
+    study(tmp_path, [commit(tmp_path)] * len(NAMES))
+    return tmp_path
+
+
+def study(project, commits):
+    datasets = []
+    for name, made in zip(NAMES, commits, strict=True):
+        datasets.append(evaluation(name).assign_attrs(source=f"pinnlora 0.1.0 (commit {made})"))
+        folder = project / "results/default" / name.replace("@", "-")
+        folder.mkdir(parents=True, exist_ok=True)
+        datasets[-1].to_netcdf(folder / "evaluation.nc")
+    tables = project / "results/default/tables"
+    write(3, datasets, tables / "table3.csv", tables / "table3.md")
+
+
+def run(project):
+    publish(project / "results/default", project / "docs/default", project / "README.md")
+
+
+def refused(project, *words):
+    with pytest.raises(UserError) as caught:
+        run(project)
+    assert "\n" not in str(caught.value)
+    for word in words:
+        assert word in str(caught.value)
+    assert not (project / "docs").exists() and (project / "README.md").read_text() == README
+
+
+def test_docs_and_readme_are_made_anew(project):
+    benchmarks = project / "results/default/benchmarks/tables"
+    benchmarks.mkdir(parents=True)
+    for name, cpu in (("a", "90.0"), ("b", "NA")):
+        (benchmarks / f"{name}.tsv").write_text(f"s\th:m:s\tcpu_time\n120.0\t0:02:00\t{cpu}\n")
+    run(project)
+    curves = {f"error_against_{kind}.png" for kind in ("rank", "time")}
+    fields = {"kovasznay.png", "burgers1d-plain.png"}
+    assert {path.name for path in (project / "docs/default").iterdir()} == curves | fields | {
+        f"table{number}.md" for number in (1, 2, 3)
+    }
+    text = (project / "README.md").read_text()
+    assert text.startswith("# title\n\n<!-- results:start -->\n")
+    assert text.endswith("<!-- results:end -->\n\nthe rest\n")
+    assert "old numbers" not in text and "(docs/default/error_against_rank.png)" in text
+    for word in (
+        "one seed (2023)",
+        "Example CPU, 2 cores, 1 thread a job",
+        git(project, "rev-parse", "HEAD")[:9],
+    ):
+        assert word in text
+    assert "took 4 minutes one after another, 2 of CPU time" in text
+    assert text.split("**")[1::2] == ["Kovasznay flow", "1D Burgers, plain"]
+    kovasznay, burgers = text.split("**")[2::2]
+    assert "4.84e-07" in physics(kovasznay)[3]
+    assert physics(burgers)[3] == "-" and "4.74e-06" not in text  # damaged: shown in the table, never a bar
+
+
+def physics(section):
+    line = next(line for line in section.splitlines() if "physics, rank 4), zero-shot" in line)
+    return [cell.strip() for cell in line.split("|")]
+
+
+def test_a_later_commit_of_docs_or_report_is_accepted(project):
+    (project / "notes.md").write_text("new")
+    (project / "src/pinnlora/report/tables.py").write_text("b: 2\n")
+    commit(project)
+    places = ["--docs", str(project / "docs/default"), "--readme", str(project / "README.md")]
+    done = CliRunner().invoke(app, ["publish", str(project / "results/default"), *places])
+    assert done.exit_code == 0, done.output
+    assert (project / "docs/default/table2.md").is_file()
+
+
+@pytest.mark.parametrize("path", ["src/pinnlora/train.py", "config/config.yaml", "Snakefile"])
+def test_code_that_changed_since_is_refused(project, path):
+    (project / path).write_text("b: 2\n")
+    refused(project, "changed and not committed", path)
+    commit(project)
+    refused(project, f"{path} has changed since", "run the study again")
+
+
+def test_a_new_file_that_is_not_committed_is_refused(project):
+    (project / "src/pinnlora/other.py").write_text("b: 2\n")
+    refused(project, "not committed", "other.py")
+
+
+def test_evaluations_of_several_commits_are_refused(project):
+    first = git(project, "rev-parse", "HEAD")
+    (project / "notes.md").write_text("new")
+    second = commit(project)
+    study(project, [first, second])
+    refused(project, "several commits", f"kovasznay {first[:9]}", f"burgers1d-plain {second[:9]}")
+
+
+def test_a_dirty_tree_or_an_unknown_commit_is_refused(project):
+    head = git(project, "rev-parse", "HEAD")
+    study(project, [head, f"{head}-dirty"])
+    refused(project, "burgers1d-plain", "dirty", "clean checkout")
+    study(project, ["unknown"] * 2)
+    refused(project, "kovasznay", "unknown")
+    study(project, ["0123abcd"] * 2)
+    refused(project, "does not have")
+
+
+def test_missing_results_or_markers_are_refused(project):
+    (project / "results/default/burgers1d-plain/evaluation.nc").rename(project / "results/away.nc")
+    refused(project, "there is no file", "burgers1d-plain/evaluation.nc")
+    (project / "results/default/tables/table3.csv").unlink()
+    refused(project, "no finished study", "table3.csv")
+
+
+def test_a_readme_without_markers_is_refused(project):
+    (project / "README.md").write_text("nothing here")
+    with pytest.raises(UserError, match=r"README\.md has no <!-- results:start -->"):
+        run(project)
+    assert not (project / "docs").exists()
