@@ -27,7 +27,7 @@ JOBS = {
     "study/jobs/hypernetwork": "nets/hypernetwork",
     "study/jobs/evaluate": "nets/mlp",
     "report/jobs/table": "report/tables",
-    "report/jobs/figure": "report/figures",
+    "report/jobs/figure": "report/curves",
 }
 SMALL = {
     "study": "small",

@@ -79,7 +79,7 @@ def test_a_reworded_comment_or_docstring_reruns_nothing(project):
 
 
 def test_an_edit_to_figures_redraws_figures_only(project):
-    edit(project, "report/figures.py", "value = ", "value = 'new' + ")
+    edit(project, "report/curves.py", "value = ", "value = 'new' + ")
     assert planned(project) == FIGURES
 
 

@@ -8,7 +8,7 @@ import xarray as xr
 
 from pinnlora.errors import UserError
 from pinnlora.files import atomic
-from pinnlora.report.columns import error, markdown
+from pinnlora.report.columns import ERROR, markdown
 from pinnlora.report.style import problem_label
 from pinnlora.report.summaries import problem
 from pinnlora.report.tables import TABLES
@@ -67,7 +67,7 @@ def page(number: int, datasets: Sequence[xr.Dataset]) -> str:
         for place, columns in enumerate(table.parts):
             if number == 3 and place == 1:
                 frame = frame[frame["solver"] != "refined"]  # refining is not training: it has no history
-                parts.append(f"The same error is {error(frame['same_error'].iloc[0])}.")
+                parts.append(f"The same error is {ERROR(frame['same_error'].iloc[0])}.")
             parts.append(markdown([table.name, *columns], frame).rstrip())
     notes = "\n".join(f"- {note}" for note in table.notes(datasets))
     return "\n\n".join([*parts, "## Notes", notes]) + "\n"
@@ -104,7 +104,7 @@ def _circumstances(dataset: xr.Dataset) -> str:
 def _floor(dataset: xr.Dataset, name: str) -> str:
     value = dataset.attrs.get(f"floor_{name}")
     known = isinstance(value, float | int | np.number) and np.isfinite(value)
-    return error(value) if known else "unknown"
+    return ERROR(value) if known else "unknown"
 
 
 def _attribute(datasets: Sequence[xr.Dataset], key: str) -> str:

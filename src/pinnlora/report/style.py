@@ -31,18 +31,11 @@ MARKERS = dict(zip(COLOURS, "PXosvD^", strict=True))
 RC = {
     "font.size": 8.0,
     "axes.titlesize": 9.0,
-    "axes.labelsize": 8.0,
-    "xtick.labelsize": 8.0,
-    "ytick.labelsize": 8.0,
-    "legend.fontsize": 8.0,
     "figure.titlesize": 9.0,
     "axes.linewidth": 0.6,
     "lines.linewidth": 1.2,
     "lines.markersize": 4.5,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
     "pdf.fonttype": 42,
-    "savefig.dpi": 200,
 }
 """Matplotlib settings of every figure: 8 to 9 pt type, thin lines, TrueType fonts in the PDF."""
 

@@ -46,17 +46,6 @@ def settings(dataset: xr.Dataset) -> dict:
 _parsed = cache(json.loads)
 
 
-def combinations(dataset: xr.Dataset) -> list[tuple[str, str]]:
-    """The (method, rank) pairs present, in the order of the paper: methods, then ranks, `full` last."""
-    there = dataset["mse"].notnull().any(["split", "task", "field"])
-    if "parameters" in dataset:
-        there = there | dataset["parameters"].notnull()
-    stacked = there.stack(pair=("method", "rank"))
-    pairs = [(str(method), str(rank)) for method, rank in stacked["pair"].values[stacked.values]]
-    order = {method: place for place, method in enumerate(METHODS)}
-    return sorted(pairs, key=lambda pair: (order.get(pair[0], len(order)), pair[0], rank_value(pair[1])))
-
-
 def rank_value(rank: str) -> float:
     """A rank as a number to sort by; `full` is infinite."""
     return math.inf if rank == "full" else float(rank)
@@ -125,8 +114,11 @@ class Row:
 
 
 def rows(dataset: xr.Dataset) -> list[Row]:
-    """All that was trained, in the order of the paper."""
-    return [Row(dataset, *pair) for pair in combinations(dataset)]
+    """All that was trained, in the order of the paper: methods, then ranks, `full` last."""
+    there = dataset["mse"].notnull().any(["split", "task", "field"]).stack(pair=("method", "rank"))
+    pairs = [(str(method), str(rank)) for method, rank in there["pair"].values[there.values]]
+    pairs.sort(key=lambda pair: (METHODS.index(pair[0]), rank_value(pair[1])))
+    return [Row(dataset, *pair) for pair in pairs]
 
 
 def shown(dataset: xr.Dataset) -> list[Row]:
