@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from pinnlora.errors import UserError
-from pinnlora.problem.distributions import GaussianField, LogUniform, Uniform, sample_splits
+from pinnlora.problem.distributions import LogUniform, Uniform, sample_splits
+from pinnlora.problem.gaussian_field import GaussianField
 
 FIELD = GaussianField("u0")
 
