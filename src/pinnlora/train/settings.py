@@ -114,7 +114,7 @@ class StageSettings(Strict):
     causal: Annotated[Real, Field(ge=0)] = 0.0
     tasks_per_step: Positive = 20
     fresh_tasks: bool = True
-    margin: Annotated[Real, Field(ge=0, le=1)] = 0.05
+    margin: Annotated[Real, Field(ge=0, le=1)] = 0.07
     rows: Positive = 4000
     damping: PositiveReal = 1e-2
     momentum: Annotated[Real, Field(ge=0, lt=1)] = 0.0
