@@ -12,7 +12,7 @@ _HOMES = {
     "Problem": "problem.base",
     "Uniform": "problem.distributions",
     "LogUniform": "problem.distributions",
-    "GaussianField": "problem.distributions",
+    "GaussianField": "problem.gaussian_field",
     "load": "surrogate",
 }
 

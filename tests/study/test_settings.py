@@ -75,6 +75,10 @@ def stage(name: str, **keys) -> dict:
             stage("pinn", continuation={"nu": "bsae"}, continuation_steps=3),
             "training.pinn.continuation.nu: 'bsae' is neither a number nor base (T0's own value)",
         ),
+        (
+            stage("teachers", chain=True, continuation={"nu": 1}, continuation_steps=3),
+            "training.teachers: continuation with chain: true: tasks walk from their neighbours, ",
+        ),
         (stage("pinn", adaptive=True, resample=0), "training.pinn: adaptive: true draws new points in the "),
         (stage("physics", adaptive=True, points_on="grid"), "training.physics: adaptive: true draws new "),
         (
