@@ -51,8 +51,7 @@ def fit_hypernetwork(
     own = NetworkSettings(**settings["network"])
     network = network_of(problem, own)
     parametrisation = parametrisation_of(network, rank, base_weights(network, base, where, dtype), own)
-    taught = _checked(mode, teachers)
-    taught = None if taught is None else taught.to(where, dtype)
+    taught = _taught(mode, teachers, where, dtype)
 
     def solutions(split: str) -> Solutions:
         tasks = task_set(problem, of_split(values, splits, split), own.symmetry, where, dtype)
@@ -79,12 +78,12 @@ def fit_hypernetwork(
     return hypernetwork, parametrisation, history
 
 
-def _checked(mode: str, teachers: Tensor | None) -> Tensor | None:
+def _taught(mode: str, teachers: Tensor | None, device: torch.device, dtype: torch.dtype) -> Tensor | None:
     if mode not in ("weights", "distilled"):
         return None
     if teachers is None:
         raise UserError(f"mode {mode} learns from per-task PINNs: give --teachers DIR")
-    return teachers
+    return teachers.to(device, dtype)
 
 
 def _start(parametrisation, rank, base: Tensor, mode: str, teachers: Tensor | None, seed: int) -> Tensor:
