@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -56,14 +55,9 @@ def on_grid(problem: Problem, draw: Draw, tasks: int, count: int) -> Tensor:
 
     UserError when the grid has fewer.
     """
-    axes = list(problem.axes().values())
-    shape = [len(axis) for axis in axes]
-    total = int(np.prod(shape))
-    if count > total:
-        raise UserError(f"points: {count} with points_on: grid, but the grid has {total} points only")
-    chosen = torch.randperm(total, generator=draw.stream(), device=draw.device)[:count]
-    columns = [
-        torch.as_tensor(axis, device=draw.device)[index]
-        for axis, index in zip(axes, torch.unravel_index(chosen, shape), strict=True)
-    ]
-    return torch.stack(columns, -1).to(draw.dtype).expand(tasks, -1, -1)
+    axes = [torch.as_tensor(axis) for axis in problem.axes().values()]
+    grid = torch.cartesian_prod(*axes).view(-1, len(axes))
+    if count > len(grid):
+        raise UserError(f"points: {count} with points_on: grid, but the grid has {len(grid)} points only")
+    chosen = torch.randperm(len(grid), generator=draw.stream(), device=draw.device)[:count]
+    return grid.to(draw.device, draw.dtype)[chosen].expand(tasks, -1, -1)

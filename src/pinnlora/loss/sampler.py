@@ -129,8 +129,10 @@ def steepness(
 def by_size(size: Tensor, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """`count` indices drawn in proportion to size (task, point) + its mean, and their weights, (task, count) each."""
     # a task that blew up gets points too: its way back leads over them
+    tiny = torch.finfo(size.dtype).tiny
     size = torch.nan_to_num(size, posinf=0.0)
-    density = size + size.mean(-1, keepdim=True) + torch.finfo(size.dtype).tiny
+    size = size / size.amax(-1, keepdim=True).clamp_min(tiny)  # sums of huge sizes must not overflow
+    density = size + size.mean(-1, keepdim=True) + tiny
     share = density.cumsum(-1)
     # evenly spaced quantiles with one random shift a task: each index is drawn as often as it should, up to one
     shift = torch.rand((len(size), 1), generator=generator, dtype=size.dtype, device=size.device)
