@@ -127,7 +127,11 @@ def test_on_a_cluster_every_job_plans_for_itself_and_comes_to_the_same(project):
     write(project, ONE | {"seed": 7})
     fit = "fit:problem=kovasznay,method=lora,rank=1"
     remote = ("--mode", "remote", "--nolock", "--force", "--target-files-omit-workdir-adjustment")
-    for jobs in (["tasks:problem=kovasznay"], ["reference:problem=kovasznay"], ["base:problem=kovasznay", fit]):
+    for jobs in (
+        ["tasks:problem=kovasznay"],
+        ["reference:problem=kovasznay"],
+        ["base:problem=kovasznay", fit],
+    ):
         rules = [job.partition(":")[0] for job in jobs]
         run(project, *remote, "--allowed-rules", *rules, "--target-jobs", *jobs)
     made = {"tasks.nc", "reference.nc", "base", "fits/lora/rank1"}
