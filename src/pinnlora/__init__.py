@@ -10,9 +10,9 @@ _HOMES = {
     "Condition": "problem.signature",
     "Periodic": "problem.signature",
     "Problem": "problem.base",
-    "Uniform": "problem.distributions",
-    "LogUniform": "problem.distributions",
-    "GaussianField": "problem.distributions",
+    "Uniform": "problem.scalars",
+    "LogUniform": "problem.scalars",
+    "GaussianField": "problem.gaussian",
     "load": "surrogate",
 }
 

@@ -80,7 +80,15 @@ def test_a_missing_part_is_named():
 
 
 @pytest.mark.parametrize(
-    ("intervals", "word"), [({"time": (0, 1)}, "single letters"), ({"x": (1, 1)}, "empty")]
+    ("intervals", "word"),
+    [
+        ({"x_1": (0, 1)}, "'x_1'.*without underscores"),
+        ({"split": (0, 1)}, "'split'.*results use"),
+        ({"x": (0, 1), "t": (0, 1), "xt": (0, 1)}, "u_xt could also mean the derivative in x and t"),
+        ({"x": (1, 1)}, r"x: expected \(low, high\) with low < high, got \(1, 1\)"),
+        ({"x": 1}, r"expected \(low, high\).*got 1"),
+        ({"x": (0, float("inf"))}, "expected"),
+    ],
 )
 def test_a_wrong_box_is_named(intervals, word):
     with pytest.raises(TypeError, match=word):
