@@ -132,15 +132,21 @@ def test_a_good_problem_is_told_back(run, tmp_path):
         "domain      x in [0, 1], t in [0, 1]",
         "residual    needs u_t, u_xx, alpha",
         "condition   start on t=0",
-        "exact       solves heat",
+        "note        Heat.exact: solves heat",
     ):
         assert line in said
-    assert "exact       none" in run("check", own(tmp_path, OWN))[1]
+    assert "neither exact() nor reference()" in run("check", own(tmp_path, OWN))[1]
     assert "solves momentum_x" in run("check", "burgers2d")[1]
 
 
-def test_an_exact_solution_that_is_none_is_told(run, tmp_path):
-    assert "exact       DOES NOT SOLVE heat: residual" in run("check", own(tmp_path, WRONG))[1]
+def test_all_that_is_wrong_is_told_and_train_stops_at_it(run, tmp_path):
+    spec = own(tmp_path, WRONG.replace('{"u": 0.0}', '{"u": 1.0}'))
+    for arguments in (["check", spec], ["train", spec, "-o", tmp_path / "heat"]):
+        status, said, error = run(*arguments)
+        assert status == 1 and not (tmp_path / "heat").exists()
+        assert "error       Heat.exact: does not solve heat of residual()" in said
+        assert "error       Heat.exact: does not meet ends" in said
+        assert error.startswith("error: Heat.") and error.count("\n") == 1 and "more, see above" in error
 
 
 @pytest.mark.parametrize(

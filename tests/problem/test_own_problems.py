@@ -8,8 +8,8 @@ import torch
 
 from pinnlora import Box, Condition, Periodic, Problem, Uniform
 from pinnlora.errors import UserError
+from pinnlora.problem.exact import residual_of_exact
 from pinnlora.problem.load import load_problem
-from pinnlora.problem.verify import residual_of_exact
 
 
 def heat(**replaced):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sysconfig
 import traceback
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from pinnlora.errors import UserError
 
 MANY = "take one number, but arguments hold many points and tasks at once; use"
 ADVICE = {
-    "Boolean value of Tensor": f"`if`, `and`, `not`, min() and max() {MANY} torch.where(condition, a, b), torch.maximum",
+    "Boolean value of Tensor": f"`if`, `and`, min() and max() {MANY} torch.where(condition, a, b) or torch.maximum",
     "converted to": f"math functions and float() {MANY} those of torch: torch.sin for math.sin",
     "numpy": "numpy does not work on tensors that are differentiated; use the functions of torch: torch.sin for np.sin",
     "must be Tensor, not": "functions of torch take tensors; for a plain number use math",
@@ -66,7 +67,9 @@ def tensor_of(where: str, value: Any, shape: tuple[int, int], full: bool = False
 def guarded(where: str, call: Callable[[], Any]) -> Any:
     """What `call` returns; UserError in one line, with advice, for any exception."""
     try:
-        return call()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what matters of them is found in the values
+            return call()
     except UserError:
         raise
     except Exception as error:  # whatever a user's function may do

@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from pinnlora.files import refuse_foreign
-from pinnlora.problem.load import load_problem
 from pinnlora.study.job_settings import job_settings
-from pinnlora.study.jobs import fit, hypernetwork, reference, tasks
+from pinnlora.study.jobs import check, fit, hypernetwork, reference, tasks
 from pinnlora.study.settings import load_settings, problem_name
 
 
 def run(spec: str, output: Path, rank: int, config: Path | None) -> None:
     """Write tasks.nc, reference.nc, base/ and bundle/ under `output`."""
-    load_problem(spec)
+    check.run(spec)
     name = problem_name(spec)
     sources = ([config] if config else []) + [{"problems": [spec]}]
     settings = load_settings(*sources)
