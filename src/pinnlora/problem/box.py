@@ -21,7 +21,7 @@ def _is_interval(ends: object) -> bool:
 
 @dataclass(frozen=True, init=False)
 class Box:
-    """A box, one named interval a coordinate: Box(x=(0, 1), t=(0, 1)); a coordinate named t or time is time."""
+    """A box, one named interval a coordinate: Box(x=(0, 1), t=(0, 1)); the coordinate named t is time."""
 
     names: tuple[str, ...]
     low: tuple[float, ...]
@@ -29,6 +29,8 @@ class Box:
 
     def __init__(self, **intervals: tuple[float, float]) -> None:
         for name, ends in intervals.items():
+            if name.lower() == "time":
+                raise TypeError(f"coordinate {name!r}: time is the coordinate named t; rename it")
             if "_" in name or name in RESERVED:
                 raise TypeError(
                     f"coordinate {name!r}: choose another name, without underscores (u_xi_xi is a derivative) and "
@@ -47,7 +49,7 @@ class Box:
     @property
     def time(self) -> int | None:
         """Which coordinate is time."""
-        return next((axis for axis, name in enumerate(self.names) if name in ("t", "time")), None)
+        return self.names.index("t") if "t" in self.names else None
 
     def face(self, text: str) -> Face:
         """Read 't=0': a coordinate held at one end of its interval."""

@@ -48,7 +48,7 @@ class GaussianField(Distribution):
 
     def within(self, intervals: Mapping[str, tuple[float, float]], periodic: Iterable[str]) -> GaussianField:
         """The same on its coordinate's interval; UserError where there is no such coordinate."""
-        on = self.on or next((name for name in intervals if name not in ("t", "time")), next(iter(intervals)))
+        on = self.on or next((name for name in intervals if name != "t"), next(iter(intervals)))
         if on not in intervals:
             raise UserError(
                 f"GaussianField({self.name!r}, on={on!r}): no such coordinate, there are {', '.join(intervals)}"
