@@ -215,3 +215,54 @@ def test_an_existing_directory_is_no_place_for_a_file(run, bundles, tmp_path, co
     status, _, error = run(command, bundles / "kovasznay", "--set", "re=42", "-o", tmp_path / "results")
     assert status == 1 and "is a directory, expected the name of a file" in error
     assert (tmp_path / "results" / "thesis.tex").read_text() == "years"
+
+
+MIXED = """
+    import torch
+
+    from pinnlora import Box, Condition, GaussianField, LogUniform, Problem, Uniform
+
+    class Heat(Problem):
+        coords = Box(xi=(-1, 1), t=(0, 1))
+        fields = ("u",)
+        task = Uniform(a=(1, 2)) * LogUniform(nu=(1e-3, 1e-1)) * GaussianField("f", points=16)
+        grid = {"xi": 11, "t": 6}
+
+        def residual(self, u_t, u_xi_xi, f, f_xi_xi, t, a, nu):
+            return {"heat": u_t - nu * u_xi_xi - a * (f - nu * t * f_xi_xi)}
+
+        def exact(self, t, f, a):
+            return {"u": a * t * f}
+
+        def start(self):
+            return {"u": 0.0}
+
+        def ends(self, t, f, a):
+            return self.exact(t, f, a)
+
+        conditions = [Condition(start, on="t=0"), Condition(ends, on=("xi=-1", "xi=1"))]
+"""
+
+
+def test_numbers_of_two_laws_and_a_function_are_one_task_from_check_to_prediction(run, tmp_path):
+    (tmp_path / "tiny.yaml").write_text(CONFIG)
+    spec, out = own(tmp_path, MIXED), tmp_path / "heat"
+    status, said, error = run("train", spec, "-o", out, "--rank", 2, "--config", tmp_path / "tiny.yaml")
+    assert status == 0, error
+    assert "solves heat" in said and "warning  " not in said
+    written = read_netcdf(out / "tasks.nc")
+    assert written["f_xi"].values[[0, -1]].tolist() == [-1, 1]
+    np.save(tmp_path / "f.npy", written["f"].values[0])
+    numbers = ("--set", "a=1.5", "--set", "nu=0.01")
+    result = tmp_path / "out.nc"
+    for command in (("predict",), ("refine", "--steps", 2)):
+        status, said, error = run(
+            *command, out / "bundle", *numbers, "--set", f"f={tmp_path / 'f.npy'}", "-o", result
+        )
+        assert status == 0, error
+        fields = read_netcdf(result)
+        assert (
+            fields["u"].dims == ("xi", "t") and fields.attrs["nu"] == 0.01 and fields.attrs["in_range"] == 1
+        )
+    status, _, error = run("predict", out / "bundle", *numbers, "-o", result)
+    assert status == 1 and "'f' is missing; expected a, nu, f" in error
