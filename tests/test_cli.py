@@ -57,8 +57,12 @@ def test_a_prediction_is_written_with_its_origin(run, bundles, tmp_path):
 
 def test_out_of_range_is_a_warning(run, bundles, tmp_path):
     status, said, _ = run("predict", bundles / "kovasznay", "--set", "re=500", "-o", tmp_path / "out.nc")
-    assert status == 0 and "warning: the task lies outside the range" in said
+    assert (
+        status == 0 and "warning: the task lies outside the range" in said and "try `pinnlora refine`" in said
+    )
     assert read_netcdf(tmp_path / "out.nc").attrs["in_range"] == 0
+    said = run("refine", bundles / "kovasznay", "--set", "re=500", "-o", tmp_path / "out.nc", "--steps", 1)[1]
+    assert "outside the range" in said and "pinnlora refine" not in said
 
 
 def test_refined_fields_are_written(run, bundles, tmp_path):
@@ -264,5 +268,6 @@ def test_numbers_of_two_laws_and_a_function_are_one_task_from_check_to_predictio
         assert (
             fields["u"].dims == ("xi", "t") and fields.attrs["nu"] == 0.01 and fields.attrs["in_range"] == 1
         )
+    assert "predict(a=..., nu=..., f=...)" in run("info", out / "bundle")[1]
     status, _, error = run("predict", out / "bundle", *numbers, "-o", result)
     assert status == 1 and "'f' is missing; expected a, nu, f" in error
