@@ -149,6 +149,7 @@ def test_an_exact_solution_that_lacks_a_field_is_an_error():
         ({"coords": {"x": (0, 1)}}, ["Heat.coords", "a Box"]),
         ({"conditions": Periodic("x")}, ["Heat.conditions", "a list"]),
         ({"conditions": ["t=0"]}, ["Heat.conditions holds 't=0'"]),
+        ({"residual": 5}, ["Heat.residual = 5", "a method"]),
         ({"grid": {"z": 3}}, ["Heat.grid", "'z'"]),
         ({"residual": lambda u_t, u_xx: {"heat": u_t}}, ["first argument has to be self", "'u_t'"]),
         ({"residual": lambda: {"heat": 0}}, ["first argument has to be self"]),

@@ -147,6 +147,21 @@ ERRORS = {
         "    def weight(self, u):\n        return {'heat': u}\n\n    def exact",
         ["Heat.weight is a dict"],
     ),
+    "axes outside the domain": (
+        "    def exact",
+        "    def axes(self):\n        return {'x': np.linspace(0, 2, 5), 't': np.linspace(0, 1, 5)}\n\n    def exact",
+        ["Heat.axes: x should be numbers (points,) within [0, 1]"],
+    ),
+    "axes of other coordinates": (
+        "    def exact",
+        "    def axes(self):\n        return {'t': np.linspace(0, 1, 5)}\n\n    def exact",
+        ["Heat.axes: expected a dict of arrays for x, t"],
+    ),
+    "a function's values that fail": (
+        TASK,
+        "task = Uniform(alpha=(0.1, 1)) * GaussianField('f')\n\n    def embed(self, values):\n        return values",
+        ["Heat.embed: expected a tensor (task, size)"],
+    ),
     "reference of the wrong shape": (
         "    def exact",
         "    def reference(self, values):\n        return {'u': np.zeros((1, 3, 101))}\n\n    def exact",
@@ -260,6 +275,21 @@ POSED = {
         def clamped(self):
             return {"u": 0.0, "u_x": 0.0}
         conditions = [Condition(clamped, on=("x=0", "x=1"))]
+    """,
+    "no stress at an outflow": """
+        coords = Box(x=(0, 1), y=(0, 1))
+        fields = ("u", "v", "p")
+        def residual(self, u_x, u_xx, u_yy, v_y, v_xx, v_yy, p_x, p_y, alpha):
+            return {"x": p_x - alpha * (u_xx + u_yy), "y": p_y - alpha * (v_xx + v_yy), "volume": u_x + v_y}
+        def inflow(self, y):
+            return {"u": y * (1 - y), "v": 0.0}
+        def walls(self):
+            return {"u": 0.0, "v": 0.0}
+        def outflow(self, u_x, alpha):
+            return {"p": alpha * u_x, "v_x": 0.0}
+        conditions = [
+            Condition(inflow, on="x=0"), Condition(walls, on=("y=0", "y=1")), Condition(outflow, on="x=1")
+        ]
     """,
     "two fields, one in time": """
         fields = ("u", "v")

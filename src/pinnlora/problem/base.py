@@ -69,15 +69,16 @@ class Problem:
             raise UserError(f"network.formulation: {name}, but problem {self.name} is formulated as: {known}")
         return self.formulations[name]()
 
-    def function_values(self, name: str, values: Tensor, coords: Tensor) -> Tensor:
+    def function_values(self, name: str, values: Tensor, coords: Tensor, order: int = 0) -> Tensor:
         """A function-valued task at points: values (task, m), coords (task or 1, point, dim) -> (task, point).
 
-        By its Fourier series where it is periodic, else by a cubic spline; twice differentiable in coords.
+        By its Fourier series where it is periodic, else by a cubic spline; twice differentiable in coords. `order`
+        is that of the derivative along the function's coordinate.
         """
         field = self.task.functions[name]
         low, high = field.interval
         place = (coords[..., self.coords.names.index(field.on)] - low) / (high - low)
-        return fourier(values, place) if field.wraps else spline(values, place)
+        return (fourier if field.wraps else spline)(values, place, order) / (high - low) ** order
 
     def embed(self, values: Values) -> Any:
         """What a hypernetwork reads: (task, size), by default the distribution's own scaling."""

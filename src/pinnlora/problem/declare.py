@@ -50,6 +50,9 @@ def _parts(cls: type) -> None:
     for part, (kind, words) in expected.items():
         if not isinstance(getattr(cls, part), kind):
             raise TypeError(f"{cls.__name__}.{part} = {getattr(cls, part)!r}: expected {words}")
+    for part in ("residual", "exact", "weight", "observe", "reference"):
+        if not callable(getattr(cls, part, _parts)):
+            raise TypeError(f"{cls.__name__}.{part} = {getattr(cls, part)!r}: expected a method")
     for condition in cls.conditions:
         if not isinstance(condition, Condition | Periodic):
             raise TypeError(

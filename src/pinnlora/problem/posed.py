@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pinnlora.problem.box import Face
 from pinnlora.problem.probe import Finding, Probe, slope
-from pinnlora.problem.signature import BoundCondition, parse, spelled
+from pinnlora.problem.signature import BoundCondition, parse, spelled, split
 
 AGREE = 1e-6
 """Relative difference up to which two conditions agree."""
@@ -26,7 +26,7 @@ def enough_conditions(probe: Probe) -> list[Finding]:
     effect = _effect(probe, probe.coords())
     found = []
     for axis in range(len(box.names)):
-        lacking, missing, spare = [], 0, 0
+        lacking, missing, spare = [], 0, _shared(probe, axis)
         for unknown in problem.unknowns:
             order = _order(probe, effect, unknown, axis)
             given = {(v, n) for field, a, v, n in _given(probe) if (field, a) == (unknown, axis)}
@@ -77,6 +77,20 @@ def _given(probe: Probe) -> set[tuple[str, int, float, int]]:
                 number, order = parse(problem, target)
                 given.add((problem.unknowns[number], face.axis, face.value, order.count(face.axis)))
     return given
+
+
+def _shared(probe: Probe, axis: int) -> int:
+    """Conditions that tie one field to another, as stress at an outflow does: they count for either."""
+    names, unknowns, count = probe.problem.coords.names, set(probe.problem.unknowns), 0
+    for condition in probe.problem.bound_conditions:
+        faces = sum(face.axis == axis for face in condition.faces)
+        asked = (
+            {split(names, name)[0] for name in condition.signature.names} if condition.signature else set()
+        )
+        count += faces * sum(
+            bool(asked & unknowns - {split(names, target)[0]}) for target in condition.targets
+        )
+    return count
 
 
 def _needed(probe: Probe, unknown: str, axis: int, order: int) -> int:
@@ -133,7 +147,8 @@ def agreeing_conditions(probe: Probe) -> list[Finding]:
         for condition, face in given:
             if face.axis != periodic.periodic:
                 found += _around(probe, condition, face, periodic)
-    return list(dict.fromkeys(found))
+    once = {finding.text.partition(" as ")[0]: finding for finding in reversed(found)}  # one place is enough
+    return list(reversed(once.values()))
 
 
 def _prescribes(probe: Probe, condition: BoundCondition) -> bool:

@@ -84,22 +84,10 @@ def lookup(
             return value.unsqueeze(-1) if value.ndim == 1 else problem.function_values(name, value, coords)
         stem, order = split(problem.coords.names, name)
         if stem in values:
-            return _slope(lambda at: problem.function_values(stem, values[stem], at), coords, order)
+            return problem.function_values(stem, values[stem], coords, len(order))
         return jet[:, channels.position(order), :, problem.unknowns.index(stem)]
 
     return find
-
-
-def _slope(function: Callable[[Tensor], Tensor], coords: Tensor, order: Index) -> Tensor:
-    """A derivative of a function-valued parameter at coords (task, point, dim): (task, point)."""
-    for axis in order:
-        along = torch.zeros(coords.shape[-1], dtype=coords.dtype, device=coords.device)
-        along[axis] = 1
-
-        def function(at: Tensor, inner=function, along=along) -> Tensor:
-            return torch.func.jvp(inner, (at,), (along.expand_as(at),))[1]
-
-    return function(coords)
 
 
 def split(axes: tuple[str, ...], name: str) -> tuple[str, Index]:
@@ -146,8 +134,11 @@ def resolve(cls: type, function: Callable) -> Signature:
 def _means(cls: type, name: str) -> Index | None:
     """The derivative of a field that an argument asks for, () for all that is none; None: it means nothing."""
     stem, order = split(cls.coords.names, name)
-    if name in cls.coords.names or name in cls.task.names or (stem in cls.task.functions and len(order) <= 2):
+    if name in cls.coords.names or name in cls.task.names:
         return ()
+    if stem in cls.task.functions:
+        own = cls.coords.names.index(cls.task.functions[stem].on)
+        return () if order in ((own,), (own, own)) else None
     try:
         return parse(cls, name)[1]
     except KeyError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,18 +17,37 @@ from pinnlora.problem.signature import Values, lookup
 
 def verify_problem(problem: Problem) -> list[Finding]:
     """Everything that is found out without training, errors among it; nothing is raised."""
-    probe = Probe.of(problem)
     checks = (
-        _residual, _conditions, _weight, _observe, enough_conditions, agreeing_conditions, _parameters,
-        exact_solves, exact_meets, reference_fits,
+        _axes, _residual, _conditions, _weight, _observe, _embedding, _parameters, enough_conditions,
+        agreeing_conditions, exact_solves, exact_meets, reference_fits,
     )  # fmt: skip
     found: dict[Finding, None] = {}
     for check in checks:
         try:
-            found |= dict.fromkeys(check(probe))
+            guarded(
+                type(problem).__name__,
+                lambda check=check: found.update(dict.fromkeys(check(Probe.of(problem)))),
+            )
         except UserError as error:
             found[Finding("error", str(error))] = None
     return list(found)
+
+
+def _axes(probe: Probe) -> list[Finding]:
+    """A grid with an axis for each coordinate, inside the domain."""
+    problem, where = probe.problem, probe.where("axes")
+    axes = guarded(where, problem.axes)
+    if not isinstance(axes, dict) or tuple(axes) != problem.coords.names:
+        return [Finding("error", f"{where}: expected a dict of arrays for {', '.join(problem.coords.names)}")]
+    for (name, axis), low, high in zip(axes.items(), problem.coords.low, problem.coords.high, strict=True):
+        axis = np.asarray(axis, dtype=float)
+        if axis.ndim != 1 or not len(axis) or not ((axis >= low) & (axis <= high)).all():
+            return [
+                Finding("error", f"{where}: {name} should be numbers (points,) within [{low:g}, {high:g}]")
+            ]
+    return [
+        Finding("note", f"{where}: " + " x ".join(f"{len(axis)} in {name}" for name, axis in axes.items()))
+    ]
 
 
 def _residual(probe: Probe) -> list[Finding]:
@@ -93,6 +113,21 @@ def _observe(probe: Probe) -> list[Finding]:
     return [
         Finding("error", f"{probe.where('observe')}: expected a dict of {', '.join(probe.problem.fields)}")
     ]
+
+
+def _embedding(probe: Probe) -> list[Finding]:
+    """What a hypernetwork reads: finite numbers."""
+    where = probe.where("embed")
+    found = guarded(where, lambda: probe.problem.embed(probe.values))
+    if (
+        not isinstance(found, Tensor)
+        or found.ndim != 2
+        or len(found) != len(next(iter(probe.values.values())))
+    ):
+        return [
+            Finding("error", f"{where}: expected a tensor (task, size), the numbers that tell tasks apart")
+        ]
+    return [] if torch.isfinite(found).all() else [Finding("error", f"{where}: holds NaN or infinite values")]
 
 
 def _parameters(probe: Probe) -> list[Finding]:

@@ -21,8 +21,6 @@ def run(spec: str) -> None:
     for condition in problem.bound_conditions:
         faces = ", ".join(f"{box.names[f.axis]}={f.value:g}" for f in condition.faces)
         lines.append(("condition", f"{condition.name} on {faces}"))
-    grid = problem.axes()
-    lines.append(("grid", " x ".join(f"{len(axis)} in {name}" for name, axis in grid.items())))
     findings = verify_problem(problem)
     lines += [(finding.severity, finding.text) for finding in findings]
     print(f"{problem.name}: {problem.title}")
