@@ -12,7 +12,7 @@ _HOMES = {
     "Problem": "problem.base",
     "Uniform": "problem.scalars",
     "LogUniform": "problem.scalars",
-    "GaussianField": "problem.gaussian",
+    "GaussianField": "problem.gaussian_field",
     "load": "surrogate",
 }
 

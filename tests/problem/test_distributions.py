@@ -6,7 +6,7 @@ import torch
 
 from pinnlora.errors import UserError
 from pinnlora.problem.distributions import sample_splits
-from pinnlora.problem.gaussian import GaussianField
+from pinnlora.problem.gaussian_field import GaussianField
 from pinnlora.problem.scalars import LogUniform, Uniform
 
 FIELD = GaussianField("u0")
@@ -131,7 +131,7 @@ def test_inside_accepts_its_own_samples_and_rejects_rougher_or_larger_ones():
 
 def test_inside_uses_the_chi_square_law(monkeypatch):
     """With a false alarm of 20 % shared over 7 bands that mostly move apart, 10 to 20 % alarms are due."""
-    monkeypatch.setattr("pinnlora.problem.gaussian.FALSE_ALARM", 0.2)
+    monkeypatch.setattr("pinnlora.problem.gaussian_field.FALSE_ALARM", 0.2)
     alarms = (~FIELD.inside(FIELD.sample(5000, np.random.default_rng(8)))).mean()
     assert 0.1 < alarms < 0.2
 

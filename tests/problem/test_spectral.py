@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pinnlora.errors import UserError
-from pinnlora.problem.gaussian import GaussianField
+from pinnlora.problem.gaussian_field import GaussianField
 from pinnlora.problem.spectral import etdrk4, solve_burgers, to_modes, to_points
 
 NU = 0.01

@@ -6,7 +6,6 @@ A problem is written as a class; the argument names of its functions say what th
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -57,8 +56,8 @@ class Problem:
 
     @property
     def title(self) -> str:
-        """The first line of the class's docstring."""
-        return (inspect.getdoc(type(self)) or self.name).splitlines()[0]
+        """The first line of the class's own docstring, or its name."""
+        return (type(self).__doc__ or self.name).strip().splitlines()[0]
 
     def formulated(self, name: str) -> Problem:
         """The same problem for networks of other unknowns (`formulations`); 'default' is this one."""

@@ -10,7 +10,7 @@ import torch
 from pinnlora.problem.base import Problem
 from pinnlora.problem.box import Box
 from pinnlora.problem.channels import product
-from pinnlora.problem.gaussian import GaussianField
+from pinnlora.problem.gaussian_field import GaussianField
 from pinnlora.problem.signature import Condition, Periodic
 from pinnlora.problem.spectral import solve_burgers
 
