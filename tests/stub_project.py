@@ -10,11 +10,15 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 REAL = [
+    "__main__",
+    "cli",
     "errors",
     "problem/code",
     "problem/load",
+    "study/graph",
     "study/interpreter",
     "study/job_settings",
+    "study/provenance",
     "study/settings",
     "study/settings_errors",
     "train/settings",
@@ -27,32 +31,71 @@ JOBS = {
     "study/jobs/hypernetwork": "nets/hypernetwork",
     "study/jobs/evaluate": "nets/mlp",
     "report/jobs/table": "report/tables",
-    "report/jobs/figure": "report/figures",
+    "report/jobs/figure": "report/curves",
 }
 SMALL = {
     "study": "small",
+    "device": "cpu",
     "problems": ["kovasznay", "burgers2d"],
     "lora_ranks": [1, 2],
     "hypernetwork_ranks": [1],
     "modes": ["weights", "physics"],
 }
-MAIN = """
-import sys
+OUTPUTS = """
+import json, os, signal, struct
 from pathlib import Path
-_, job, stage, *rest = sys.argv
-made = ("--tasks", "--reference", "--base", "--fit", "--surrogate", "--teachers")
-inputs = [value for flag, value in zip(rest, rest[1:]) if flag in made]
-assert all(Path(path).exists() for path in inputs), inputs
-if Path("broken").exists() and Path("broken").read_text() in " ".join(rest):
-    sys.exit("error: it broke")
-for flag, value in zip(rest, rest[1:]):
-    if flag in ("--output", "--markdown", "--pdf"):
-        path = Path(value)
-        if path.suffix in (".nc", ".csv", ".md", ".png", ".pdf"):
-            path.write_text("a,b\\n1,2\\n")
-        else:
-            path.mkdir()
-            (path / "model.safetensors").write_text(stage)
+
+
+def write(inputs, outputs, provenance):
+    assert all(path.exists() for path in inputs), inputs
+    for path in outputs:
+        if Path("broken").exists() and Path("broken").read_text() in str(path):
+            raise SystemExit("error: it broke")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        match path.suffix:
+            case ".nc":
+                from netCDF4 import Dataset
+                with Dataset(path, "w") as dataset:
+                    dataset.provenance = provenance
+            case ".md":
+                path.write_text(f"# Table\\n<!-- provenance {provenance} -->\\n")
+            case ".png":
+                path.write_bytes(b"tEXtprovenance\\0" + provenance.encode() + b"1234IEND5678")
+            case ".csv" | ".pdf":
+                path.write_text("a,b\\n1,2\\n")
+            case _:
+                path.mkdir()
+                header = json.dumps({"__metadata__": {"pinnlora": json.dumps({"provenance": provenance})}})
+                text = struct.pack("<Q", len(header)) + header.encode()
+                (path / "history.nc").touch()
+                (path / "model.safetensors").write_bytes(text)
+    if Path("meddle").exists() and str(outputs[-1]).endswith("kovasznay/base"):
+        with open(Path("meddle").read_text(), "a") as code:
+            code.write("other = 1\\n")
+    if Path("kill").exists() and Path("kill").read_text() in str(outputs[-1]):
+        Path("kill").unlink()
+        kill_snakemake()
+
+
+def kill_snakemake():
+    pid, found = os.getpid(), []
+    while pid > 1:
+        pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        if b"snakemake" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            found.append(pid)
+    for pid in found:
+        os.kill(pid, signal.SIGKILL)
+"""
+RUN = """
+from pathlib import Path
+from pinnlora.{module} import value
+from pinnlora.stub import write
+
+
+def run(provenance, **arguments):
+    outputs = [arguments.pop(name) for name in ("pdf", "output", "markdown") if name in arguments]
+    inputs = [path for given in arguments.values() for path in (given if isinstance(given, list) else [given])]
+    write([path for path in inputs if isinstance(path, Path)], outputs, provenance)
 """
 
 
@@ -77,9 +120,8 @@ def make(folder: Path) -> Path:
             f'from ..base import value\nname = "{name}"\n'
         )
     for job, module in JOBS.items():
-        text = f"def run():\n    from pinnlora.{module.replace('/', '.')} import value\n    return value\n"
-        (package / f"{job}.py").write_text(text)
-    (package / "__main__.py").write_text(MAIN)
+        (package / f"{job}.py").write_text(RUN.format(module=module.replace("/", ".")))
+    (package / "stub.py").write_text(OUTPUTS)
     write(folder, SMALL)
     return folder
 
@@ -99,17 +141,51 @@ def snakemake(folder: Path, *arguments: str, study: str | None = "small.yaml") -
     )
 
 
-def run(folder: Path, *arguments: str) -> str:
-    done = snakemake(folder, *arguments)
+def run(folder: Path, *arguments: str, study: str | None = "small.yaml") -> str:
+    done = snakemake(folder, *arguments, study=study)
     assert done.returncode == 0, done.stdout
     return done.stdout
 
 
-def planned(folder: Path, *arguments: str) -> set[str]:
+def planned(folder: Path, *arguments: str, study: str | None = "small.yaml") -> set[str]:
     """The outputs, below the study's directory, that a run would make."""
     pending = set()
-    for line in run(folder, "--summary", *arguments).splitlines():
+    for line in run(folder, "--summary", *arguments, study=study).splitlines():
         columns = line.split("\t")
         if len(columns) > 4 and columns[-1] == "update pending":
             pending.add(columns[0].removeprefix("results/small/"))
     return pending
+
+
+def edit(project: Path, name: str, old: str, new: str) -> None:
+    path = project / "src" / "pinnlora" / name
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+TABLES = {f"tables/table{n}.{kind}" for n in (1, 2, 3) for kind in ("csv", "md")}
+CURVES = {f"figures/error_against_{q}.{kind}" for q in ("rank", "time") for kind in ("png", "pdf")}
+
+
+def fields(problem: str) -> set[str]:
+    return {f"figures/{problem}.{kind}" for kind in ("png", "pdf")}
+
+
+FIGURES = CURVES | fields("kovasznay") | fields("burgers2d")
+
+
+def report(problem: str) -> set[str]:
+    """What follows from a problem's evaluation."""
+    return {f"{problem}/evaluation.nc"} | fields(problem) | CURVES | TABLES
+
+
+def fits(problem: str) -> set[str]:
+    names = ("pinn/rankfull", "finetuned/rankfull", "lora/rank1", "lora/rank2")
+    return {f"{problem}/fits/{name}" for name in names}
+
+
+def trained(problem: str) -> set[str]:
+    """What follows from a problem's base network."""
+    modes = {f"{problem}/surrogate/{mode}/rank1" for mode in ("weights", "physics")}
+    return fits(problem) | {f"{problem}/teachers/rank1"} | modes | report(problem)

@@ -1,15 +1,18 @@
 """The command line: queries of bundles, checks of problems, one clear line for what is wrong."""
 
+import json
 import textwrap
 
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 from test_surrogate import KINDS, OWN, bundle, task_of
 
 import pinnlora
 from pinnlora.cli import main
 from pinnlora.files import read_netcdf
+from pinnlora.study.provenance import recorded
 
 WRONG = (
     OWN
@@ -71,6 +74,19 @@ def test_refined_fields_are_written(run, bundles, tmp_path):
     fields = read_netcdf(out)
     assert fields.attrs["refinement_steps"] == 2 and fields.attrs["title"] == "kovasznay, refined fields"
     assert not fields["u"].equals(pinnlora.load(bundles / "kovasznay").predict(re=42.0)["u"])
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a graphics card is there")
+@pytest.mark.parametrize("query", ["predict", "refine"])
+def test_the_device_can_be_chosen(run, bundles, tmp_path, query):
+    asked = (query, bundles / "kovasznay", "--set", "re=42", "-o", tmp_path / "out.nc", "--device")
+    status, _, error = run(*asked, "cuda")
+    assert (status, error) == (
+        1,
+        "error: device: cuda, but torch sees no GPU here; set device: auto or cpu\n",
+    )
+    assert run(*asked, "gpu")[0] == 2 and not (tmp_path / "out.nc").exists()
+    assert run(*asked, "cpu")[0] == 0
 
 
 @pytest.mark.parametrize("suffix", ["npy", "nc"])
@@ -174,8 +190,25 @@ def test_a_bad_problem_is_one_line(run, tmp_path, old, new, words):
 
 
 def test_settings_of_a_job_that_are_not_json_are_one_line(run, tmp_path):
-    status, _, error = run("job", "tasks", "--settings", "{tasks", "--output", tmp_path / "tasks.nc")
+    status, _, error = run("job", "study.jobs.tasks", "--settings", "{tasks", "--output", tmp_path / "t.nc")
     assert status == 1 and error.startswith("error: --settings is not JSON") and error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "words"),
+    [
+        ("study.jobs.task", [], "no job 'study.jobs.task', did you mean 'study.jobs.tasks'?"),
+        ("study.jobs.reference", [], "job study.jobs.reference: missing a required argument: 'tasks'"),
+        ("study.jobs.tasks", ["--device", "cpu"], "job study.jobs.tasks: got an unexpected keyword argument"),
+        ("study.jobs.tasks", ["--provenance", "0" * 16], "code or inputs of this job changed after it was"),
+    ],
+)
+def test_a_job_that_cannot_be_run_is_one_line(run, tmp_path, name, more, words):
+    settings = {"problem": "kovasznay", "seed": 1, "tasks": {"train": 1, "validation": 1, "test": 1}}
+    told = ("--settings", json.dumps(settings), "--output", tmp_path / "a.nc")
+    status, said, error = run("job", name, *told, *more)
+    assert (status, said) == (1, "") and not (tmp_path / "a.nc").exists()
+    assert error.startswith(f"error: {words}") and error.count("\n") == 1
 
 
 CONFIG = """
@@ -191,9 +224,11 @@ training:
 def test_from_an_own_equation_to_a_bundle_in_one_command(run, tmp_path):
     (tmp_path / "tiny.yaml").write_text(CONFIG)
     spec, out = own(tmp_path, RIGHT), tmp_path / "heat"
-    status, said, error = run("train", spec, "-o", out, "--rank", 2, "--config", tmp_path / "tiny.yaml")
+    more = ("--rank", 2, "--config", tmp_path / "tiny.yaml", "--device", "cpu")
+    status, said, error = run("train", spec, "-o", out, *more)
     assert status == 0, error
     assert "the bundle is" in said and "device cpu" in said
+    assert all(recorded(out / name) for name in ("tasks.nc", "reference.nc", "base", "bundle"))
     assert run("predict", out / "bundle", "--set", "alpha=0.3", "-o", tmp_path / "out.nc")[0] == 0
     assert read_netcdf(tmp_path / "out.nc")["u"].shape == (11, 6)
 

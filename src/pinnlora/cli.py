@@ -4,25 +4,39 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import AbstractContextManager, nullcontext
+from enum import StrEnum
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from pinnlora.errors import UserError
+from pinnlora.errors import UserError, did_you_mean
+from pinnlora.study.graph import MODULES
+from pinnlora.study.provenance import begin
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-jobs = typer.Typer(no_args_is_help=True, help="The jobs of the workflow, one a rule.")
-app.add_typer(jobs, name="job")
 
-Text = Annotated[str, typer.Option("--settings", help="the job's settings, as JSON")]
 Out = Annotated[Path, typer.Option("--output", "-o", help="where to write")]
 Sets = Annotated[
     list[str], typer.Option("--set", help="NAME=NUMBER, or NAME=FILE.npy|FILE.nc for a function")
 ]
 Bundle = Annotated[Path, typer.Argument(help="directory of a trained hypernetwork")]
-Source = Annotated[Path, typer.Option()]
+Source = Annotated[Path | None, typer.Option(help="an input")]
+Sources = Annotated[list[Path] | None, typer.Option(help="inputs, one each time")]
+
+
+class Where(StrEnum):
+    """Devices."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+Device = Annotated[Where, typer.Option(help="auto is a GPU where there is one")]
 
 
 def main() -> None:
@@ -34,97 +48,64 @@ def main() -> None:
         sys.exit(1)
 
 
-def _run(job: str, settings: str | None = None, **arguments: Any) -> None:
-    """Import the job's module and run it; only then is what it needs imported."""
-    if settings is not None:
-        try:
-            arguments["settings"] = json.loads(settings)
-        except json.JSONDecodeError as error:
-            raise UserError(f"--settings is not JSON ({error}); the workflow writes it") from None
-    package = "report" if job in ("table", "figure") else "study"
-    import_module(f"pinnlora.{package}.jobs.{job}").run(**arguments)
-
-
-@jobs.command("tasks")
-def job_tasks(settings: Text, output: Out) -> None:
-    """Sample the tasks of every split."""
-    _run("tasks", settings, output=output)
-
-
-@jobs.command("reference")
-def job_reference(settings: Text, tasks: Source, output: Out) -> None:
-    """Solve all tasks by the exact solution or the reference solver."""
-    _run("reference", settings, tasks=tasks, output=output)
-
-
-@jobs.command("fit")
-def job_fit(
-    settings: Text,
-    tasks: Source,
-    output: Out,
-    reference: Annotated[Path | None, typer.Option()] = None,
-    base: Annotated[Path | None, typer.Option()] = None,
-) -> None:
-    """Train networks of single tasks: the base network, fits of the test tasks, teachers."""
-    _run("fit", settings, tasks=tasks, reference=reference, base=base, output=output)
-
-
-@jobs.command("hypernetwork")
-def job_hypernetwork(
-    settings: Text,
-    tasks: Source,
-    reference: Source,
-    base: Source,
-    output: Out,
-    teachers: Annotated[Path | None, typer.Option()] = None,
-) -> None:
-    """Train one hypernetwork."""
-    _run(
-        "hypernetwork",
-        settings,
-        tasks=tasks,
-        reference=reference,
-        base=base,
-        output=output,
-        teachers=teachers,
-    )
-
-
-@jobs.command("evaluate")
-def job_evaluate(
-    settings: Text,
-    tasks: Source,
-    reference: Source,
-    base: Source,
-    output: Out,
-    fit: Annotated[list[Path], typer.Option()] = [],  # noqa: B006
-    surrogate: Annotated[list[Path], typer.Option()] = [],  # noqa: B006
-) -> None:
-    """Measure the errors of everything that was trained."""
-    files = {"tasks": tasks, "reference": reference, "base": base, "output": output}
-    _run("evaluate", settings, **files, fit=fit, surrogate=surrogate)
-
-
-@jobs.command("table")
-def job_table(
-    evaluations: list[Path], number: Annotated[int, typer.Option(min=1, max=3)], output: Out, markdown: Source
-) -> None:
-    """Write one of the paper's tables."""
-    _run("table", number=number, output=output, markdown=markdown, evaluations=evaluations)
-
-
-@jobs.command("figure")
-def job_figure(
-    evaluations: list[Path], kind: Annotated[str, typer.Option()], output: Out, pdf: Source
-) -> None:
-    """Draw a figure: fields, rank or time."""
-    _run("figure", kind=kind, output=output, pdf=pdf, evaluations=evaluations)
+def _run(job: str, **arguments: Any) -> None:
+    """Import the module behind a command and run it; only then is what it needs imported."""
+    import_module(f"pinnlora.study.jobs.{job}").run(**arguments)
 
 
 @app.command()
-def predict(bundle: Bundle, output: Out, set: Sets) -> None:
+def job(
+    name: Annotated[str, typer.Argument(help="study.jobs.fit, report.jobs.table, ...")],
+    output: Out,
+    settings: Annotated[str, typer.Option(help="the job's settings, as JSON")],
+    tasks: Source = None,
+    reference: Source = None,
+    base: Source = None,
+    teachers: Source = None,
+    fit: Sources = None,
+    surrogate: Sources = None,
+    evaluation: Sources = None,
+    markdown: Annotated[Path | None, typer.Option(help="second output of a table")] = None,
+    pdf: Annotated[Path | None, typer.Option(help="second output of a figure")] = None,
+    device: Annotated[Where | None, typer.Option(help="for jobs that compute on a device")] = None,
+    asked: Annotated[str | None, typer.Option("--provenance", help="made from this or not at all")] = None,
+) -> None:
+    """Run one job of the workflow, which writes these command lines; the output carries what it was made from."""
+    if name not in MODULES.values():
+        raise UserError(f"no job {name!r}{did_you_mean(name, sorted(set(MODULES.values())))}")
+    try:
+        own = json.loads(settings)
+    except json.JSONDecodeError as error:
+        raise UserError(f"--settings is not JSON ({error}); the workflow writes it") from None
+    single = {"tasks": tasks, "reference": reference, "base": base, "teachers": teachers}
+    several = {"fit": fit, "surrogate": surrogate, "evaluation": evaluation}
+    files = [path for path in single.values() if path] + [
+        path for paths in several.values() for path in paths or []
+    ]
+    module, provenance = begin(name, own, files, asked)
+    outputs = {"output": output, "markdown": markdown, "pdf": pdf, "device": device and device.value}
+    given = {option: value for option, value in (single | several | outputs).items() if value}
+    arguments = {"settings": own, "provenance": provenance} | given
+    try:
+        signature(module.run).bind(**arguments)
+    except TypeError as error:
+        raise UserError(f"job {name}: {error}") from None
+    with _card(device):
+        module.run(**arguments)
+
+
+def _card(device: Where | None) -> AbstractContextManager:
+    if device in (None, Where.cpu):
+        return nullcontext()
+    from pinnlora.study.cards import own_card
+
+    return own_card(device)
+
+
+@app.command()
+def predict(bundle: Bundle, output: Out, set: Sets, device: Device = Where.auto) -> None:
     """Predict the fields of a new task on the evaluation grid."""
-    _run("query", bundle=bundle, output=output, assignments=set, steps=0)
+    _run("query", bundle=bundle, output=output, assignments=set, steps=0, device=device)
 
 
 @app.command()
@@ -133,9 +114,10 @@ def refine(
     output: Out,
     set: Sets,
     steps: Annotated[int, typer.Option(min=1, help="Levenberg-Marquardt steps")] = 10,
+    device: Device = Where.auto,
 ) -> None:
     """Predict, then improve the prediction by the task's own physics."""
-    _run("query", bundle=bundle, output=output, assignments=set, steps=steps)
+    _run("query", bundle=bundle, output=output, assignments=set, steps=steps, device=device)
 
 
 @app.command()
@@ -171,6 +153,7 @@ def train(
     output: Out,
     rank: Annotated[int, typer.Option(min=1, help="rank of the adapters")] = 4,
     config: Annotated[Path | None, typer.Option(help="YAML with the keys of config/README.md")] = None,
+    device: Annotated[Where | None, typer.Option(help="auto, cpu or cuda; else as in the config")] = None,
 ) -> None:
     """Train a physics hypernetwork for a problem: tasks, references, base, hypernetwork, in one directory."""
-    _run("train", spec=problem, output=output, rank=rank, config=config)
+    _run("train", spec=problem, output=output, rank=rank, config=config, device=device)

@@ -118,11 +118,11 @@ def write_netcdf(dataset: xr.Dataset, path: str | Path, title: str) -> None:
         if name in dataset.coords:
             encoding[name]["_FillValue"] = None  # CF: a coordinate has no missing values
     with atomic(path) as temporary:
-        described = dataset.assign_attrs(provenance(dataset.attrs, title))
+        described = dataset.assign_attrs(origin(dataset.attrs, title))
         described.to_netcdf(temporary, engine="netcdf4", format="NETCDF4", encoding=encoding)
 
 
-def provenance(attributes: dict, title: str) -> dict[str, str]:
+def origin(attributes: dict, title: str) -> dict[str, str]:
     """The CF attributes of a file written now; `history` goes before what history there was."""
     script = Path(sys.argv[0])
     command = shlex.join([script.parent.name if script.name == "__main__.py" else script.name, *sys.argv[1:]])

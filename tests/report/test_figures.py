@@ -193,7 +193,7 @@ def test_time_figure_without_histories(full):
 def test_the_job_writes_both_files_and_nothing_else(tmp_path, kind):
     before = dict(rcParams)
     evaluation("burgers1d", smoke=True).to_netcdf(tmp_path / "evaluation.nc")
-    job.run(kind, tmp_path / "a.png", tmp_path / "a.pdf", [tmp_path / "evaluation.nc"])
+    job.run({"kind": kind}, [tmp_path / "evaluation.nc"], tmp_path / "a.png", tmp_path / "a.pdf")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pdf", "a.png", "evaluation.nc"]
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
@@ -215,8 +215,10 @@ def test_an_interrupted_drawing_leaves_the_old_file(tmp_path):
 
 def test_errors_are_one_clear_line(tmp_path, full):
     with pytest.raises(UserError, match="no figure `map`; expected fields, rank or time"):
-        job.run("map", tmp_path / "a.png", tmp_path / "a.pdf", [tmp_path / "evaluation.nc"])
+        job.run({"kind": "map"}, [tmp_path / "evaluation.nc"], tmp_path / "a.png", tmp_path / "a.pdf")
     with pytest.raises(UserError, match="got 2 evaluation files; give one"):
-        job.run("fields", tmp_path / "a.png", tmp_path / "a.pdf", [tmp_path / "a.nc", tmp_path / "b.nc"])
+        job.run(
+            {"kind": "fields"}, [tmp_path / "a.nc", tmp_path / "b.nc"], tmp_path / "a.png", tmp_path / "a.pdf"
+        )
     with pytest.raises(UserError, match="no showcase"):
         fields(full[0].drop_vars(["showcase_reference", "showcase_prediction"]))

@@ -291,7 +291,7 @@ def test_the_papers_tables_are_whole():
 
 def test_the_job_writes_full_precision_and_empty_cells(tmp_path, pair):
     pair.to_netcdf(tmp_path / "evaluation.nc")
-    table.run(2, tmp_path / "table2.csv", tmp_path / "table2.md", [tmp_path / "evaluation.nc"])
+    table.run({"number": 2}, [tmp_path / "evaluation.nc"], tmp_path / "table2.csv", tmp_path / "table2.md")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["evaluation.nc", "table2.csv", "table2.md"]
     with open(tmp_path / "table2.csv", newline="") as file:
         rows = {(line["mode"], line["rank"]): line for line in csv.DictReader(file)}

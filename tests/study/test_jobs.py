@@ -18,6 +18,7 @@ from pinnlora.study.stored import read_fits
 
 MARQUARDT = {"optimiser": "levenberg_marquardt", "steps": 4, "points": 40, "condition_points": 12}
 NEWTON = {"optimiser": "gauss_newton", "steps": 3, "points": 12, "condition_points": 6, "tasks_per_step": 3}
+WALK = {"continuation": {"re": "base"}, "continuation_steps": 2}
 STUDY = {
     "problems": ["kovasznay"],
     "device": "cpu",
@@ -37,12 +38,12 @@ STUDY = {
             "condition_points": 12,
         },
         "finetuned": MARQUARDT | {"dtype": "float64"},
-        "lora": MARQUARDT,
+        "lora": MARQUARDT | WALK | {"adaptive": True},
         "teachers": MARQUARDT | {"chain": True},
         "data": NEWTON,
         "weights": {"steps": 5},
         "distilled": {"steps": 5, "points": 20},
-        "physics": NEWTON | {"dtype": "float64"},
+        "physics": NEWTON | WALK | {"dtype": "float64", "adaptive": True},
     },
 }
 FITS = [("pinn", "full"), ("finetuned", "full"), ("lora", 1), ("lora", 2)]

@@ -75,6 +75,10 @@ def stage(name: str, **keys) -> dict:
             stage("pinn", continuation={"nu": "bsae"}, continuation_steps=3),
             "training.pinn.continuation.nu: 'bsae' is neither a number nor base (T0's own value)",
         ),
+        (
+            stage("teachers", chain=True, continuation={"nu": 1}, continuation_steps=3),
+            "training.teachers: continuation with chain: true: tasks walk from their neighbours, ",
+        ),
         (stage("pinn", adaptive=True, resample=0), "training.pinn: adaptive: true draws new points in the "),
         (stage("physics", adaptive=True, points_on="grid"), "training.physics: adaptive: true draws new "),
         (
@@ -237,3 +241,14 @@ def test_a_variant_is_the_same_problem_under_other_settings():
     assert load_problem("burgers1d@plain").name == "burgers1d"
     (line,) = messages({"problems": ["burgers1d@no plan"]})
     assert "'no plan' is no name of a variant" in line
+
+
+@pytest.mark.parametrize("name", ["config", "accurate", "paper", "smoke"])
+def test_no_adapter_rank_is_favoured(name):
+    """Errors against rank compare like with like: one budget for all adapter ranks of a method."""
+    settings = load_settings(CONFIG / f"{name}.yaml")
+    for spec in settings.problems:
+        problem = settings.problem(spec)
+        ranks = {rank for rank in (*problem.lora_ranks, *problem.hypernetwork_ranks) if rank != "full"}
+        for stage in ("lora", "teachers", "data", "weights", "distilled", "physics"):
+            assert len({problem.stage(stage, rank).model_dump_json() for rank in ranks}) == 1, (spec, stage)

@@ -18,11 +18,11 @@ def test_jobs_get_their_own_part_only():
     keys = {
         "tasks": {"tasks"},
         "reference": set(),
-        "base": {"device", "method", "split", "rank", "network", "stage"},
-        "fit": {"device", "method", "split", "rank", "network", "stage"},
-        "teachers": {"device", "method", "split", "rank", "network", "stage"},
-        "hypernetwork": {"device", "mode", "rank", "network", "hypernetwork", "stage"},
-        "evaluate": {"device", "evaluation"},
+        "base": {"method", "split", "rank", "network", "stage"},
+        "fit": {"method", "split", "rank", "network", "stage"},
+        "teachers": {"method", "split", "rank", "network", "stage"},
+        "hypernetwork": {"mode", "rank", "network", "hypernetwork", "stage"},
+        "evaluate": {"evaluation"},
     }
     for job, own in keys.items():
         mode = {"fit": "lora", "hypernetwork": "data"}.get(job)
@@ -32,6 +32,8 @@ def test_jobs_get_their_own_part_only():
     fit = job_settings(settings, "kovasznay", "fit", 4, "lora")
     assert (fit["rank"], fit["stage"]["steps"]) == (4, 40)
     assert StageSettings(**fit["stage"]).steps == 40
+    assert job_settings(settings, None, "table", mode="2") == {"number": 2}
+    assert job_settings(settings, "kovasznay", "figure", mode="fields") == {"kind": "fields"}
     with pytest.raises(UserError, match="no job 'bake'"):
         job_settings(settings, "kovasznay", "bake")
 

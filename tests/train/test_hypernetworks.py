@@ -150,7 +150,7 @@ def test_adaptive_points_of_data_lie_where_the_error_is_and_count_for_less():
 
 
 def test_physics_draws_fresh_tasks_or_the_training_tasks():
-    fresh = learner_of("physics", fresh_tasks=True, tasks_per_step=7)
+    fresh = learner_of("physics", fresh_tasks=True, tasks_per_step=7, margin=0.05)
     first, second = (fresh._draw_tasks(step)[0]["re"] for step in range(2))
     assert first.shape == (7,) and not torch.equal(first, second)
     for drawn in (first, second):  # one in each seventh of the range, with its margin

@@ -1,59 +1,20 @@
 """What the workflow runs, and what it runs again. The jobs are stubs; see stub_project.py."""
 
-import os
-import shutil
-from pathlib import Path
-
 import pytest
 import yaml
-from stub_project import ROOT, SMALL, make, planned, run, snakemake, write
-
-TABLES = {f"tables/table{n}.{kind}" for n in (1, 2, 3) for kind in ("csv", "md")}
-CURVES = {f"figures/error_against_{q}.{kind}" for q in ("rank", "time") for kind in ("png", "pdf")}
-
-
-def fields(problem: str) -> set[str]:
-    return {f"figures/{problem}.{kind}" for kind in ("png", "pdf")}
-
-
-FIGURES = CURVES | fields("kovasznay") | fields("burgers2d")
-
-
-def report(problem: str) -> set[str]:
-    """What follows from a problem's evaluation."""
-    return {f"{problem}/evaluation.nc"} | fields(problem) | CURVES | TABLES
-
-
-def fits(problem: str) -> set[str]:
-    names = ("pinn/rankfull", "finetuned/rankfull", "lora/rank1", "lora/rank2")
-    return {f"{problem}/fits/{name}" for name in names}
-
-
-def trained(problem: str) -> set[str]:
-    """What follows from a problem's base network."""
-    modes = {f"{problem}/surrogate/{mode}/rank1" for mode in ("weights", "physics")}
-    return fits(problem) | {f"{problem}/teachers/rank1"} | modes | report(problem)
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Path:
-    """A project whose study is done."""
-    folder = make(tmp_path_factory.mktemp("finished"))
-    run(folder)
-    return folder
-
-
-@pytest.fixture
-def project(finished, tmp_path) -> Path:
-    """A copy of the finished project to edit, times of files and all."""
-    return Path(shutil.copytree(finished, tmp_path / "project"))
-
-
-def edit(project: Path, name: str, old: str, new: str) -> None:
-    path = project / "src" / "pinnlora" / name
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
+from stub_project import (
+    FIGURES,
+    ROOT,
+    SMALL,
+    TABLES,
+    edit,
+    planned,
+    report,
+    run,
+    snakemake,
+    trained,
+    write,
+)
 
 
 def test_a_finished_study_has_nothing_to_do(finished):
@@ -63,23 +24,14 @@ def test_a_finished_study_has_nothing_to_do(finished):
             assert (finished / "results/small" / name).exists(), name
 
 
-def test_touch_copy_and_lost_metadata_retrain_nothing(project):
-    for i, path in enumerate(sorted(project.rglob("*"), reverse=True)):
-        if ".snakemake" not in path.parts:
-            os.utime(path, (1e9 + i, 1e9 + i))
-    assert planned(project) == set()
-    shutil.rmtree(project / ".snakemake")
-    assert planned(project) == set()
-
-
 def test_a_reworded_comment_or_docstring_reruns_nothing(project):
     edit(project, "nets/mlp.py", '"""About nets/mlp."""', '"""All about it."""\n\n# why')
-    edit(project, "study/jobs/fit.py", "def run():", 'def run():\n    """Run it."""  # quickly\n')
+    edit(project, "study/jobs/fit.py", "arguments):", 'arguments):\n    """Run it."""  # quickly\n')
     assert planned(project) == set()
 
 
 def test_an_edit_to_figures_redraws_figures_only(project):
-    edit(project, "report/figures.py", "value = ", "value = 'new' + ")
+    edit(project, "report/curves.py", "value = ", "value = 'new' + ")
     assert planned(project) == FIGURES
 
 
@@ -194,9 +146,16 @@ def test_it_can_be_part_of_another_workflow(project):
         "use rule * from inner as inner_*\n\n"
         'rule every:\n    default_target: True\n    input: "inside/results/small/tables/table1.csv"\n'
     )
-    done = snakemake(project, "-s", "outer/Snakefile", study=None)
-    assert done.returncode == 0, done.stdout
-    assert (project / "inside/results/small/tables/table1.csv").exists()
+    for again in (False, True):
+        done = snakemake(project, "-s", "outer/Snakefile", study=None)
+        assert done.returncode == 0, done.stdout
+        assert ("Nothing to be done" in done.stdout) is again
+        assert (project / "inside/results/small/tables/table1.csv").exists()
+    edit(project, "report/tables.py", "value = ", "value = 'new' + ")
+    made = planned(project, "-s", "outer/Snakefile", study=None)
+    assert made == {f"inside/results/small/tables/table1.{kind}" for kind in ("csv", "md")}
+    forced = planned(project, "-s", "outer/Snakefile", "--forcerun", "inner_evaluate", study=None)
+    assert forced - made == {f"inside/results/small/{problem}/evaluation.nc" for problem in SMALL["problems"]}
 
 
 def test_it_builds_a_report(finished):

@@ -1,6 +1,6 @@
 rule table:
     input:
-        evaluations,
+        unpack(inputs_of("table")),
     output:
         csv=report(
             f"{STUDY}/tables/table{{number}}.csv",
@@ -20,16 +20,15 @@ rule table:
         mem_mb=1000,
         runtime=5,
     params:
-        code=code_of("table"),
+        command=command_of("table"),
     shell:
-        "echo provenance {params.code} > {log:q}; "
-        "python -m pinnlora job table --number {wildcards.number} --output {output.csv:q}"
-        " --markdown {output.markdown:q} {input:q} >> {log:q} 2>&1"
+        "python -m pinnlora job {params.command} --output {output.csv:q}"
+        " --markdown {output.markdown:q} > {log:q} 2>&1"
 
 
 rule figure_fields:
     input:
-        made_by("evaluate"),
+        unpack(inputs_of("figure")),
     output:
         png=report(
             f"{STUDY}/figures/{{problem}}.png",
@@ -49,16 +48,12 @@ rule figure_fields:
         mem_mb=1000,
         runtime=5,
     params:
-        code=code_of("figure"),
+        command=command_of("figure"),
     shell:
-        "echo provenance {params.code} > {log:q}; "
-        "python -m pinnlora job figure --kind fields --output {output.png:q} --pdf {output.pdf:q}"
-        " {input:q} >> {log:q} 2>&1"
+        "python -m pinnlora job {params.command} --output {output.png:q} --pdf {output.pdf:q} > {log:q} 2>&1"
 
 
-rule figure_error:
-    input:
-        evaluations,
+use rule figure_fields as figure_error with:
     output:
         png=report(
             f"{STUDY}/figures/error_against_{{quantity}}.png",
@@ -71,15 +66,3 @@ rule figure_error:
         f"{STUDY}/logs/figures/error_against_{{quantity}}.log",
     benchmark:
         f"{STUDY}/benchmarks/figures/error_against_{{quantity}}.tsv"
-    conda:
-        "../../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=5,
-    params:
-        code=code_of("figure"),
-    shell:
-        "echo provenance {params.code} > {log:q}; "
-        "python -m pinnlora job figure --kind {wildcards.quantity} --output {output.png:q} --pdf {output.pdf:q}"
-        " {input:q} >> {log:q} 2>&1"

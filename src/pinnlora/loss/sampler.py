@@ -131,7 +131,11 @@ def by_size(size: Tensor, count: int, generator: torch.Generator) -> tuple[Tenso
     # a task that blew up gets points too: its way back leads over them
     size = torch.nan_to_num(size, posinf=0.0)
     density = size + size.mean(-1, keepdim=True) + torch.finfo(size.dtype).tiny
-    chosen = torch.multinomial(density, count, replacement=True, generator=generator)
+    share = density.cumsum(-1)
+    # evenly spaced quantiles with one random shift a task: each index is drawn as often as it should, up to one
+    shift = torch.rand((len(size), 1), generator=generator, dtype=size.dtype, device=size.device)
+    even = (torch.arange(count, dtype=size.dtype, device=size.device) + shift) / count
+    chosen = torch.searchsorted(share / share[:, -1:], even)
     return chosen, density.mean(-1, keepdim=True) / density.gather(1, chosen)
 
 

@@ -48,6 +48,11 @@ def beside(path: Path) -> dict[Path, str]:
     }
 
 
+def module_name(path: Path) -> str | None:
+    """The name that a file of this package is imported by; None for any other file."""
+    return ".".join(["pinnlora", *_label(path).removesuffix(".py").split("/")]) if _ours(path) else None
+
+
 def _root(root: str | Path) -> Path:
     path = root if isinstance(root, Path) else _find(root.split(".")[1:])
     if path is None or not path.is_file():
@@ -64,10 +69,14 @@ def _ours(path: Path) -> bool:
     return path.is_relative_to(PACKAGE.resolve())
 
 
-@cache
 def _module(path: Path) -> tuple[str, tuple[Path, ...]]:
-    """A file's code without comments and docstrings, and the files that it imports."""
-    tree = _Plain().visit(ast.parse(path.read_text(encoding="utf-8"), str(path)))
+    """A file's code without comments and docstrings, and the files that it imports, as they are now."""
+    return _parsed(path, path.read_text(encoding="utf-8"))
+
+
+@cache
+def _parsed(path: Path, text: str) -> tuple[str, tuple[Path, ...]]:
+    tree = _Plain().visit(ast.parse(text, str(path)))
     imported = [file.resolve() for node in ast.walk(tree) for file in _targets(node, path)]
     return ast.unparse(tree), tuple(dict.fromkeys(imported))
 

@@ -1,6 +1,5 @@
 """A column of a table is defined once: its key in the CSV, its value, its header and format in Markdown."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,31 +7,11 @@ from typing import Any
 import pandas as pd
 
 EMPTY = "-"
-
-
-def text(value: str) -> str:
-    """As it is; a table needs something in a cell."""
-    return value or EMPTY
-
-
-def error(value: float) -> str:
-    """1.2e-07"""
-    return f"{value:.1e}"
-
-
-def printed_error(value: float) -> str:
-    """4.84e-07: the paper prints three digits."""
-    return f"{value:.2e}"
-
-
-def printed(value: float) -> str:
-    """A number of the paper's, with all the digits it was printed with."""
-    return f"{value:,.6g}"
-
-
-def whole(value: float) -> str:
-    """21,187"""
-    return f"{round(value):,}" if math.isfinite(value) else "inf"
+TEXT = "{}".format
+ERROR = "{:.1e}".format
+PRINTED_ERROR = "{:.2e}".format  # the paper prints three digits
+PRINTED = "{:,.6g}".format  # other numbers of the paper's, with all the digits they were printed with
+WHOLE = "{:,.0f}".format
 
 
 def plain(value: float) -> str:
@@ -49,11 +28,11 @@ class Column:
     key: str
     value: Callable[[Any], Any]
     header: str = ""
-    show: Callable[[Any], str] = text
+    show: Callable[[Any], str] = TEXT
 
     def cell(self, value: Any) -> str:
         """The value in Markdown, a dash where there is none."""
-        return EMPTY if pd.isna(value) else self.show(value)
+        return EMPTY if pd.isna(value) or value == "" else self.show(value)
 
 
 def frame(columns: Sequence[Column], rows: Sequence) -> pd.DataFrame:
@@ -65,8 +44,8 @@ def frame(columns: Sequence[Column], rows: Sequence) -> pd.DataFrame:
 def markdown(columns: Sequence[Column], frame: pd.DataFrame) -> str:
     """An aligned Markdown table; columns without any value are left out, the first is aligned to the left."""
     cells = {c: [c.cell(value) for value in frame[c.key]] for c in columns if c.header}
-    cells = {c: values for c, values in cells.items() if set(values) > {EMPTY} or EMPTY not in values}
+    cells = {c: values for c, values in cells.items() if set(values) != {EMPTY}}
     table = pd.DataFrame({c.key: values for c, values in cells.items()})
-    sides = ["left" if c.show is text else "right" for c in cells]
+    sides = ["left" if c.show is TEXT else "right" for c in cells]
     headers = [c.header for c in cells]
     return table.to_markdown(index=False, headers=headers, colalign=sides, disable_numparse=True) + "\n"

@@ -10,14 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from pinnlora.report.pages import measured_on, per_problem
 from pinnlora.report.style import COLOURS, MARKERS, RC, method_label, problem_label, row_label
-from pinnlora.report.summaries import Row, paper, problem, rank_value, rows, shown
+from pinnlora.report.summaries import Row, measured_on, paper, per_problem, problem, rank_value, rows, shown
 from pinnlora.study.names import BASELINES
 
 DODGE = 0.085  # in powers of two: bars of neighbouring methods at one rank stay apart
 FULL_DODGE = 2.0  # times as much at full rank, where every method has a point
-BASELINE_STYLES = dict(zip(BASELINES, (":", "-."), strict=True))
+BASELINE = {"color": "0.45", "linewidth": 0.7}
+LINES = dict(zip(BASELINES, (":", "-."), strict=True))
 
 
 def error_against_rank(datasets: Sequence[xr.Dataset]) -> Figure:
@@ -31,15 +31,15 @@ def error_against_rank(datasets: Sequence[xr.Dataset]) -> Figure:
             _rank_panel(axes, dataset)
             _finish(axes, dataset, "rank", "test MSE", "y")
         present = {row.method for dataset in datasets for row in rows(dataset)}
-        handles = [_key(method, method_label(method)) for method in COLOURS if method in present]
-        handles += [_baseline_key(method) for method in BASELINES if method in present]
+        order = [*COLOURS, *BASELINES]
+        handles = [_key(method, method_label(method)) for method in order if method in present]
         if any(not _printed(dataset).empty for dataset in datasets):
             hollow = {"color": "0.35", "markerfacecolor": "white", "linewidth": 0.8}
             handles.append(Line2D([], [], marker="o", linestyle="--", label="paper", **hollow))
             handles.append(Line2D([], [], marker="x", linestyle="", label="paper, damaged print", **hollow))
         bar = {"color": "0.35", "marker": "|", "linestyle": "", "markersize": 9}
         handles.append(Line2D([], [], label="range over the test tasks", **bar))
-        figure.legend(handles=handles, loc="outside lower center", ncols=_columns(datasets), frameon=False)
+        _legend(figure, handles, columns=5)
     return figure
 
 
@@ -63,8 +63,7 @@ def _rank_panel(axes: Axes, dataset: xr.Dataset) -> None:
             _theirs(axes, theirs.sort_values("rank", key=lambda r: r.map(rank_value)), method, at)
     for row in rows(dataset):
         if row.method in BASELINES:
-            style = {"color": "0.45", "linewidth": 0.7, "linestyle": BASELINE_STYLES[row.method], "zorder": 1}
-            axes.axhline(row.mse(), label=row.method, **style)
+            axes.axhline(row.mse(), label=row.method, linestyle=LINES[row.method], zorder=1, **BASELINE)
     axes.set_xticks(list(places.values()), ranks)
 
 
@@ -74,8 +73,8 @@ def _ours(axes: Axes, own: Sequence[Row], at: dict[str, float]) -> None:
     centre = np.array([row.mse() for row in own])
     low, high = np.array([[row.errors().min(), row.errors().max()] for row in own]).T
     style = {
-        "color": _colour(own[0].method),
-        "marker": _marker(own[0].method),
+        "color": COLOURS[own[0].method],
+        "marker": MARKERS[own[0].method],
         "elinewidth": 0.8,
         "zorder": 3,
     }
@@ -88,8 +87,8 @@ def _theirs(axes: Axes, printed: pd.DataFrame, method: str, at: dict[str, float]
     """The paper's legible cells, joined where they are neighbours; damaged ones as crosses that nothing joins."""
     x, mse = printed["rank"].map(at), printed["mse_test"]
     legible = printed["legible"] == "yes"
-    style = {"color": _colour(method), "linewidth": 0.8, "markersize": 4, "zorder": 2}
-    hollow = {"marker": _marker(method), "markerfacecolor": "white", "markeredgewidth": 0.8}
+    style = {"color": COLOURS[method], "linewidth": 0.8, "markersize": 4, "zorder": 2}
+    hollow = {"marker": MARKERS[method], "markerfacecolor": "white", "markeredgewidth": 0.8}
     axes.plot(x, mse.where(legible), linestyle="--", **style | hollow)
     axes.plot(x[~legible], mse[~legible], linestyle="", marker="x", **style)
 
@@ -116,17 +115,12 @@ def error_against_time(datasets: Sequence[xr.Dataset]) -> Figure:
             axes.set_xscale("log")
             below = "seconds, with base,\nreferences and teachers"
             _finish(axes, dataset, below, "MSE of the test tasks,\nbest so far", "both")
-        chosen = [method for method in [*COLOURS, *labels] if method in labels]
-        handles = [_key(method, " / ".join(labels[method])) for method in dict.fromkeys(chosen)]
-        figure.legend(
-            handles=handles,
-            loc="outside lower center",
-            ncols=_columns(datasets) - 1,
-            frameon=False,
-            title="per-task methods fit all test tasks side by side; the large marker is the end of training\n"
-            f"on {per_problem(datasets, measured_on)}",
-            title_fontsize=8,
+        handles = [_key(method, " / ".join(labels[method])) for method in COLOURS if method in labels]
+        note = (
+            "per-task methods fit all test tasks side by side; the large marker is the end of training\n"
+            f"on {per_problem(datasets, measured_on)}"
         )
+        _legend(figure, handles, columns=4, title=note, title_fontsize=8)
     return figure
 
 
@@ -136,10 +130,10 @@ def _history(axes: Axes, row: Row) -> bool:
     keep = (seconds > 0) & (mse > 0)
     if not keep.any():
         return False
-    seconds, mse, colour = seconds[keep], mse[keep], _colour(row.method)
+    seconds, mse, colour = seconds[keep], mse[keep], COLOURS[row.method]
     axes.plot(seconds, mse, color=colour, linewidth=1.1, drawstyle="steps-post")
     end = {"markersize": 6.5, "markeredgecolor": "white", "markeredgewidth": 0.6, "zorder": 4}
-    axes.plot(seconds[-1:], mse[-1:], linestyle="", marker=_marker(row.method), color=colour, **end)
+    axes.plot(seconds[-1:], mse[-1:], linestyle="", marker=MARKERS[row.method], color=colour, **end)
     return True
 
 
@@ -165,23 +159,14 @@ def _finish(axes: Axes, dataset: xr.Dataset, xlabel: str, ylabel: str, grid: str
     axes.set_axisbelow(True)
 
 
-def _columns(datasets: Sequence[xr.Dataset]) -> int:
-    """Columns of a legend below the panels."""
-    return 5 if len(datasets) > 1 else 3
+def _legend(figure: Figure, handles: list[Line2D], columns: int, **title) -> None:
+    """Below the panels; a page as narrow as one panel has room for fewer columns."""
+    columns = columns if figure.get_figwidth() > 6 else 3
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, **title)
 
 
 def _key(method: str, label: str) -> Line2D:
-    return Line2D([], [], color=_colour(method), marker=_marker(method), label=label)
-
-
-def _baseline_key(method: str) -> Line2D:
-    style = BASELINE_STYLES[method]
-    return Line2D([], [], color="0.45", linewidth=0.7, linestyle=style, label=method_label(method))
-
-
-def _colour(method: str) -> str:
-    return COLOURS.get(method, "#56B4E9")
-
-
-def _marker(method: str) -> str:
-    return MARKERS.get(method, "*")
+    """A method as legends show it."""
+    if method in BASELINES:
+        return Line2D([], [], label=label, **BASELINE | {"linestyle": LINES[method]})
+    return Line2D([], [], color=COLOURS[method], marker=MARKERS[method], label=label)

@@ -87,7 +87,7 @@ def _draw_lines(figure: Figure, grid: np.ndarray, slices: Slices) -> None:
         axes[0].plot(points, reference, color="0.85", linewidth=3)
         axes[0].set_ylim(np.nanmin(reference) - margin, np.nanmax(reference) + margin)
         if row:
-            colour = COLOURS.get(slices.methods[row - 1].split(" ")[0], "#0072B2")
+            colour = COLOURS[slices.methods[row - 1].split(" ")[0]]
             axes[0].plot(points, slices.predictions[row - 1, 0], color=colour, linestyle="--")
             for panel, error in zip(axes[1:], slices.errors[row - 1], strict=True):
                 panel.semilogy(points, np.maximum(error, norm.vmin), color=colour)

@@ -1,6 +1,6 @@
 """A table as a page of Markdown: what was run, what the columns mean, a section a problem, notes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +8,9 @@ import xarray as xr
 
 from pinnlora.errors import UserError
 from pinnlora.files import atomic
-from pinnlora.report.columns import error, markdown
+from pinnlora.report.columns import ERROR, markdown
 from pinnlora.report.style import problem_label
-from pinnlora.report.summaries import problem
+from pinnlora.report.summaries import measured_on, per_problem, problem
 from pinnlora.report.tables import TABLES
 
 TITLES = {
@@ -67,27 +67,23 @@ def page(number: int, datasets: Sequence[xr.Dataset]) -> str:
         for place, columns in enumerate(table.parts):
             if number == 3 and place == 1:
                 frame = frame[frame["solver"] != "refined"]  # refining is not training: it has no history
-                parts.append(f"The same error is {error(frame['same_error'].iloc[0])}.")
+                parts.append(f"The same error is {ERROR(frame['same_error'].iloc[0])}.")
             parts.append(markdown([table.name, *columns], frame).rstrip())
     notes = "\n".join(f"- {note}" for note in table.notes(datasets))
     return "\n\n".join([*parts, "## Notes", notes]) + "\n"
 
 
-def write(number: int, datasets: Sequence[xr.Dataset], output: Path, markdown: Path) -> None:
-    """Write table 1, 2 or 3 as CSV (full precision, empty where missing) and as Markdown."""
+def write(
+    number: int, datasets: Sequence[xr.Dataset], output: Path, markdown: Path, provenance: str = ""
+) -> None:
+    """Write table 1, 2 or 3 as CSV (full precision, empty where missing), then as Markdown with its provenance."""
     if number not in TABLES:
         raise UserError(f"there is no table {number}; expected 1, 2 or 3")
     with atomic(output) as temporary:
         TABLES[number].frame(datasets).to_csv(temporary, index=False)
     with atomic(markdown) as temporary:
-        Path(temporary).write_text(page(number, datasets), encoding="utf-8")
-
-
-def measured_on(dataset: xr.Dataset) -> str:
-    """Machine and threads behind the seconds."""
-    threads = dataset.attrs.get("threads")
-    counted = "unknown threads" if threads is None else f"{threads} thread{'s' if threads != 1 else ''} a job"
-    return f"{dataset.attrs.get('machine', 'unknown machine')}, {counted}"
+        text = f"{page(number, datasets)}\n<!-- provenance {provenance} -->\n"
+        Path(temporary).write_text(text, encoding="utf-8")
 
 
 def _circumstances(dataset: xr.Dataset) -> str:
@@ -104,16 +100,8 @@ def _circumstances(dataset: xr.Dataset) -> str:
 def _floor(dataset: xr.Dataset, name: str) -> str:
     value = dataset.attrs.get(f"floor_{name}")
     known = isinstance(value, float | int | np.number) and np.isfinite(value)
-    return error(value) if known else "unknown"
+    return ERROR(value) if known else "unknown"
 
 
 def _attribute(datasets: Sequence[xr.Dataset], key: str) -> str:
     return per_problem(datasets, lambda dataset: str(dataset.attrs.get(key, f"unknown {key}")))
-
-
-def per_problem(datasets: Sequence[xr.Dataset], read: Callable[[xr.Dataset], str]) -> str:
-    """One word where all problems agree, else `problem: word; ...`."""
-    words = {problem(dataset): read(dataset) for dataset in datasets}
-    if len(set(words.values())) == 1:
-        return next(iter(words.values()))
-    return "; ".join(f"{name}: {word}" for name, word in words.items())

@@ -12,13 +12,13 @@ import xarray as xr
 
 from pinnlora.errors import UserError
 from pinnlora.files import atomic
-from pinnlora.report.columns import Column, error, frame, markdown, plain, printed_error
+from pinnlora.report.columns import ERROR, PRINTED_ERROR, Column, frame, markdown, plain
 from pinnlora.report.curves import error_against_rank, error_against_time
 from pinnlora.report.fields import fields
-from pinnlora.report.pages import measured_on, page, per_problem
+from pinnlora.report.pages import page
 from pinnlora.report.solutions import Solution, once, solutions
 from pinnlora.report.style import problem_label, save
-from pinnlora.report.summaries import problem, read_evaluation
+from pinnlora.report.summaries import measured_on, per_problem, problem, read_evaluation
 from pinnlora.report.tables import TABLES, bar
 
 START, END = "<!-- results:start -->", "<!-- results:end -->"
@@ -26,9 +26,9 @@ CODE = ("src", "config", "Snakefile", "workflow", ":(exclude)src/pinnlora/report
 """What evaluations depend on, as git's path patterns; tables and figures are made here, by the code at hand."""
 COLUMNS = (
     Column("name", Solution.label, "method"),
-    Column("mse", Solution.mse, "test MSE", error),
-    Column("paper", lambda row: math.nan if row.refined else bar(row), "paper", printed_error),
-    Column("worst", Solution.worst, "worst task", error),
+    Column("mse", Solution.mse, "test MSE", ERROR),
+    Column("paper", lambda row: math.nan if row.refined else bar(row), "paper", PRINTED_ERROR),
+    Column("worst", Solution.worst, "worst task", ERROR),
     Column("seconds", Solution.seconds, "one task alone, s", plain),
     Column("once", once, "trained once before, s", plain),
 )

@@ -31,18 +31,11 @@ MARKERS = dict(zip(COLOURS, "PXosvD^", strict=True))
 RC = {
     "font.size": 8.0,
     "axes.titlesize": 9.0,
-    "axes.labelsize": 8.0,
-    "xtick.labelsize": 8.0,
-    "ytick.labelsize": 8.0,
-    "legend.fontsize": 8.0,
     "figure.titlesize": 9.0,
     "axes.linewidth": 0.6,
     "lines.linewidth": 1.2,
     "lines.markersize": 4.5,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
     "pdf.fonttype": 42,
-    "savefig.dpi": 200,
 }
 """Matplotlib settings of every figure: 8 to 9 pt type, thin lines, TrueType fonts in the PDF."""
 
@@ -69,11 +62,15 @@ def problem_label(name: str) -> str:
     return ", ".join(filter(None, [PROBLEM_LABELS.get(family, family), variant]))
 
 
-def save(figure: Figure, *paths: Path) -> None:
-    """Write a figure as PNG (200 dpi) or PDF, as each path's suffix says, under a temporary name first."""
+def save(figure: Figure, *paths: Path, provenance: str = "") -> None:
+    """Write a figure as PNG (200 dpi) or PDF, as each path's suffix says, whole or not at all, its provenance inside.
+
+    The PNG comes last, because the workflow reads the provenance there.
+    """
     with rc_context(RC):
-        for path in paths:
+        for path in sorted(paths, key=lambda path: path.suffix):
             # No date inside: the same numbers give the same bytes.
-            extra = {"metadata": {"CreationDate": None}} if path.suffix == ".pdf" else {}
+            about = {"CreationDate": None, "Keywords": f"provenance {provenance}"}
+            about = about if path.suffix == ".pdf" else {"provenance": provenance}
             with atomic(path) as temporary:
-                figure.savefig(temporary, dpi=200, **extra)
+                figure.savefig(temporary, dpi=200, metadata=about)

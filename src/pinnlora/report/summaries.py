@@ -5,6 +5,7 @@ The error of a (method, rank) on one task is the mean squared error over the eva
 
 import json
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -44,17 +45,6 @@ def settings(dataset: xr.Dataset) -> dict:
 
 
 _parsed = cache(json.loads)
-
-
-def combinations(dataset: xr.Dataset) -> list[tuple[str, str]]:
-    """The (method, rank) pairs present, in the order of the paper: methods, then ranks, `full` last."""
-    there = dataset["mse"].notnull().any(["split", "task", "field"])
-    if "parameters" in dataset:
-        there = there | dataset["parameters"].notnull()
-    stacked = there.stack(pair=("method", "rank"))
-    pairs = [(str(method), str(rank)) for method, rank in stacked["pair"].values[stacked.values]]
-    order = {method: place for place, method in enumerate(METHODS)}
-    return sorted(pairs, key=lambda pair: (order.get(pair[0], len(order)), pair[0], rank_value(pair[1])))
 
 
 def rank_value(rank: str) -> float:
@@ -125,8 +115,11 @@ class Row:
 
 
 def rows(dataset: xr.Dataset) -> list[Row]:
-    """All that was trained, in the order of the paper."""
-    return [Row(dataset, *pair) for pair in combinations(dataset)]
+    """All that was trained, in the order of the paper: methods, then ranks, `full` last."""
+    there = dataset["mse"].notnull().any(["split", "task", "field"]).stack(pair=("method", "rank"))
+    pairs = [(str(method), str(rank)) for method, rank in there["pair"].values[there.values]]
+    pairs.sort(key=lambda pair: (METHODS.index(pair[0]), rank_value(pair[1])))
+    return [Row(dataset, *pair) for pair in pairs]
 
 
 def shown(dataset: xr.Dataset) -> list[Row]:
@@ -155,3 +148,18 @@ def paper(table: int) -> pd.DataFrame:
     if "rank" in frame:
         frame["rank"] = frame["rank"].fillna("full")
     return frame
+
+
+def measured_on(dataset: xr.Dataset) -> str:
+    """Machine and threads behind the seconds."""
+    threads = dataset.attrs.get("threads")
+    counted = "unknown threads" if threads is None else f"{threads} thread{'s' if threads != 1 else ''} a job"
+    return f"{dataset.attrs.get('machine', 'unknown machine')}, {counted}"
+
+
+def per_problem(datasets: Sequence[xr.Dataset], read: Callable[[xr.Dataset], str]) -> str:
+    """One word where all problems agree, else `problem: word; ...`."""
+    words = {problem(dataset): read(dataset) for dataset in datasets}
+    if len(set(words.values())) == 1:
+        return next(iter(words.values()))
+    return "; ".join(f"{name}: {word}" for name, word in words.items())

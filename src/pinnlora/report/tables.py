@@ -12,7 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from pinnlora.report.budgets import budget, exceptions, trial_function
-from pinnlora.report.columns import Column, error, frame, plain, printed, printed_error, text, whole
+from pinnlora.report.columns import ERROR, PRINTED, PRINTED_ERROR, WHOLE, Column, frame, plain
 from pinnlora.report.solutions import Solution, once, solutions
 from pinnlora.report.style import row_label
 from pinnlora.report.summaries import Row, is_hypernetwork, mean, problem, rows
@@ -40,7 +40,7 @@ def _number(key: str, header: str = "", show=plain) -> Column:
     return Column(key, lambda row: row.number(key), header, show)
 
 
-def _printed(table: int, key: str, name: str, header: str = "paper", show=printed_error) -> Column:
+def _printed(table: int, key: str, name: str, header: str = "paper", show=PRINTED_ERROR) -> Column:
     return Column(key, lambda row: row.printed(table).get(name, math.nan), header, show)
 
 
@@ -90,10 +90,10 @@ def _row_notes(chosen: Callable, *first: str) -> Callable[[Sequence[xr.Dataset]]
 PROBLEM = Column("problem", lambda row: problem(row.dataset))
 RANK = Column("rank", lambda row: row.rank)
 TASKS = Column("tasks", lambda row: row.errors().size)
-PARAMETERS = _number("parameters", "parameters", whole)
+PARAMETERS = _number("parameters", "parameters", WHOLE)
 BUDGET = Column("budget", budget, "budget")
 TRIAL = Column("trial_function", trial_function, "trial function")
-ITERATIONS = _number("iterations", "iterations", whole)
+ITERATIONS = _number("iterations", "iterations", WHOLE)
 SECONDS = _number("seconds", "training, s")
 BASE = _number("seconds_base", "base, s")
 OTHERS = "Our seconds and the paper's come from different machines; their ratio would mean nothing."
@@ -115,20 +115,20 @@ PER_TASK = Table(
     parts=(
         (
             PARAMETERS,
-            _printed(1, "parameters_paper", "parameters", show=printed),
-            Column("mse", Row.mse, "MSE", error),
+            _printed(1, "parameters_paper", "parameters", show=PRINTED),
+            Column("mse", Row.mse, "MSE", ERROR),
             _printed(1, "mse_paper", "mse_test"),
             Column("ratio", _ratio, "ours / paper", plain),
-            Column("mse_median", lambda r: np.median(r.errors()) if r.errors().size else math.nan, "median", error),
-            Column("mse_worst", Row.worst, "worst", error),
-            Column("relative_l2", lambda row: mean(row.errors(variable="relative_l2")), "rel. L2", error),
+            Column("mse_median", lambda r: np.median(r.errors()) if r.errors().size else math.nan, "median", ERROR),
+            Column("mse_worst", Row.worst, "worst", ERROR),
+            Column("relative_l2", lambda row: mean(row.errors(variable="relative_l2")), "rel. L2", ERROR),
         ),
         (
             BUDGET,
             ITERATIONS,
             SECONDS,
             BASE,
-            Column("seconds_paper", _seconds_printed, "paper, s a task on P100", printed),
+            Column("seconds_paper", _seconds_printed, "paper, s a task on P100", PRINTED),
             TRIAL,
         ),
     ),
@@ -143,12 +143,12 @@ WORDS = {"damaged": "damaged print", "unfinished": "unfinished"}
 
 
 def _quality(value: str) -> str:
-    return text(", ".join(f"({WORDS[word]})" for word in value.split() if word in WORDS))
+    return ", ".join(f"({WORDS[word]})" for word in value.split() if word in WORDS)
 
 
 def _beside(split: str, key: str, printed_key: str) -> tuple[Column, Column]:
     return (
-        Column(f"mse_{key}", lambda row: mean(row.errors(split)), split, error),
+        Column(f"mse_{key}", lambda row: mean(row.errors(split)), split, ERROR),
         _printed(2, f"mse_{key}_paper", printed_key),
     )
 
@@ -167,11 +167,11 @@ HYPERNETWORKS = Table(
         ),
         (
             PARAMETERS,
-            _printed(2, "parameters_paper", "parameters", show=printed),
-            Column("mse_test_worst", Row.worst, "worst test task", error),
-            Column("relative_l2_test", lambda row: mean(row.errors(variable="relative_l2")), "rel. L2", error),
-            Column("mse_refined", lambda row: mean(row.errors(variable="mse_refined")), "refined", error),
-            Column("mse_front", lambda row: mean(row.errors(variable="mse_front")), "front", error),
+            _printed(2, "parameters_paper", "parameters", show=PRINTED),
+            Column("mse_test_worst", Row.worst, "worst test task", ERROR),
+            Column("relative_l2_test", lambda row: mean(row.errors(variable="relative_l2")), "rel. L2", ERROR),
+            Column("mse_refined", lambda row: mean(row.errors(variable="mse_refined")), "refined", ERROR),
+            Column("mse_front", lambda row: mean(row.errors(variable="mse_front")), "front", ERROR),
         ),
         (
             BUDGET,
@@ -181,7 +181,7 @@ HYPERNETWORKS = Table(
             _number("seconds_reference", "references, s"),
             _number("seconds_teachers", "teachers, s"),
             Column("seconds_once", once, "trained once, s", plain),
-            _printed(2, "seconds_per_epoch_paper", "seconds_per_epoch", "paper, s an epoch on P100", printed),
+            _printed(2, "seconds_per_epoch_paper", "seconds_per_epoch", "paper, s an epoch on P100", PRINTED),
             TRIAL,
         ),
     ),
@@ -207,14 +207,14 @@ NEW_TASK = Table(
     name=Column("name", Solution.label, "solver"),
     parts=(
         (
-            Column("mse", Row.mse, "test MSE", error),
+            Column("mse", Row.mse, "test MSE", ERROR),
             Column("seconds", Solution.seconds, "one task alone, s", plain),
             Column("seconds_once", once, "trained once before, s", plain),
-            Column("seconds_paper", Solution.seconds_printed, "paper, s a task on P100", printed),
+            Column("seconds_paper", Solution.seconds_printed, "paper, s a task on P100", PRINTED),
         ),
         (
             Column("seconds_to_same_error", Solution.seconds_to_same_error, "s to the same error", plain),
-            Column("lowest_error", Solution.lowest, "lowest error in training", error),
+            Column("lowest_error", Solution.lowest, "lowest error in training", ERROR),
         ),
     ),
     notes=lambda datasets: [

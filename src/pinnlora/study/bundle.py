@@ -21,6 +21,7 @@ def save_bundle(
     settings: dict[str, Any],
     history: History,
     test_mse: float = float("nan"),
+    provenance: str = "",
 ) -> None:
     """Write weights, configuration, model card and history; an own problem's file and its helpers are copied in.
 
@@ -44,7 +45,9 @@ def save_bundle(
                 target = temporary / ("problem.py" if path == spec.file.resolve() else place)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, target)
-        save_weights(temporary / "model.safetensors", tensors, {"format": "pinnlora bundle"})
+        save_weights(
+            temporary / "model.safetensors", tensors, {"format": "pinnlora bundle", "provenance": provenance}
+        )
         (temporary / "config.json").write_text(json.dumps(config, indent=2) + "\n")
         (temporary / "README.md").write_text(_card(surrogate.problem, config))
         write_netcdf(history.dataset(), temporary / "history.nc", f"training history of {config['mode']}")

@@ -168,5 +168,6 @@ def _seconds_alone(stored: Stored, truth: Truth, base: Tensor, device: torch.dev
     _, history = fit(
         stored.problem, values, StageSettings(**known["stage"]), NetworkSettings(**known["network"]),
         known["method"], known["rank"], known["seed"], str(device), base,
+        origin=of_split(truth.values, truth.splits, "base"),
     )  # fmt: skip
     return history.seconds

@@ -3,25 +3,31 @@
 from pinnlora.errors import UserError
 from pinnlora.study.settings import ProblemSettings, Settings
 
-TRAINING = ("base", "fit", "teachers", "hypernetwork", "evaluate")
+STAGES = ("tasks", "reference", "base", "fit", "teachers", "hypernetwork", "evaluate", "table", "figure")
 
 
 def job_settings(
-    settings: Settings, problem: str, stage: str, rank: int | str | None = None, mode: str | None = None
+    settings: Settings,
+    problem: str | None,
+    stage: str,
+    rank: int | str | None = None,
+    mode: str | None = None,
 ) -> dict:
     """The settings of one job, ready for JSON.
 
-    `stage` is the job: tasks, reference, base, fit, teachers, hypernetwork or evaluate. `mode` is the method
-    of a fit (pinn, finetuned, lora) or the mode of a hypernetwork. `rank` is an integer, also as text, or
+    `stage` is the job, one of STAGES. `mode` is the method of a fit (pinn, finetuned, lora), the mode of a
+    hypernetwork, the number of a table or the kind of a figure. `rank` is an integer, also as text, or
     'full'. Raises UserError where there is no such job or problem.
     """
+    if stage not in STAGES:
+        raise UserError(f"no job {stage!r}; there are {', '.join(STAGES)}")
+    if stage in ("table", "figure"):
+        return {"number": int(mode)} if stage == "table" else {"kind": mode}
     chosen = settings.problem(problem)
     if isinstance(rank, str) and rank != "full":
         rank = int(rank)
-    job = {"problem": chosen.spec, "seed": settings.seed}
-    if stage in TRAINING:
-        job["device"] = settings.device
-    return job | _own_part(settings, chosen, stage, rank, mode)
+    own = _own_part(settings, chosen, stage, rank, mode)
+    return {"problem": chosen.spec, "seed": settings.seed} | own
 
 
 def _own_part(settings: Settings, chosen: ProblemSettings, stage: str, rank, mode: str | None) -> dict:
@@ -45,10 +51,8 @@ def _own_part(settings: Settings, chosen: ProblemSettings, stage: str, rank, mod
             body = chosen.hypernetwork.model_dump(mode="json")
             own = {"mode": mode, "rank": rank, "network": network, "hypernetwork": body}
             return own | {"stage": _stage(chosen, mode, rank)}
-        case "evaluate":
-            evaluation = chosen.evaluation.model_dump(mode="json")
-            return {"evaluation": evaluation | {"figure_rank": figure_rank(chosen)}}
-    raise UserError(f"no job {stage!r}; there are tasks, reference, {', '.join(TRAINING)}")
+    evaluation = chosen.evaluation.model_dump(mode="json")
+    return {"evaluation": evaluation | {"figure_rank": figure_rank(chosen)}}
 
 
 def _stage(chosen: ProblemSettings, stage: str, rank: int | str) -> dict:

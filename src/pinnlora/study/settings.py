@@ -75,7 +75,6 @@ class ProblemSettings(Overridable):
     spec: str
     name: str
     seed: int
-    device: str
 
     def stage(self, stage: str, rank: int | str | None = None) -> StageSettings:
         """The settings of a stage; those under its `ranks` have the last word."""
@@ -174,9 +173,7 @@ def _resolve(settings: Settings) -> Iterator[str]:
         merged = _merge(base, patches.get(name, {}))
         path = ("overrides", name) if name in patches else ()
         try:
-            problem = ProblemSettings(
-                **merged, spec=spec, name=name, seed=settings.seed, device=settings.device
-            )
+            problem = ProblemSettings(**merged, spec=spec, name=name, seed=settings.seed)
         except ValidationError as error:
             yield from lines(error, ProblemSettings, path)
             continue

@@ -39,19 +39,19 @@ def fit_hypernetwork(
     reference: Path,
     base: Tensor,
     teachers: Tensor | None = None,
+    device: str = "auto",
 ) -> tuple[Hypernetwork, Parametrisation, History]:
     """Train one mode at one rank; `settings` is the job's part of the configuration.
 
     `base` (1, size) are the base network's numbers, `teachers` (task, size) those of the training tasks' PINNs.
     """
     stage, shape = StageSettings(**settings["stage"]), HypernetworkSettings(**settings["hypernetwork"])
-    where, dtype = device_of(settings["device"]), dtype_of(stage.dtype)
+    where, dtype = device_of(device), dtype_of(stage.dtype)
     mode, rank, seed = settings["mode"], settings["rank"], settings["seed"]
     own = NetworkSettings(**settings["network"])
     network = network_of(problem, own)
     parametrisation = parametrisation_of(network, rank, base_weights(network, base, where, dtype), own)
-    taught = _checked(mode, teachers)
-    taught = None if taught is None else taught.to(where, dtype)
+    taught = _taught(mode, teachers, where, dtype)
 
     def solutions(split: str) -> Solutions:
         tasks = task_set(problem, of_split(values, splits, split), own.symmetry, where, dtype)
@@ -78,12 +78,12 @@ def fit_hypernetwork(
     return hypernetwork, parametrisation, history
 
 
-def _checked(mode: str, teachers: Tensor | None) -> Tensor | None:
+def _taught(mode: str, teachers: Tensor | None, device: torch.device, dtype: torch.dtype) -> Tensor | None:
     if mode not in ("weights", "distilled"):
         return None
     if teachers is None:
         raise UserError(f"mode {mode} learns from per-task PINNs: give --teachers DIR")
-    return teachers
+    return teachers.to(device, dtype)
 
 
 def _start(parametrisation, rank, base: Tensor, mode: str, teachers: Tensor | None, seed: int) -> Tensor:

@@ -114,7 +114,7 @@ class StageSettings(Strict):
     causal: Annotated[Real, Field(ge=0)] = 0.0
     tasks_per_step: Positive = 20
     fresh_tasks: bool = True
-    margin: Annotated[Real, Field(ge=0, le=1)] = 0.05
+    margin: Annotated[Real, Field(ge=0, le=1)] = 0.07
     rows: Positive = 4000
     damping: PositiveReal = 1e-2
     momentum: Annotated[Real, Field(ge=0, lt=1)] = 0.0
@@ -134,6 +134,10 @@ class StageSettings(Strict):
             )
         if bool(self.continuation) != (self.continuation_steps > 0):
             raise ValueError("continuation and continuation_steps go together, give both or none")
+        if self.chain and self.continuation:
+            raise ValueError(
+                "continuation with chain: true: tasks walk from their neighbours, give one of them"
+            )
         if self.adaptive and (self.points_on == "grid" or not self.resample):
             raise ValueError(
                 "adaptive: true draws new points in the domain: set resample above 0 and points_on: domain"

@@ -6,6 +6,9 @@ from pinnlora.report.pages import write
 from pinnlora.report.summaries import read_evaluation
 
 
-def run(number: int, output: Path, markdown: Path, evaluations: list[Path]) -> None:
+def run(
+    settings: dict[str, int], evaluation: list[Path], output: Path, markdown: Path, provenance: str = ""
+) -> None:
     """Write table `number` (1, 2 or 3) over all the problems evaluated."""
-    write(number, [read_evaluation(path) for path in evaluations], output, markdown)
+    datasets = [read_evaluation(path) for path in evaluation]
+    write(settings["number"], datasets, output, markdown, provenance)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +25,22 @@ def run(
     tasks: Path,
     reference: Path,
     base: Path,
-    fit: list[Path],
-    surrogate: list[Path],
     output: Path,
+    fit: Sequence[Path] = (),
+    surrogate: Sequence[Path] = (),
+    device: str = "auto",
+    provenance: str = "",
 ) -> None:
     """Write evaluation.nc."""
     problem = load_problem(settings["problem"])
     values, splits = read_tasks(tasks, problem)
     truth = Truth(problem, values, splits, read_reference(reference, problem, np.arange(len(splits))))
-    device, own = device_of(settings["device"]), settings["evaluation"]
-    start = read_fits(base, problem, device)
+    where, own = device_of(device), settings["evaluation"]
+    start = read_fits(base, problem, where)
     results = evaluate_base(truth, start.theta, start.metadata["network"])
     shown = {"full", str(own["figure_rank"])}
-    results += [evaluate_fit(path, truth, start.theta, device, shown) for path in fit]
-    results += [evaluate_surrogate(path, truth, device, own) for path in surrogate]
+    results += [evaluate_fit(path, truth, start.theta, where, shown) for path in fit]
+    results += [evaluate_surrogate(path, truth, where, own) for path in surrogate]
     known = read_netcdf(reference).attrs
     share = float((splits == "train").mean()) * known["seconds"]
     for r in results:
@@ -51,10 +54,11 @@ def run(
         study=output.resolve().parent.parent.name,
         settings=json.dumps(settings | {"trained": trained}),
         seed=settings["seed"],
-        machine=machine(device),
+        machine=machine(where),
         threads=torch.get_num_threads(),
         floor_reference=known["floor_reference"],
         floor_reference_note=known["floor_reference_note"],
         **floors(truth, {r.settings["stage"]["dtype"] for r in results if "stage" in r.settings}),
+        provenance=provenance,
     )
     write_netcdf(dataset, output, title=f"errors of all methods on {problem.name}")

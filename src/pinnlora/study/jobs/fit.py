@@ -18,6 +18,8 @@ def run(
     output: Path,
     reference: Path | None = None,
     base: Path | None = None,
+    device: str = "auto",
+    provenance: str = "",
 ) -> None:
     """Write the directory of fits: of T0 from random weights, or of a split from the base network."""
     problem = problem_of(settings)
@@ -26,10 +28,11 @@ def run(
     theta, history = fit(
         problem, of_split(values, splits, split), StageSettings(**settings["stage"]),
         NetworkSettings(**settings["network"]), settings["method"], settings["rank"], settings["seed"],
-        settings["device"], start, None if reference is None else read_reference(reference, problem, splits == split),
+        device, start, None if reference is None else read_reference(reference, problem, splits == split),
         name="teachers" if split == "train" else None, origin=of_split(values, splits, "base"),
     )  # fmt: skip
     metadata = {
         key: settings[key] for key in ("problem", "method", "split", "rank", "seed", "network", "stage")
     }
+    metadata["provenance"] = provenance
     save_fits(output, theta, None if settings["rank"] == "full" else start, metadata, history)

@@ -22,6 +22,8 @@ def run(
     base: Path,
     output: Path,
     teachers: Path | None = None,
+    device: str = "auto",
+    provenance: str = "",
 ) -> None:
     """Write the bundle; its model card has the error of the saved weights on the test tasks."""
     problem = problem_of(settings)
@@ -31,7 +33,7 @@ def run(
         stored = read_fits(teachers, problem, torch.device("cpu"))
         taught, settings = stored.theta, settings | {"seconds_teachers": stored.metadata["seconds"]}
     hypernetwork, parametrisation, history = fit_hypernetwork(
-        problem, settings, values, splits, reference, start, taught
+        problem, settings, values, splits, reference, start, taught, device
     )
     embed = embedding_of(problem, settings["hypernetwork"]["embedding"])
     symmetry = settings["network"]["symmetry"]
@@ -40,4 +42,4 @@ def run(
     test = task_set(problem, of_split(values, splits, "test"), symmetry, like.device, like.dtype)
     error = Solutions.of(test, read_reference(reference, problem, splits == "test"))
     test_mse = float(error.everywhere(surrogate.numbers(test), parametrisation).mean())
-    save_bundle(surrogate, output, settings, history, test_mse)
+    save_bundle(surrogate, output, settings, history, test_mse, provenance)

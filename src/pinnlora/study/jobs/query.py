@@ -12,9 +12,9 @@ from pinnlora.files import read_netcdf, write_netcdf
 from pinnlora.surrogate import load
 
 
-def run(bundle: Path, output: Path, assignments: list[str], steps: int) -> None:
+def run(bundle: Path, output: Path, assignments: list[str], steps: int, device: str) -> None:
     """Write the predicted (steps = 0) or refined fields of one task."""
-    surrogate = load(bundle)
+    surrogate = load(bundle, device)
     task = dict(_assignment(text) for text in assignments)
     dataset = surrogate.refine(steps=steps, **task) if steps else surrogate.predict(**task)
     if not dataset.attrs["in_range"]:

@@ -13,7 +13,7 @@ from pinnlora.problem.load import load_problem
 from pinnlora.train.data import read_tasks
 
 
-def run(settings: dict[str, Any], tasks: Path, output: Path) -> None:
+def run(settings: dict[str, Any], tasks: Path, output: Path, provenance: str = "") -> None:
     """Write reference.nc, fields in float64."""
     problem = load_problem(settings["problem"])
     values, splits = read_tasks(tasks, problem)
@@ -30,7 +30,11 @@ def run(settings: dict[str, Any], tasks: Path, output: Path) -> None:
         dataset[name] = (("task", *axes), field, {"long_name": f"reference solution {name}", "units": "1"})
     floor, note = problem.reference_floor(values, fields)
     dataset.attrs.update(
-        problem=settings["problem"], seconds=seconds, floor_reference=floor, floor_reference_note=note
+        problem=settings["problem"],
+        seconds=seconds,
+        floor_reference=floor,
+        floor_reference_note=note,
+        provenance=provenance,
     )
     write_netcdf(dataset, output, title=f"reference solutions of {problem.name}")
     print(

@@ -13,7 +13,7 @@ from pinnlora.problem.distributions import sample_splits
 from pinnlora.problem.load import load_problem
 
 
-def run(settings: dict[str, Any], output: Path) -> None:
+def run(settings: dict[str, Any], output: Path, provenance: str = "") -> None:
     """Write tasks.nc."""
     problem = load_problem(settings["problem"])
     values, splits = sample_splits(problem.task, settings["tasks"], settings["seed"])
@@ -31,7 +31,8 @@ def run(settings: dict[str, Any], output: Path) -> None:
         where = {"long_name": f"{field.on} at which {name} is given", "units": "1"}
         dataset = dataset.assign_coords({along: (along, field.grid, where)})
     dataset.attrs.update(
-        problem=settings["problem"], seed=settings["seed"], distribution=problem.task.description
-    )
+        problem=settings["problem"], seed=settings["seed"], distribution=problem.task.description,
+        provenance=provenance,
+    )  # fmt: skip
     write_netcdf(dataset, output, title=f"tasks of {problem.name}")
     print(f"{len(splits)} tasks of {problem.name}")

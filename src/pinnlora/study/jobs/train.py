@@ -5,33 +5,38 @@ from __future__ import annotations
 from pathlib import Path
 
 from pinnlora.files import refuse_foreign
+from pinnlora.study.cards import own_card
 from pinnlora.study.job_settings import job_settings
-from pinnlora.study.jobs import check, fit, hypernetwork, reference, tasks
+from pinnlora.study.jobs import check
+from pinnlora.study.provenance import begin
 from pinnlora.study.settings import load_settings, problem_name
 
 
-def run(spec: str, output: Path, rank: int, config: Path | None) -> None:
-    """Write tasks.nc, reference.nc, base/ and bundle/ under `output`."""
+def run(spec: str, output: Path, rank: int, config: Path | None, device: str | None = None) -> None:
+    """Write tasks.nc, reference.nc, base/ and bundle/ under `output`; `device` goes before the config's."""
     check.run(spec)
-    name = problem_name(spec)
     sources = ([config] if config else []) + [{"problems": [spec]}]
     settings = load_settings(*sources)
+    where = device or settings.device
+    made: dict[str, Path] = {}
 
-    def part(job: str, **which) -> dict:
-        return job_settings(settings, name, job, **which)
+    def make(job: str, stage: str, path: Path, **more: str) -> None:
+        """One job on all that was made before it."""
+        own = job_settings(settings, problem_name(spec), stage, rank, "physics")
+        module, provenance = begin(f"study.jobs.{job}", own, made.values())
+        module.run(own, **made, output=path, provenance=provenance, **more)
 
-    files = {key: output / f"{key}.nc" for key in ("tasks", "reference")}
-    for path in files.values():
-        refuse_foreign(path, directory=False)
-    for part_of in ("base", "bundle"):
-        refuse_foreign(output / part_of, directory=True)  # before the training, not after it
-    tasks.run(part("tasks"), files["tasks"])
-    reference.run(part("reference"), files["tasks"], files["reference"])
-    fit.run(part("base"), files["tasks"], output / "base")
-    hypernetwork.run(
-        part("hypernetwork", mode="physics", rank=rank), files["tasks"], files["reference"], output / "base",
-        output / "bundle",
-    )  # fmt: skip
+    for name in ("tasks.nc", "reference.nc"):
+        refuse_foreign(output / name, directory=False)  # before the training, not after it
+    for name in ("base", "bundle"):
+        refuse_foreign(output / name, directory=True)
+    make("tasks", "tasks", output / "tasks.nc")
+    made["tasks"] = output / "tasks.nc"
+    make("reference", "reference", output / "reference.nc")
+    with own_card(where):
+        make("fit", "base", output / "base", device=where)
+        made |= {"reference": output / "reference.nc", "base": output / "base"}
+        make("hypernetwork", "hypernetwork", output / "bundle", device=where)
     print(
         f"the bundle is {output / 'bundle'}: try `pinnlora predict {output / 'bundle'} --set ... -o out.nc`"
     )

@@ -1,0 +1,97 @@
+"""Which jobs run: the plan, without Snakemake."""
+
+import shlex
+
+import pytest
+from typer.testing import CliRunner
+
+from pinnlora.cli import app
+from pinnlora.study import graph
+from pinnlora.study.graph import MODULES, OUTPUTS, Job, Plan, inputs
+from pinnlora.study.settings import load_settings
+
+SETTINGS = load_settings({"problems": ["kovasznay"], "lora_ranks": [1], "hypernetwork_ranks": [1]})
+BASE, FIT = Job("base", "kovasznay"), Job("fit", "kovasznay", "1", "lora")
+EVALUATION, TABLE = Job("evaluate", "kovasznay"), Job("table", which="1")
+TASKS, REFERENCE = Job("tasks", "kovasznay"), Job("reference", "kovasznay")
+
+
+def every(job: Job) -> set[Job]:
+    """A job and all behind it."""
+    return {job}.union(*(every(each) for group in inputs(SETTINGS, job).values() for each in group))
+
+
+@pytest.fixture
+def carried(monkeypatch, tmp_path):
+    """What outputs carry, by path: all of a finished study to begin with."""
+    plan, found = Plan(SETTINGS, tmp_path, lambda job: False), {}
+    for job in every(TABLE):
+        for name in job.outputs():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).touch()
+            found[tmp_path / name] = plan.wanted(job)
+    monkeypatch.setattr(graph, "recorded", found.get)
+    return found
+
+
+def pending(folder, forced=()) -> set[str]:
+    plan = Plan(SETTINGS, folder, lambda job: job.stage in forced)
+    return {job.stage for job in every(TABLE) if plan.pending(job)}
+
+
+def test_only_what_carries_something_else_runs_and_what_builds_on_it(carried, tmp_path):
+    assert pending(tmp_path) == set()
+    assert pending(tmp_path, ["evaluate"]) == {"evaluate", "table"}
+    carried[tmp_path / "kovasznay/fits/lora/rank1"] = "0" * 16
+    assert pending(tmp_path) == {"fit", "evaluate", "table"}
+    carried[tmp_path / "kovasznay/reference.nc"] = None
+    assert pending(tmp_path) == {"reference", "fit", "teachers", "hypernetwork", "evaluate", "table"}
+
+
+def test_an_output_that_carries_nothing_has_to_be_there(carried, tmp_path):
+    (tmp_path / "tables/table1.csv").unlink()
+    assert pending(tmp_path) == {"table"}
+
+
+def test_a_job_is_hashed_with_all_behind_it():
+    plan, other = (
+        Plan(load_settings({"problems": ["kovasznay"], "seed": seed}), None, None) for seed in (1, 2)
+    )
+    jobs = [TASKS, REFERENCE, BASE, FIT, EVALUATION, TABLE]
+    assert len({each.wanted(job) for each in (plan, other) for job in jobs}) == 2 * len(jobs)
+
+
+def test_only_the_modes_that_learn_from_teachers_read_them():
+    for mode in ("data", "weights", "distilled", "physics"):
+        read = inputs(SETTINGS, Job("hypernetwork", "kovasznay", "1", mode))
+        assert list(read) == [
+            "tasks",
+            "reference",
+            "base",
+            *(["teachers"] * (mode in ("weights", "distilled"))),
+        ]
+
+
+@pytest.mark.parametrize("job", [*sorted(every(TABLE), key=str), Job("figure", which="rank")], ids=str)
+def test_the_command_line_hashes_what_the_plan_hashes(monkeypatch, tmp_path, job):
+    """The planned words, read by the real command line, give the inputs in the order of the plan's hash."""
+    plan, seen = Plan(SETTINGS, tmp_path, None), {}
+
+    def begin(name, settings, files, asked):
+        seen.update(name=name, settings=settings, files=list(files), asked=asked)
+        raise SystemExit(7)
+
+    monkeypatch.setattr("pinnlora.cli.begin", begin)
+    read = inputs(SETTINGS, job)
+    paths = {option: [each.outputs()[-1] for each in group] for option, group in read.items()}
+    words = shlex.split(plan.command(job, paths))
+    second = {"table": ["--markdown", "b.md"], "figure": ["--pdf", "b.pdf"]}.get(job.stage, [])
+    done = CliRunner().invoke(app, ["job", *words, "--output", "a", *second])
+    assert done.exit_code == 7, done.output
+    assert seen["settings"] == plan.own_settings(job) and seen["asked"] == plan.wanted(job)
+    assert [str(path) for path in seen["files"]] == [each.outputs()[-1] for each in plan.read(job)]
+    assert seen["name"] == MODULES[job.stage]
+
+
+def test_every_stage_has_a_place_and_a_module():
+    assert set(OUTPUTS) == set(MODULES)

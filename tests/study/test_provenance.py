@@ -1,0 +1,120 @@
+"""What outputs carry, when it is not there, and what a job does whose code is not what was planned."""
+
+import shutil
+import sys
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from synthetic import evaluation
+
+from pinnlora.errors import UserError
+from pinnlora.files import save_weights, write_netcdf
+from pinnlora.report.jobs import figure, table
+from pinnlora.study import provenance as module
+from pinnlora.study.job_settings import job_settings
+from pinnlora.study.jobs import tasks
+from pinnlora.study.provenance import begin, code_of, provenance, recorded
+from pinnlora.study.settings import load_settings
+
+MADE = "0123456789abcdef"
+TASKS = job_settings(load_settings({"problems": ["kovasznay"]}), "kovasznay", "tasks")
+
+
+def test_code_settings_and_every_input_in_its_place_count():
+    kinds = [("a", {"x": 1}, "bc"), ("b", {"x": 1}, "bc"), ("a", {"x": 2}, "bc"), ("a", {"x": 1}, "cb")]
+    kinds += [("a", {"x": 1}, ["b", None]), ("a", {"x": 1}, "b"), ("a", {"x": 1}, ["bc"])]
+    assert len({provenance(*kind) for kind in kinds}) == len(kinds)
+    assert provenance("a", {"x": 1, "y": 2}, "b") == provenance("a", {"y": 2, "x": 1}, "b")
+
+
+def fits(path, **header):
+    path.mkdir()
+    save_weights(path / "model.safetensors", {"theta": torch.zeros(2, 3)}, {"provenance": MADE} | header)
+    write_netcdf(xr.Dataset(), path / "history.nc", "history")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """One output of each kind, made by what the jobs use."""
+    tmp_path = tmp_path_factory.mktemp("made")
+    tasks.run(TASKS, tmp_path / "tasks.nc", provenance=MADE)
+    fits(tmp_path / "base")
+    fits(tmp_path / "bundle", format="pinnlora bundle")
+    (tmp_path / "bundle/config.json").touch()
+    evaluation().assign_attrs(provenance="f" * 16).to_netcdf(tmp_path / "evaluation.nc")
+    evaluations = [tmp_path / "evaluation.nc"]
+    table.run({"number": 1}, evaluations, tmp_path / "table1.csv", tmp_path / "table1.md", MADE)
+    figure.run({"kind": "rank"}, evaluations, tmp_path / "rank.png", tmp_path / "rank.pdf", MADE)
+    return tmp_path
+
+
+@pytest.fixture
+def outputs(made, tmp_path):
+    """Copies to be spoilt."""
+    return shutil.copytree(made, tmp_path / "outputs")
+
+
+KINDS = ["tasks.nc", "base", "bundle", "table1.md", "rank.png"]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_what_an_output_carries_is_read_back(outputs, name):
+    assert recorded(outputs / name) == MADE
+    assert recorded(outputs / "elsewhere" / name) is None
+
+
+@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.98])
+def test_an_output_cut_short_carries_nothing(outputs, name, share):
+    path = outputs / name
+    path = path / "model.safetensors" if path.is_dir() else path
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    assert recorded(outputs / name) is None
+
+
+@pytest.mark.parametrize("name", ["base/model.safetensors", "base/history.nc", "bundle/config.json"])
+def test_a_directory_with_a_file_gone_carries_nothing(outputs, name):
+    (outputs / name).unlink()
+    assert recorded(outputs / name.partition("/")[0]) is None
+
+
+def test_files_of_other_makers_carry_nothing(tmp_path):
+    np.save(tmp_path / "base.npy", np.zeros(3))
+    for name in ("a.nc", "a.md", "a.png"):
+        shutil.copy(tmp_path / "base.npy", tmp_path / name)
+        assert recorded(tmp_path / name) is None
+    xr.Dataset({"x": ("i", [1.0])}).to_netcdf(tmp_path / "b.nc")
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c/model.safetensors").write_bytes(b"\xff" * 64)
+    (tmp_path / "c/history.nc").touch()
+    assert recorded(tmp_path / "b.nc") is recorded(tmp_path / "c") is None
+
+
+def test_a_job_says_what_it_is_made_from(outputs):
+    settings = {"problem": "kovasznay"}
+    job, found = begin("study.jobs.reference", settings, [outputs / "tasks.nc"])
+    code = code_of("study.jobs.reference", "kovasznay")
+    assert job.__name__ == "pinnlora.study.jobs.reference" and found == provenance(code, settings, [MADE])
+    assert begin("study.jobs.reference", settings, [outputs / "tasks.nc"], found) == (job, found)
+    assert found != begin("study.jobs.reference", settings, [outputs / "evaluation.nc"])[1]
+
+
+def test_a_job_that_is_not_the_planned_one_does_not_start(outputs):
+    with pytest.raises(UserError, match=f"asked for {MADE}, found .*run snakemake again"):
+        begin("study.jobs.reference", {"problem": "kovasznay"}, [outputs / "tasks.nc"], MADE)
+
+
+def test_code_edited_while_it_is_imported_is_refused(monkeypatch, tmp_path):
+    heat = tmp_path / "heat.py"
+    heat.write_text("alpha = 1")
+    monkeypatch.setattr(module, "import_module", lambda name: heat.write_text("alpha = 2"))
+    with pytest.raises(UserError, match="changed after it was planned"):
+        begin("study.jobs.tasks", {"problem": f"{heat}:Heat"}, [])
+
+
+def test_all_that_a_job_may_import_later_is_imported_at_its_start(monkeypatch):
+    monkeypatch.delitem(sys.modules, "pinnlora.problem.library.burgers1d", raising=False)
+    begin("study.jobs.tasks", TASKS | {"problem": "burgers1d"}, [])
+    assert "pinnlora.problem.library.burgers1d" in sys.modules
