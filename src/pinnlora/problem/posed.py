@@ -133,10 +133,8 @@ def _constants(probe: Probe, effect: Tensor, given: list[_Given]) -> list[Findin
             and number not in valued
             and not problem.potentials
         ):
-            text = f"the equations hold derivatives of {name} only and no condition gives {name}, so it is known up to a"
-            found.append(
-                Finding("warning", f"{probe.where('conditions')}: {text} constant; give its value somewhere")
-            )
+            text = f"the equations hold derivatives of {name} only and no condition gives it: known up to a constant"
+            found.append(Finding("warning", f"{probe.where('conditions')}: {text}; give its value"))
     return found
 
 
