@@ -60,8 +60,12 @@ def test_a_prediction_is_written_with_its_origin(run, bundles, tmp_path):
 
 def test_out_of_range_is_a_warning(run, bundles, tmp_path):
     status, said, _ = run("predict", bundles / "kovasznay", "--set", "re=500", "-o", tmp_path / "out.nc")
-    assert status == 0 and "warning: the task lies outside the range" in said
+    assert (
+        status == 0 and "warning: the task lies outside the range" in said and "try `pinnlora refine`" in said
+    )
     assert read_netcdf(tmp_path / "out.nc").attrs["in_range"] == 0
+    said = run("refine", bundles / "kovasznay", "--set", "re=500", "-o", tmp_path / "out.nc", "--steps", 1)[1]
+    assert "outside the range" in said and "pinnlora refine" not in said
 
 
 def test_refined_fields_are_written(run, bundles, tmp_path):
@@ -148,15 +152,21 @@ def test_a_good_problem_is_told_back(run, tmp_path):
         "domain      x in [0, 1], t in [0, 1]",
         "residual    needs u_t, u_xx, alpha",
         "condition   start on t=0",
-        "exact       solves heat",
+        "note        Heat.exact: solves heat",
     ):
         assert line in said
-    assert "exact       none" in run("check", own(tmp_path, OWN))[1]
+    assert "neither exact() nor reference()" in run("check", own(tmp_path, OWN))[1]
     assert "solves momentum_x" in run("check", "burgers2d")[1]
 
 
-def test_an_exact_solution_that_is_none_is_told(run, tmp_path):
-    assert "exact       DOES NOT SOLVE heat: residual" in run("check", own(tmp_path, WRONG))[1]
+def test_all_that_is_wrong_is_told_and_train_stops_at_it(run, tmp_path):
+    spec = own(tmp_path, WRONG.replace('{"u": 0.0}', '{"u": 1.0}'))
+    for arguments in (["check", spec], ["train", spec, "-o", tmp_path / "heat"]):
+        status, said, error = run(*arguments)
+        assert status == 1 and not (tmp_path / "heat").exists()
+        assert "error       Heat.exact: does not solve heat of residual()" in said
+        assert "error       Heat.exact: does not meet ends" in said
+        assert error.startswith("error: Heat.") and error.count("\n") == 1 and "more, see above" in error
 
 
 @pytest.mark.parametrize(
@@ -244,3 +254,55 @@ def test_an_existing_directory_is_no_place_for_a_file(run, bundles, tmp_path, co
     status, _, error = run(command, bundles / "kovasznay", "--set", "re=42", "-o", tmp_path / "results")
     assert status == 1 and "is a directory, expected the name of a file" in error
     assert (tmp_path / "results" / "thesis.tex").read_text() == "years"
+
+
+MIXED = """
+    import torch
+
+    from pinnlora import Box, Condition, GaussianField, LogUniform, Problem, Uniform
+
+    class Heat(Problem):
+        coords = Box(xi=(-1, 1), t=(0, 1))
+        fields = ("u",)
+        task = Uniform(a=(1, 2)) * LogUniform(nu=(1e-3, 1e-1)) * GaussianField("f", points=16)
+        grid = {"xi": 11, "t": 6}
+
+        def residual(self, u_t, u_xi_xi, f, f_xi_xi, t, a, nu):
+            return {"heat": u_t - nu * u_xi_xi - a * (f - nu * t * f_xi_xi)}
+
+        def exact(self, t, f, a):
+            return {"u": a * t * f}
+
+        def start(self):
+            return {"u": 0.0}
+
+        def ends(self, t, f, a):
+            return self.exact(t, f, a)
+
+        conditions = [Condition(start, on="t=0"), Condition(ends, on=("xi=-1", "xi=1"))]
+"""
+
+
+def test_numbers_of_two_laws_and_a_function_are_one_task_from_check_to_prediction(run, tmp_path):
+    (tmp_path / "tiny.yaml").write_text(CONFIG)
+    spec, out = own(tmp_path, MIXED), tmp_path / "heat"
+    status, said, error = run("train", spec, "-o", out, "--rank", 2, "--config", tmp_path / "tiny.yaml")
+    assert status == 0, error
+    assert "solves heat" in said and "warning  " not in said
+    written = read_netcdf(out / "tasks.nc")
+    assert written["f_xi"].values[[0, -1]].tolist() == [-1, 1]
+    np.save(tmp_path / "f.npy", written["f"].values[0])
+    numbers = ("--set", "a=1.5", "--set", "nu=0.01")
+    result = tmp_path / "out.nc"
+    for command in (("predict",), ("refine", "--steps", 2)):
+        status, said, error = run(
+            *command, out / "bundle", *numbers, "--set", f"f={tmp_path / 'f.npy'}", "-o", result
+        )
+        assert status == 0, error
+        fields = read_netcdf(result)
+        assert (
+            fields["u"].dims == ("xi", "t") and fields.attrs["nu"] == 0.01 and fields.attrs["in_range"] == 1
+        )
+    assert "predict(a=..., nu=..., f=...)" in run("info", out / "bundle")[1]
+    status, _, error = run("predict", out / "bundle", *numbers, "-o", result)
+    assert status == 1 and "'f' is missing; expected a, nu, f" in error

@@ -221,7 +221,10 @@ OWN = '''
         def start(self, x):
             return {"u": torch.sin(torch.pi * x)}
 
-        conditions = [Condition(start, on="t=0")]
+        def ends(self):
+            return {"u": 0.0}
+
+        conditions = [Condition(start, on="t=0"), Condition(ends, on=("x=0", "x=1"))]
 '''
 
 

@@ -10,8 +10,8 @@ _HOMES = {
     "Condition": "problem.signature",
     "Periodic": "problem.signature",
     "Problem": "problem.base",
-    "Uniform": "problem.distributions",
-    "LogUniform": "problem.distributions",
+    "Uniform": "problem.scalars",
+    "LogUniform": "problem.scalars",
     "GaussianField": "problem.gaussian_field",
     "load": "surrogate",
 }

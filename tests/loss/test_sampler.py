@@ -11,8 +11,8 @@ from pinnlora.loss.sampler import Sampler, by_size, steepness, take
 from pinnlora.loss.terms import interior
 from pinnlora.problem.base import Problem
 from pinnlora.problem.box import Box
-from pinnlora.problem.distributions import Uniform
 from pinnlora.problem.load import load_problem
+from pinnlora.problem.scalars import Uniform
 from pinnlora.problem.signature import Condition
 
 TASKS = 2

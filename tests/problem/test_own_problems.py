@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from pinnlora import Box, Condition, Periodic, Problem, Uniform
+from pinnlora import Box, Condition, GaussianField, Periodic, Problem, Uniform
 from pinnlora.errors import UserError
+from pinnlora.problem.exact import residual_of_exact
 from pinnlora.problem.load import load_problem
-from pinnlora.problem.verify import residual_of_exact
+from pinnlora.problem.signature import spelled, split
 
 
 def heat(**replaced):
@@ -80,7 +81,16 @@ def test_a_missing_part_is_named():
 
 
 @pytest.mark.parametrize(
-    ("intervals", "word"), [({"time": (0, 1)}, "single letters"), ({"x": (1, 1)}, "empty")]
+    ("intervals", "word"),
+    [
+        ({"x_1": (0, 1)}, "'x_1'.*without underscores"),
+        ({"time": (0, 1)}, "'time'.*named t"),
+        ({"split": (0, 1)}, "'split'.*results use"),
+        ({"x": (0, 1), "t": (0, 1), "xt": (0, 1)}, "u_xt could also mean the derivative in x and t"),
+        ({"x": (1, 1)}, r"x: expected \(low, high\) with low < high, got \(1, 1\)"),
+        ({"x": 1}, r"expected \(low, high\).*got 1"),
+        ({"x": (0, float("inf"))}, "expected"),
+    ],
 )
 def test_a_wrong_box_is_named(intervals, word):
     with pytest.raises(TypeError, match=word):
@@ -120,6 +130,72 @@ def test_an_exact_solution_that_lacks_a_field_is_an_error():
     ):
         with pytest.raises(UserError, match=r"exact.* w.*expected u"):
             call()
+
+
+@pytest.mark.parametrize(
+    ("replaced", "words"),
+    [
+        ({"fields": ("u_1",)}, ["field 'u_1'", "without underscores", "derivatives", "u1"]),
+        ({"fields": ("u v",)}, ["field 'u v'"]),
+        ({"fields": "u"}, ["fields = 'u'", '("u",)']),
+        ({"fields": ("u", "x")}, ["field 'x'", "also the name of a coordinate"]),
+        ({"fields": ("u", "u")}, ["field 'u'", "also the name of a field"]),
+        ({"task": Uniform(u=(0, 1))}, ["task parameter 'u'", "also the name of a field"]),
+        ({"task": Uniform(t=(0, 1))}, ["task parameter 't'", "also the name of a coordinate"]),
+        ({"task": Uniform(u_t=(0, 1))}, ["task parameter 'u_t'", "derivative of u"]),
+        ({"task": Uniform(steps=(0, 1))}, ["task parameter 'steps'", "rename"]),
+        ({"task": {"alpha": (0, 1)}}, ["Heat.task", "Uniform(...)"]),
+        ({"task": GaussianField("f", on="y")}, ["on='y'", "there are x, t"]),
+        ({"coords": {"x": (0, 1)}}, ["Heat.coords", "a Box"]),
+        ({"conditions": Periodic("x")}, ["Heat.conditions", "a list"]),
+        ({"conditions": ["t=0"]}, ["Heat.conditions holds 't=0'"]),
+        ({"residual": 5}, ["Heat.residual = 5", "a method"]),
+        ({"grid": {"z": 3}}, ["Heat.grid", "'z'"]),
+        ({"residual": lambda u_t, u_xx: {"heat": u_t}}, ["first argument has to be self", "'u_t'"]),
+        ({"residual": lambda: {"heat": 0}}, ["first argument has to be self"]),
+        ({"conditions": [Condition(lambda self, x: {"u": np.sin(x)}, on="t=0")]}, ["torch.sin for np.sin"]),
+        ({"conditions": [Condition(lambda self, x: None, on="t=0")]}, ["returns nothing"]),
+        ({"conditions": [Condition(lambda self, x: {"u": x[:, :2]}, on="t=0")]}, ["'u' has shape (3, 2)"]),
+    ],
+)
+def test_names_and_parts_that_would_be_misread_are_refused_with_a_reason(replaced, words):
+    with pytest.raises(TypeError) as caught:
+        heat(**replaced)
+    assert all(word in str(caught.value) for word in words) and "\n" not in str(caught.value)
+
+
+def test_coordinates_of_several_letters_have_their_derivatives_joined_by_underscores():
+    def residual(self, u_xi_xi, u_xi_t, u_t, alpha):
+        return {"heat": u_t - alpha * u_xi_xi + u_xi_t}
+
+    def start(self, xi):
+        return {"u_xi": xi}
+
+    problem = heat(
+        coords=Box(xi=(0, 1), t=(0, 1)), residual=residual, conditions=[Condition(start, on="t=0")]
+    )()
+    assert problem.residual_signature.channels.orders == ((), (0,), (1,), (0, 0), (0, 1))
+    assert split(("xi", "t"), "u_t_xi") == ("u", (0, 1)) and spelled(("xi", "t"), "u", (0, 1)) == "u_xi_t"
+    assert split(("x", "t"), "u_x_x") == split(("x", "t"), "u_xx") == ("u", (0, 0))
+    assert spelled(("x", "t"), "u", (0, 0)) == "u_xx" and split(("xi", "t"), "u_xixi") == ("u_xixi", ())
+    with pytest.raises(TypeError, match=r"'u_xixi'.*Did you mean 'u_xi_xi'.*written u_xi_xi"):
+        heat(coords=Box(xi=(0, 1), t=(0, 1)), residual=lambda self, u_xixi: {"heat": u_xixi})
+
+
+@pytest.mark.parametrize(
+    ("box", "grid", "counts"),
+    [
+        ({"x": 1, "t": 1}, {}, (101, 101)),
+        ({"x": 1, "y": 1, "t": 1}, {}, (36, 36, 36)),
+        ({"x": 1, "y": 1, "t": 1}, {"t": 11}, (67, 67, 11)),
+        ({"x": 1, "y": 1, "t": 1}, {"x": 101, "y": 101, "t": 11}, (101, 101, 11)),
+        ({"x": 1, "y": 1, "z": 1, "t": 1}, {}, (14, 14, 14, 14)),
+    ],
+)
+def test_the_default_grid_stays_small(box, grid, counts):
+    coords = Box(**{name: (0, end) for name, end in box.items()})
+    problem = heat(coords=coords, grid=grid, conditions=[], residual=lambda self, u_x: {"heat": u_x})()
+    assert tuple(len(axis) for axis in problem.axes().values()) == counts
 
 
 def test_tasks_walk_from_the_easy_one_to_themselves():

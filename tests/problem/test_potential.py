@@ -17,8 +17,8 @@ from pinnlora.nets.mlp import MLP
 from pinnlora.problem.base import Problem
 from pinnlora.problem.box import Box
 from pinnlora.problem.channels import Channels
-from pinnlora.problem.distributions import Uniform
 from pinnlora.problem.load import load_problem
+from pinnlora.problem.scalars import Uniform
 from pinnlora.train.data import Solutions, fields_of, grid_coords, task_set
 from pinnlora.train.settings import NetworkSettings
 from pinnlora.train.setup import network_of

@@ -10,11 +10,11 @@ from pinnlora.loss.draw import Draw
 from pinnlora.loss.points import draw_points
 from pinnlora.loss.terms import physics
 from pinnlora.problem.box import Box
+from pinnlora.problem.exact import residual_of_exact
 from pinnlora.problem.library.burgers2d import Burgers2D
 from pinnlora.problem.library.kovasznay import Kovasznay
 from pinnlora.problem.load import load_problem
 from pinnlora.problem.signature import lookup
-from pinnlora.problem.verify import residual_of_exact
 
 EXTREMES = {"kovasznay": {"re": [20.0, 42.0, 100.0]}, "burgers2d": {"nu": [1e-4, 4e-4, 1e-3]}}
 

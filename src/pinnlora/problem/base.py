@@ -6,7 +6,7 @@ A problem is written as a class; the argument names of its functions say what th
 
 from __future__ import annotations
 
-import inspect
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -16,17 +16,14 @@ from torch import Tensor
 
 from pinnlora.errors import UserError
 from pinnlora.problem.box import Box
+from pinnlora.problem.calls import rows_of
 from pinnlora.problem.channels import Channels
-from pinnlora.problem.signature import (
-    BoundCondition,
-    Condition,
-    Periodic,
-    Signature,
-    Values,
-    bind,
-    lookup,
-    resolve,
-)
+from pinnlora.problem.declare import declare
+from pinnlora.problem.interpolate import fourier, spline
+from pinnlora.problem.signature import BoundCondition, Condition, Periodic, Signature, Values, lookup
+
+GRID = 50_000
+"""Points of the default evaluation grid, at most, in three dimensions and more."""
 
 
 class Problem:
@@ -50,26 +47,7 @@ class Problem:
 
     def __init_subclass__(cls, **kwargs) -> None:
         super().__init_subclass__(**kwargs)
-        missing = [name for name in ("coords", "fields", "task", "residual") if not hasattr(cls, name)]
-        if missing:
-            raise TypeError(f"problem {cls.__name__} lacks {', '.join(missing)}: every problem defines them")
-        if bool(cls.potentials) != hasattr(cls, "observe"):
-            raise TypeError(
-                f"problem {cls.__name__}: potentials and observe() go together: networks give the potentials, "
-                "observe() the fields made of their derivatives"
-            )
-        cls.unknowns = cls.potentials or cls.fields
-        cls.observe_signature = resolve(cls, cls.observe) if cls.potentials else None
-        cls.residual_signature = resolve(cls, cls.residual)
-        cls.exact_signature = resolve(cls, cls.exact) if hasattr(cls, "exact") else None
-        cls.weight_signature = resolve(cls, cls.weight) if hasattr(cls, "weight") else None
-        cls.bound_conditions = tuple(bind(cls, condition) for condition in cls.conditions)
-        names = ["interior", *(condition.name for condition in cls.bound_conditions)]
-        for name in names:
-            if names.count(name) > 1:
-                raise TypeError(
-                    f"{cls.__name__}: condition {name!r}: the name is taken, give this one another with name=..."
-                )
+        declare(cls)
 
     @property
     def name(self) -> str:
@@ -78,8 +56,8 @@ class Problem:
 
     @property
     def title(self) -> str:
-        """The first line of the class's docstring."""
-        return (inspect.getdoc(type(self)) or self.name).splitlines()[0]
+        """The first line of the class's own docstring, or its name."""
+        return (type(self).__doc__ or self.name).strip().splitlines()[0]
 
     def formulated(self, name: str) -> Problem:
         """The same problem for networks of other unknowns (`formulations`); 'default' is this one."""
@@ -90,9 +68,16 @@ class Problem:
             raise UserError(f"network.formulation: {name}, but problem {self.name} is formulated as: {known}")
         return self.formulations[name]()
 
-    def function_values(self, name: str, values: Tensor, coords: Tensor) -> Tensor:
-        """A function-valued task at points: values (task, m), coords (task, point, dim) -> (task, point)."""
-        raise UserError(f"problem {self.name} has no function-valued task {name!r}; define function_values")
+    def function_values(self, name: str, values: Tensor, coords: Tensor, order: int = 0) -> Tensor:
+        """A function-valued task at points: values (task, m), coords (task or 1, point, dim) -> (task, point).
+
+        By its Fourier series where it is periodic, else by a cubic spline; twice differentiable in coords. `order`
+        is that of the derivative along the function's coordinate.
+        """
+        field = self.task.functions[name]
+        low, high = field.interval
+        place = (coords[..., self.coords.names.index(field.on)] - low) / (high - low)
+        return (fourier if field.wraps else spline)(values, place, order) / (high - low) ** order
 
     def embed(self, values: Values) -> Any:
         """What a hypernetwork reads: (task, size), by default the distribution's own scaling."""
@@ -160,7 +145,7 @@ class Problem:
             one = {name: torch.from_numpy(np.asarray(value[k : k + 1])) for name, value in values.items()}
             exact = self.exact_at(coords.unsqueeze(0), one)
             for name in self.fields:
-                out[name][k] = exact[name].expand(1, len(points)).numpy().reshape(shape)
+                out[name][k] = exact[name].numpy().reshape(shape)
         return out
 
     def reference_floor(self, values: Values, fields: Mapping[str, np.ndarray]) -> tuple[float, str]:
@@ -175,10 +160,16 @@ class Problem:
         return float(change), "analytic; what the rounding of its coordinates to float64 changes"
 
     def axes(self) -> dict[str, np.ndarray]:
-        """The evaluation grid, one axis a coordinate; `grid` holds the numbers of points (default 101)."""
+        """The evaluation grid, one axis a coordinate; `grid` holds the numbers of points.
+
+        By default 101, or as many as make at most GRID points in all where there are three coordinates or more.
+        """
         box = self.coords
+        count, left = 101, len(box.names) - len(self.grid)
+        if left and len(box.names) > 2:
+            count = max(2, min(101, int((GRID / math.prod(self.grid.values())) ** (1 / left) + 1e-9)))
         return {
-            name: np.linspace(low, high, self.grid.get(name, 101))
+            name: np.linspace(low, high, self.grid.get(name, count))
             for name, low, high in zip(box.names, box.low, box.high, strict=True)
         }
 
@@ -188,9 +179,10 @@ class Problem:
 
     def exact_at(self, coords: Tensor, values: Values) -> dict[str, Tensor]:
         """The exact solution at points (task, point, dim): name -> (task, point), in the order of the fields."""
-        exact = self.exact_signature(self, lookup(self, coords, values))
+        where, shape = f"{type(self).__name__}.exact", (len(next(iter(values.values()))), coords.shape[1])
+        exact = rows_of(
+            where, lambda: self.exact_signature(self, lookup(self, coords, values)), shape, full=False
+        )
         if set(exact) != set(self.fields):
-            raise UserError(
-                f"{type(self).__name__}.exact returns {', '.join(exact)}, expected {', '.join(self.fields)}"
-            )
+            raise UserError(f"{where} returns {', '.join(exact)}, expected {', '.join(self.fields)}")
         return {name: exact[name] for name in self.fields}

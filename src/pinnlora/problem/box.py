@@ -2,31 +2,54 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+RESERVED = ("method", "rank", "split", "task", "field", "sample")
+
+
+def _is_interval(ends: object) -> bool:
+    try:
+        low, high = (float(end) for end in ends)
+    except (TypeError, ValueError):
+        return False
+    return -math.inf < low < high < math.inf
+
 
 @dataclass(frozen=True, init=False)
 class Box:
-    """A box, one named interval a coordinate: Box(x=(0, 1), t=(0, 1)). Names are single letters."""
+    """A box, one named interval a coordinate: Box(x=(0, 1), t=(0, 1)); the coordinate named t is time."""
 
     names: tuple[str, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
 
     def __init__(self, **intervals: tuple[float, float]) -> None:
-        for name, (low, high) in intervals.items():
-            if len(name) != 1 or not name.isalpha():
+        for name, ends in intervals.items():
+            if name.lower() == "time":
+                raise TypeError(f"coordinate {name!r}: time is the coordinate named t; rename it")
+            if "_" in name or name in RESERVED:
                 raise TypeError(
-                    f"coordinate {name!r}: names are single letters, so that u_{name}{name} can be read"
+                    f"coordinate {name!r}: choose another name, without underscores (u_xi_xi is a derivative) and "
+                    f"none of {', '.join(RESERVED)}, which results use"
                 )
-            if not low < high:
-                raise TypeError(f"coordinate {name}: the interval ({low}, {high}) is empty, give (low, high)")
+            if len(name) > 1 and set(name) <= set(intervals):
+                raise TypeError(
+                    f"coordinate {name!r}: u_{name} could also mean the derivative in {' and '.join(name)}; rename it"
+                )
+            if not _is_interval(ends):
+                raise TypeError(f"coordinate {name}: expected (low, high) with low < high, got {ends!r}")
         object.__setattr__(self, "names", tuple(intervals))
         object.__setattr__(self, "low", tuple(float(pair[0]) for pair in intervals.values()))
         object.__setattr__(self, "high", tuple(float(pair[1]) for pair in intervals.values()))
+
+    @property
+    def time(self) -> int | None:
+        """Which coordinate is time."""
+        return self.names.index("t") if "t" in self.names else None
 
     def face(self, text: str) -> Face:
         """Read 't=0': a coordinate held at one end of its interval."""

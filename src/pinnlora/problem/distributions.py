@@ -1,11 +1,13 @@
 """Distributions of tasks: what a family of tasks is drawn from, how a task is shown to a network.
 
-One interface: `names`, `scalar`, `size`, `description`, `sample`, `embed`, `check`, `inside`. Values are
-dicts from name to array, (task,) for a number and (task, points) for a function. `embed` takes tensors too,
-and leaves their device, dtype and gradients alone.
+One interface: `names`, `size`, `functions`, `description`, `sample`, `spread`, `embed`, `check`, `inside`. Values
+are dicts from name to array, (task,) for a number and (task, points) for a function. `embed` takes tensors too, and
+leaves their device, dtype and gradients alone.
 """
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from zlib import crc32
@@ -15,104 +17,108 @@ import numpy as np
 from pinnlora.errors import UserError
 
 
-@dataclass(frozen=True, init=False)
-class _Scalars:
-    """Independent numbers, each in its range; abstract, see Uniform and LogUniform."""
+class Distribution:
+    """What all distributions share; `*` joins independent ones: `Uniform(a=(1, 2)) * GaussianField("u0")`."""
 
-    ranges: tuple[tuple[str, float, float], ...]
-    scalar = True
-    above = -np.inf  # what all values must exceed
+    names: tuple[str, ...]
 
-    def __init__(self, **ranges: tuple[float, float]):
-        kind = type(self).__name__
-        if not ranges:
-            raise UserError(f"{kind}() names no parameter; write for example {kind}(re=(20, 100))")
-        for name, pair in ranges.items():
-            numbers = finite(name, pair)
-            if numbers.shape != (2,) or not self.above < numbers[0] < numbers[1]:
-                raise UserError(f"{kind}({name}={pair}): expected (low, high), {self.above:g} < low < high")
-        object.__setattr__(self, "ranges", tuple((n, float(a), float(b)) for n, (a, b) in ranges.items()))
+    @property
+    def functions(self) -> Mapping[str, Distribution]:
+        """The distributions of function-valued parameters, by name."""
+        return {}
+
+    def within(self, intervals: Mapping[str, tuple[float, float]], periodic: Iterable[str]) -> Distribution:
+        """The same for a problem with these coordinates, of which `periodic` close on themselves."""
+        return self
+
+    def __mul__(self, other: Distribution) -> Product:
+        if not isinstance(other, Distribution):
+            return NotImplemented
+        return Product((*_factors(self), *_factors(other)))
+
+
+@dataclass(frozen=True)
+class Product(Distribution):
+    """Independent distributions side by side: parameters of all of them, embedded one after the other."""
+
+    factors: tuple[Distribution, ...]
+
+    def __post_init__(self) -> None:
+        for name in self.names:
+            if self.names.count(name) > 1:
+                raise UserError(
+                    f"task parameter {name!r} is in two factors of the product; rename one of them"
+                )
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(name for name, _, _ in self.ranges)
+        return tuple(name for factor in self.factors for name in factor.names)
 
     @property
     def size(self) -> int:
-        return len(self.ranges)
+        return sum(factor.size for factor in self.factors)
+
+    @property
+    def functions(self) -> Mapping[str, Distribution]:
+        return {name: field for factor in self.factors for name, field in factor.functions.items()}
 
     @property
     def description(self) -> str:
-        inner = ", ".join(f"{name}=({low:g}, {high:g})" for name, low, high in self.ranges)
-        return f"{type(self).__name__}({inner})"
+        return " * ".join(factor.description for factor in self.factors)
+
+    def within(self, intervals: Mapping[str, tuple[float, float]], periodic: Iterable[str]) -> Product:
+        return Product(tuple(factor.within(intervals, periodic) for factor in self.factors))
 
     def sample(self, count: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """`count` tasks (count,) a name; of one generator state, fewer tasks are the first of more."""
-        unit = rng.random((count, self.size)).T
-        return {name: self._place(u, a, b) for (name, a, b), u in zip(self.ranges, unit, strict=True)}
+        """Each factor from a stream of its own, so that fewer tasks are the first of more."""
+        return self._joined(
+            [f.sample(count, r) for f, r in zip(self.factors, self._streams(rng), strict=True)]
+        )
 
-    def spread(self, count: int, rng: np.random.Generator, margin: float) -> dict[str, np.ndarray]:
-        """As `sample`, but evenly spread (a Latin hypercube) over a little more than the ranges: what a training
-        step wants of its fresh tasks, because errors are largest at the ends of what was trained.
+    def spread(self, count: int, rng: np.random.Generator, margin: float = 0.0) -> dict[str, np.ndarray]:
+        """As `sample`, evenly spread in every number."""
+        streams = zip(self.factors, self._streams(rng), strict=True)
+        return self._joined([factor.spread(count, stream, margin) for factor, stream in streams])
 
-        `margin` is added at both ends, as a fraction of the embedded range.
-        """
-        from scipy.stats import qmc
+    def embed(self, values: Mapping):
+        """(task, size): the factors' embeddings side by side."""
+        parts = [factor.embed(values) for factor in self.factors]
+        if isinstance(parts[0], np.ndarray):
+            return np.concatenate(parts, axis=-1)
+        import torch
 
-        unit = qmc.LatinHypercube(self.size, rng=rng).random(count).T
-        wide = [(name, *self._widened(a, b, margin)) for name, a, b in self.ranges]
-        return {name: self._place(u, a, b) for (name, a, b), u in zip(wide, unit, strict=True)}
+        return torch.cat(parts, dim=-1)
 
     def check(self, values: Mapping) -> dict[str, np.ndarray]:
-        """The same values as float64 arrays (task,), a lone number being one task; UserError if wrong."""
+        """The same values as float64 arrays with a task axis; UserError if wrong."""
         check_names(values, self.names)
-        checked = {name: np.atleast_1d(finite(name, values[name])) for name in self.names}
-        for name, array in checked.items():
-            if array.shape != checked[self.names[0]].shape or array.ndim != 1:
-                raise UserError(f"{name} has shape {array.shape}; expected (task,), one number a task")
-            if (array <= self.above).any():
-                raise UserError(f"{name} = {array.min():g}; expected numbers above {self.above:g}")
+        checked = self._joined([f.check({name: values[name] for name in f.names}) for f in self.factors])
+        counts = {name: len(value) for name, value in checked.items()}
+        if len(set(counts.values())) > 1:
+            numbers = ", ".join(f"{count} of {name}" for name, count in counts.items())
+            raise UserError(f"every parameter needs one value a task, but there are {numbers}")
         return checked
 
     def inside(self, values: Mapping) -> np.ndarray:
-        """Whether each task (task,) lies in the ranges, up to single-precision rounding."""
-        return (np.abs(self.embed(self.check(values))) <= 1 + 1e-5).all(axis=-1)
+        """Whether each task (task,) lies in the range of every factor."""
+        checked = self.check(values)
+        return np.all([f.inside({name: checked[name] for name in f.names}) for f in self.factors], axis=0)
+
+    def _streams(self, rng: np.random.Generator) -> list[np.random.Generator]:
+        return [np.random.default_rng(int(seed)) for seed in rng.integers(2**63, size=len(self.factors))]
+
+    @staticmethod
+    def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        return {name: value for part in parts for name, value in part.items()}
 
 
-class Uniform(_Scalars):
-    """Each number uniform in its range, `Uniform(re=(20, 100))`; embedded linearly to [-1, 1]."""
-
-    def _place(self, unit: np.ndarray, low: float, high: float) -> np.ndarray:
-        return low + (high - low) * unit
-
-    def _widened(self, low: float, high: float, margin: float) -> tuple[float, float]:
-        """Never across or onto zero: a viscosity stays positive."""
-        extra = margin * (high - low)
-        below, above = low - extra, high + extra
-        return max(below, low / 2) if low >= 0 else below, min(above, high / 2) if high <= 0 else above
-
-    def embed(self, values: Mapping):
-        """(task, size): linear from [low, high] to [-1, 1]."""
-        return _stack([(2 * values[name] - (a + b)) / (b - a) for name, a, b in self.ranges])
+def _factors(distribution: Distribution) -> tuple[Distribution, ...]:
+    return distribution.factors if isinstance(distribution, Product) else (distribution,)
 
 
-class LogUniform(_Scalars):
-    """The logarithm of each number uniform, `LogUniform(nu=(1e-4, 1e-3))`; the logarithm is embedded."""
-
-    above = 0.0
-
-    def _place(self, unit: np.ndarray, low: float, high: float) -> np.ndarray:
-        return low * (high / low) ** unit
-
-    def _widened(self, low: float, high: float, margin: float) -> tuple[float, float]:
-        return low * (low / high) ** margin, high * (high / low) ** margin
-
-    def embed(self, values: Mapping):
-        """(task, size): linear from [log low, log high] to [-1, 1]."""
-        return _stack([2 * _log(values[name] / a) / float(np.log(b / a)) - 1 for name, a, b in self.ranges])
-
-
-def sample_splits(distribution, counts: Mapping[str, int], seed: int) -> tuple[dict, np.ndarray]:
+def sample_splits(
+    distribution: Distribution, counts: Mapping[str, int], seed: int
+) -> tuple[dict, np.ndarray]:
     """Values and labels (task,) of all splits, in the order of `counts`, and of the one task "base" (T0).
 
     Each split has a random stream of its own, named by seed and split: more tasks in one split change
@@ -128,7 +134,7 @@ def sample_splits(distribution, counts: Mapping[str, int], seed: int) -> tuple[d
 
 
 def check_names(values: Mapping, names: tuple[str, ...]) -> None:
-    """UserError where a name is unknown or missing."""
+    """UserError for a parameter too many or missing."""
     for name in values:
         if name not in names:
             close = get_close_matches(str(name), names, n=1, cutoff=0.4)
@@ -148,17 +154,3 @@ def finite(name: str, value) -> np.ndarray:
     if not np.isfinite(array).all():
         raise UserError(f"{name} holds {np.count_nonzero(~np.isfinite(array))} NaN or infinite values")
     return array
-
-
-def _log(value):
-    """The logarithm of a tensor (its own method) or of an array."""
-    return value.log() if hasattr(value, "log") else np.log(value)
-
-
-def _stack(columns: list):
-    """Columns side by side in a new last axis, for tensors or arrays."""
-    if isinstance(columns[0], np.ndarray | np.generic | float):
-        return np.stack(columns, axis=-1)
-    import torch
-
-    return torch.stack(columns, dim=-1)

@@ -6,16 +6,17 @@ Torch is imported only when a problem is loaded: the workflow reads names.
 """
 
 from __future__ import annotations
+import __future__
 
 import ast
 import importlib
-import importlib.util
 import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from pinnlora.errors import UserError, did_you_mean
@@ -98,26 +99,54 @@ def load_problem(text: str) -> Problem:
 
 def _load_file(path: Path, name: str) -> Problem:
     from pinnlora.problem.base import Problem
+    from pinnlora.problem.calls import explained
 
     if not path.is_file():
         raise UserError(f"problem file {path} does not exist: expected FILE.py:Class with an existing file")
     place = zlib.crc32(str(path.resolve()).encode())  # two files of one name are two modules
-    module_spec = importlib.util.spec_from_file_location(f"pinnlora_user_{path.stem}_{place:08x}", path)
-    module = importlib.util.module_from_spec(module_spec)
+    module = ModuleType(f"pinnlora_user_{path.stem}_{place:08x}")
+    module.__file__ = str(path.resolve())
     sys.modules[module.__name__] = module  # dataclasses and typing look a class's module up
     try:
         with _beside(path.resolve().parent):
-            module_spec.loader.exec_module(module)
+            broken = _run(path, module)
+        if name in broken:
+            raise broken[name]
+        cls = getattr(module, name, None)
+        if isinstance(cls, type) and issubclass(cls, Problem) and cls is not Problem:
+            return cls()
     except Exception as error:  # whatever a user's file may do
         del sys.modules[module.__name__]
-        raise UserError(f"{path}: {type(error).__name__}: {' '.join(str(error).split())}") from error
-    cls = getattr(module, name, None)
-    if not (isinstance(cls, type) and issubclass(cls, Problem)):
-        found = [n for n, v in vars(module).items() if isinstance(v, type) and issubclass(v, Problem)]
-        raise UserError(
-            f"{path} has no problem {name!r}: it defines {', '.join(n for n in found if n != 'Problem')}"
-        )
-    return cls()
+        raise UserError(f"{path}: {explained(error)}") from error
+    own = [
+        n
+        for n, v in vars(module).items()
+        if isinstance(v, type) and issubclass(v, Problem) and v is not Problem
+    ]
+    raise UserError(f"{path} has no problem {name!r}: it defines {', '.join([*own, *broken]) or 'none'}")
+
+
+def _run(path: Path, module: ModuleType) -> dict[str, Exception]:
+    """Run a file statement by statement; the classes that could not be made, with what was wrong with each.
+
+    A class that fails blocks neither the others of its file nor their use.
+    """
+    body = ast.parse(path.read_text(encoding="utf-8"), str(path)).body
+    imported = [
+        alias.name for node in body if getattr(node, "module", None) == "__future__" for alias in node.names
+    ]
+    flags = sum(getattr(__future__, name).compiler_flag for name in imported)
+    broken: dict[str, Exception] = {}
+    for node in body:
+        code = compile(ast.Module([node], []), str(path), "exec", flags, dont_inherit=True)
+        try:
+            exec(code, vars(module))
+        except Exception as error:
+            if not isinstance(node, ast.ClassDef):
+                raise
+            base = broken.get(getattr(error, "name", None) or "")  # a NameError: its base class failed before
+            broken[node.name] = base or error
+    return broken
 
 
 @contextmanager

@@ -1,55 +1,153 @@
-"""Does the exact solution solve the equations? Derivatives by automatic differentiation, apart from the jets."""
+"""What can be found out about a problem before training: its functions are called, counted and compared."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from pinnlora.errors import UserError
 from pinnlora.problem.base import Problem
+from pinnlora.problem.calls import guarded, tensor_of
+from pinnlora.problem.exact import exact_meets, exact_solves, reference_fits
+from pinnlora.problem.posed import agreeing_conditions, enough_conditions
+from pinnlora.problem.probe import Finding, Probe
 from pinnlora.problem.signature import Values, lookup
 
 
-def exact_jet(problem: Problem, coords: Tensor, values: Values) -> Tensor:
-    """The jet (task, channel, point, field) of the exact solution at coords (task, point, dim), float64."""
-    channels = problem.residual_signature.channels
-    coords = coords.detach().requires_grad_()
-    columns = []
-    for field in problem.exact_at(coords, values).values():
-        known = {(): field.expand(coords.shape[:-1])}
-        for order in channels.orders[1:]:
-            inner = known[order[:-1]]
-            gradient = None
-            if inner.requires_grad:
-                (gradient,) = torch.autograd.grad(inner.sum(), coords, create_graph=True, allow_unused=True)
-            known[order] = torch.zeros_like(inner) if gradient is None else gradient[..., order[-1]]
-        columns.append(torch.stack([known[order] for order in channels.orders], 1))
-    return torch.stack(columns, -1).detach()
+def verify_problem(problem: Problem) -> list[Finding]:
+    """Everything that is found out without training, errors among it; nothing is raised."""
+    checks = (
+        _axes, _residual, _conditions, _weight, _observe, _embedding, _parameters, enough_conditions,
+        agreeing_conditions, exact_solves, exact_meets, reference_fits,
+    )  # fmt: skip
+    found: dict[Finding, None] = {}
+    for check in checks:
+        try:
+            guarded(
+                type(problem).__name__,
+                lambda check=check: found.update(dict.fromkeys(check(Probe.of(problem)))),
+            )
+        except UserError as error:
+            found[Finding("error", str(error))] = None
+    return list(found)
 
 
-def residual_of_exact(
-    problem: Problem, values: Values, points: int = 200, seed: int = 0
-) -> dict[str, tuple[float, float]]:
-    """Each equation's largest residual of the exact solution, and the size of its terms.
+def _axes(probe: Probe) -> list[Finding]:
+    """A grid with an axis for each coordinate, inside the domain."""
+    problem, where = probe.problem, probe.where("axes")
+    axes = guarded(where, problem.axes)
+    if not isinstance(axes, dict) or tuple(axes) != problem.coords.names:
+        return [Finding("error", f"{where}: expected a dict of arrays for {', '.join(problem.coords.names)}")]
+    for (name, axis), low, high in zip(axes.items(), problem.coords.low, problem.coords.high, strict=True):
+        axis = np.asarray(axis, dtype=float)
+        if axis.ndim != 1 or not len(axis) or not ((axis >= low) & (axis <= high)).all():
+            return [
+                Finding("error", f"{where}: {name} should be numbers (points,) within [{low:g}, {high:g}]")
+            ]
+    return [
+        Finding("note", f"{where}: " + " x ".join(f"{len(axis)} in {name}" for name, axis in axes.items()))
+    ]
 
-    The size is the largest change of the residual when one derivative or field is set to zero.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    tasks = len(next(iter(values.values())))
-    unit = torch.rand(tasks, points, len(problem.coords.names), generator=generator, dtype=torch.float64)
-    coords = problem.coords.scale(unit)
-    jet = exact_jet(problem, coords, values)
 
-    def residual(jet: Tensor) -> dict[str, Tensor]:
-        return problem.residual_signature(
-            problem, lookup(problem, coords, values, jet, problem.residual_signature.channels)
-        )
+def _residual(probe: Probe) -> list[Finding]:
+    """Rows of the right shape, finite, that depend on the unknowns."""
+    coords, jet = probe.coords(), probe.jet(probe.problem.residual_signature.channels)
+    rows, where, found = probe.residual(coords, jet), probe.where("residual"), []
+    for name, row in rows.items():
+        if not (row.requires_grad and _depends(row, jet)):
+            found.append(
+                f"{where}: {name!r} does not depend on any field; ask for what it is about, such as u or u_x"
+            )
+    broken = probe.not_finite(where, probe.residual(coords, jet.abs()), coords, "mend the formula there")
+    if not broken:
+        hint = "write it for fields and derivatives of any sign, for a network may give any"
+        broken = [Finding("warning", f.text) for f in probe.not_finite(where, rows, coords, hint)]
+    return [*(Finding("error", text) for text in found), *broken]
 
-    rows = residual(jet)
-    sizes = dict.fromkeys(rows, 0.0)
-    for channel in range(jet.shape[1]):
-        for field in range(jet.shape[3]):
-            without = jet.clone()
-            without[:, channel, :, field] = 0
-            for name, row in residual(without).items():
-                sizes[name] = max(sizes[name], float((row - rows[name]).abs().max()))
-    return {name: (float(row.abs().max()), sizes[name]) for name, row in rows.items()}
+
+def _depends(row: Tensor, jet: Tensor) -> bool:
+    (gradient,) = torch.autograd.grad(row.sum(), jet, retain_graph=True, allow_unused=True)
+    return gradient is not None and bool(gradient.any())
+
+
+def _conditions(probe: Probe) -> list[Finding]:
+    """Finite values on every face."""
+    found = []
+    for condition in probe.problem.bound_conditions:
+        for face in condition.faces if condition.signature else ():
+            coords = probe.coords(face)
+            targets = probe.targets(condition, coords, probe.jet(condition.channels))
+            where = probe.where(condition.signature.function.__name__)
+            found += probe.not_finite(where, targets, coords, "mend the formula there")
+    return found
+
+
+def _weight(probe: Probe) -> list[Finding]:
+    """A positive number a point."""
+    signature, where = probe.problem.weight_signature, probe.where("weight")
+    if signature is None:
+        return []
+    coords, jet = probe.coords(), probe.jet(signature.channels)
+    find = lookup(probe.problem, coords, probe.values, jet, signature.channels)
+    weight = tensor_of(where, guarded(where, lambda: signature(probe.problem, find)), coords.shape[:2])
+    good = torch.isfinite(weight) & (weight > 0)
+    if good.all():
+        return []
+    return [
+        Finding("error", f"{where}: not above 0 at {probe.example(coords, ~good)}; it multiplies squares")
+    ]
+
+
+def _observe(probe: Probe) -> list[Finding]:
+    """The fields, made of the potentials."""
+    signature = probe.problem.observe_signature
+    if signature is None:
+        return []
+    find = lookup(
+        probe.problem, probe.coords(), probe.values, probe.jet(signature.channels), signature.channels
+    )
+    found = guarded(probe.where("observe"), lambda: signature(probe.problem, find))
+    if isinstance(found, dict) and set(found) == set(probe.problem.fields):
+        return []
+    return [
+        Finding("error", f"{probe.where('observe')}: expected a dict of {', '.join(probe.problem.fields)}")
+    ]
+
+
+def _embedding(probe: Probe) -> list[Finding]:
+    """What a hypernetwork reads: finite numbers."""
+    where = probe.where("embed")
+    found = guarded(where, lambda: probe.problem.embed(probe.values))
+    if (
+        not isinstance(found, Tensor)
+        or found.ndim != 2
+        or len(found) != len(next(iter(probe.values.values())))
+    ):
+        return [
+            Finding("error", f"{where}: expected a tensor (task, size), the numbers that tell tasks apart")
+        ]
+    return [] if torch.isfinite(found).all() else [Finding("error", f"{where}: holds NaN or infinite values")]
+
+
+def _parameters(probe: Probe) -> list[Finding]:
+    """A warning for each task parameter without effect: each is replaced by other tasks' values in turn."""
+
+    def effects(values: Values) -> list[Tensor]:
+        problem = probe.problem
+        out = [
+            *probe.residual(probe.coords(), probe.jet(problem.residual_signature.channels), values).values()
+        ]
+        for condition in problem.bound_conditions:
+            for face in condition.faces if condition.signature else ():
+                targets = probe.targets(condition, probe.coords(face), probe.jet(condition.channels), values)
+                out += targets.values()
+        return out
+
+    before, found = effects(probe.values), []
+    for name, value in probe.values.items():
+        after = effects({**probe.values, name: value.roll(1, 0)})
+        if all(torch.equal(one, other) for one, other in zip(before, after, strict=True)):
+            words = "has no effect on residual() or any condition; use it there, or take it out of the task"
+            found.append(Finding("warning", f"{probe.where('task')}: parameter {name!r} {words}"))
+    return found

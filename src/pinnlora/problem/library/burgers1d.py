@@ -9,7 +9,7 @@ import torch
 
 from pinnlora.problem.base import Problem
 from pinnlora.problem.box import Box
-from pinnlora.problem.channels import VALUE, product
+from pinnlora.problem.channels import product
 from pinnlora.problem.gaussian_field import GaussianField
 from pinnlora.problem.signature import Condition, Periodic
 from pinnlora.problem.spectral import solve_burgers
@@ -85,11 +85,6 @@ class Burgers1D(Problem):
         finer = self.reference(few, modes=2048, step=1.25e-4)["u"]
         error = float(np.mean((finer - fields["u"][:4]) ** 2))
         return error, "spectral; against twice the modes and half the step"
-
-    def function_values(self, name, values, coords):
-        """u0 at any x, by its Fourier series: values (task, 128), coords (task, point, 2) -> (task, point)."""
-        start = torch.cat((coords[..., :1], torch.zeros_like(coords[..., 1:])), -1)
-        return heat_flow(amplitudes(values)[:, None], start, VALUE)[:, 0, :, 0]
 
     def embed(self, values):
         """Fourier coefficients of u0, (task, 1 + 2 * 16), in units of the first mode's deviation.

@@ -6,7 +6,7 @@ import torch
 
 from pinnlora.problem.base import Problem
 from pinnlora.problem.box import Box
-from pinnlora.problem.distributions import LogUniform
+from pinnlora.problem.scalars import LogUniform
 from pinnlora.problem.signature import Condition
 
 

@@ -8,7 +8,7 @@ import torch
 
 from pinnlora.problem.base import Problem
 from pinnlora.problem.box import Box
-from pinnlora.problem.distributions import Uniform
+from pinnlora.problem.scalars import Uniform
 from pinnlora.problem.signature import Condition
 
 

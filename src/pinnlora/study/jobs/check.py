@@ -1,44 +1,32 @@
-"""`check`: what the package understood of a problem, and whether its exact solution solves it."""
+"""`check`: what the package understood of a problem, and what is wrong with it, as far as it shows by itself."""
 
 from __future__ import annotations
 
-import numpy as np
-import torch
-
 from pinnlora.errors import UserError
-from pinnlora.problem.base import Problem
 from pinnlora.problem.load import load_problem
-from pinnlora.problem.verify import residual_of_exact
+from pinnlora.problem.verify import verify_problem
 
 
 def run(spec: str) -> None:
-    """Print a summary; a problem that cannot be read is a UserError."""
+    """Print a summary and all findings; UserError for a problem that cannot be read, or with errors."""
     problem = load_problem(spec)
     box = problem.coords
     domain = ", ".join(f"{n} in [{a:g}, {b:g}]" for n, a, b in zip(box.names, box.low, box.high, strict=True))
-    print(f"{problem.name}: {problem.title}")
-    print(f"  domain      {domain}")
-    print(f"  fields      {', '.join(problem.fields)}")
-    print(f"  task        {problem.task.description}")
-    print(f"  residual    needs {', '.join(problem.residual_signature.names)}")
+    lines = [
+        ("domain", domain),
+        ("fields", ", ".join(problem.fields)),
+        ("task", problem.task.description),
+        ("residual", f"needs {', '.join(problem.residual_signature.names)}"),
+    ]
     for condition in problem.bound_conditions:
         faces = ", ".join(f"{box.names[f.axis]}={f.value:g}" for f in condition.faces)
-        print(f"  condition   {condition.name} on {faces}")
-    _exact(problem)
-
-
-def _exact(problem: Problem) -> None:
-    if problem.exact_signature is None:
-        print("  exact       none; errors need exact() or reference()")
-        return
-    values = problem.task.sample(3, np.random.default_rng(0))
-    tensors = {name: torch.as_tensor(value) for name, value in values.items()}
-    wrong: list[str] = []
-    for name, (residual, size) in residual_of_exact(problem, tensors, points=200).items():
-        verdict = "solves" if residual <= 1e-9 * size else "DOES NOT SOLVE"
-        print(f"  exact       {verdict} {name}: residual {residual:.1e}, terms of size {size:.1e}")
-        wrong = [*wrong, name] if residual > 1e-9 * size else wrong
-    if wrong:
-        raise UserError(
-            f"{problem.name}: exact() does not solve {', '.join(wrong)}; check it against residual()"
-        )
+        lines.append(("condition", f"{condition.name} on {faces}"))
+    findings = verify_problem(problem)
+    lines += [(finding.severity, finding.text) for finding in findings]
+    print(f"{problem.name}: {problem.title}")
+    for kind, text in lines:
+        print(f"  {kind:<11} {text}")
+    errors = [finding.text for finding in findings if finding.severity == "error"]
+    if errors:
+        more = f" (and {len(errors) - 1} more, see above)" if len(errors) > 1 else ""
+        raise UserError(f"{errors[0]}{more}")

@@ -18,9 +18,8 @@ def run(bundle: Path, output: Path, assignments: list[str], steps: int, device: 
     task = dict(_assignment(text) for text in assignments)
     dataset = surrogate.refine(steps=steps, **task) if steps else surrogate.predict(**task)
     if not dataset.attrs["in_range"]:
-        print(
-            "warning: the task lies outside the range the hypernetwork was trained on; try `pinnlora refine`"
-        )
+        advice = "" if steps else "; try `pinnlora refine`"
+        print(f"warning: the task lies outside the range the hypernetwork was trained on{advice}")
     write_netcdf(
         dataset, output, title=f"{surrogate.problem.name}, {'refined' if steps else 'predicted'} fields"
     )

@@ -21,11 +21,15 @@ def run(settings: dict[str, Any], output: Path, provenance: str = "") -> None:
         coords={"split": ("task", np.asarray(splits, dtype=str), {"long_name": "split of the task"})}
     )
     for name, value in values.items():
-        dims = ("task",) if value.ndim == 1 else ("task", "x")
-        dataset[name] = (dims, value, {"long_name": f"task parameter {name}", "units": "1"})
-        if value.ndim > 1:
-            grid = np.asarray(problem.task.grid)
-            dataset = dataset.assign_coords(x=("x", grid, {"long_name": "coordinate x", "units": "1"}))
+        described = {"long_name": f"task parameter {name}", "units": "1"}
+        field = problem.task.functions.get(name)
+        if field is None:
+            dataset[name] = ("task", value, described)
+            continue
+        along = f"{name}_{field.on}"
+        dataset[name] = (("task", along), value, described)
+        where = {"long_name": f"{field.on} at which {name} is given", "units": "1"}
+        dataset = dataset.assign_coords({along: (along, field.grid, where)})
     dataset.attrs.update(
         problem=settings["problem"], seed=settings["seed"], distribution=problem.task.description,
         provenance=provenance,

@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from pinnlora.files import refuse_foreign
-from pinnlora.problem.load import load_problem
 from pinnlora.study.cards import own_card
 from pinnlora.study.job_settings import job_settings
+from pinnlora.study.jobs import check
 from pinnlora.study.provenance import begin
 from pinnlora.study.settings import load_settings, problem_name
 
 
 def run(spec: str, output: Path, rank: int, config: Path | None, device: str | None = None) -> None:
     """Write tasks.nc, reference.nc, base/ and bundle/ under `output`; `device` goes before the config's."""
-    load_problem(spec)
+    check.run(spec)
     sources = ([config] if config else []) + [{"problems": [spec]}]
     settings = load_settings(*sources)
     where = device or settings.device

@@ -1,0 +1,97 @@
+"""What is checked and resolved when a problem's class is made: its parts, their names, what its functions ask for."""
+
+from __future__ import annotations
+
+from pinnlora.errors import UserError, did_you_mean
+from pinnlora.problem.box import RESERVED, Box
+from pinnlora.problem.distributions import Distribution
+from pinnlora.problem.signature import Condition, Periodic, bind, resolve, split
+
+TAKEN = (*RESERVED, "steps", "points", "seed")
+"""Names that task parameters cannot have: dimensions of results, and arguments of `refine`."""
+
+
+def declare(cls: type) -> None:
+    """Resolve a problem's class; TypeError says what is wrong with it."""
+    missing = [name for name in ("coords", "fields", "task", "residual") if not hasattr(cls, name)]
+    if missing:
+        raise TypeError(f"problem {cls.__name__} lacks {', '.join(missing)}: every problem defines them")
+    _parts(cls)
+    cls.unknowns = cls.potentials or cls.fields
+    _names(cls)
+    box = cls.coords
+    intervals = dict(zip(box.names, zip(box.low, box.high, strict=True), strict=True))
+    periodic = [c.coordinate for c in cls.conditions if isinstance(c, Periodic)]
+    try:
+        cls.task = cls.task.within(intervals, periodic)
+    except UserError as error:
+        raise TypeError(f"{cls.__name__}: {error}") from None
+    for part in ("observe", "residual", "exact", "weight"):
+        setattr(cls, f"{part}_signature", resolve(cls, getattr(cls, part)) if hasattr(cls, part) else None)
+    cls.bound_conditions = tuple(bind(cls, condition) for condition in cls.conditions)
+    names = ["interior", *(condition.name for condition in cls.bound_conditions)]
+    for name in names:
+        if names.count(name) > 1:
+            raise TypeError(
+                f"{cls.__name__}: condition {name!r}: the name is taken, give this one another with name=..."
+            )
+
+
+def _parts(cls: type) -> None:
+    """Is every part of the kind that it should be?"""
+    expected = {
+        "coords": (Box, "a Box, for example Box(x=(0, 1), t=(0, 1))"),
+        "fields": (tuple | list, "a tuple of names, for example (\"u\",) with its comma"),
+        "potentials": (tuple | list, "a tuple of names, for example (\"s\",) with its comma"),
+        "task": (Distribution, "Uniform(...), LogUniform(...), GaussianField(...) or a product of them"),
+        "conditions": (tuple | list, "a list of Condition(...) and Periodic(...)"),
+        "grid": (dict, "numbers of points by coordinate, for example {\"x\": 51}"),
+    }  # fmt: skip
+    for part, (kind, words) in expected.items():
+        if not isinstance(getattr(cls, part), kind):
+            raise TypeError(f"{cls.__name__}.{part} = {getattr(cls, part)!r}: expected {words}")
+    for part in ("residual", "exact", "weight", "observe", "reference"):
+        if not callable(getattr(cls, part, _parts)):
+            raise TypeError(f"{cls.__name__}.{part} = {getattr(cls, part)!r}: expected a method")
+    for condition in cls.conditions:
+        if not isinstance(condition, Condition | Periodic):
+            raise TypeError(
+                f"{cls.__name__}.conditions holds {condition!r}: expected {expected['conditions'][1]}"
+            )
+    for name in cls.grid:
+        if name not in cls.coords.names:
+            raise TypeError(
+                f"{cls.__name__}.grid: no coordinate {name!r}{did_you_mean(name, list(cls.coords.names))}"
+            )
+    if bool(cls.potentials) != hasattr(cls, "observe"):
+        raise TypeError(
+            f"problem {cls.__name__}: potentials and observe() go together: networks give the potentials, "
+            "observe() the fields made of their derivatives"
+        )
+
+
+def _names(cls: type) -> None:
+    """Is every argument name one thing only?"""
+    for name in (*cls.fields, *cls.potentials):
+        if not str(name).isidentifier() or "_" in name:
+            raise TypeError(
+                f"{cls.__name__}: field {name!r}: a field's name is letters and digits, without underscores, because "
+                f"what follows an underscore names derivatives, as in u_x; write for example u1 or uleft"
+            )
+    for name in cls.task.names:
+        if name in TAKEN:
+            raise TypeError(
+                f"{cls.__name__}: task parameter {name!r}: the name is used by results; rename it"
+            )
+    kinds = {"coordinate": cls.coords.names, "field": cls.fields, "potential": cls.potentials}
+    owners: dict[str, str] = {}
+    for kind, names in {**kinds, "task parameter": cls.task.names}.items():
+        for name in names:
+            stem, order = split(cls.coords.names, name)
+            if order and (stem in cls.unknowns or stem in cls.task.functions):
+                raise TypeError(f"{cls.__name__}: {kind} {name!r} reads as a derivative of {stem}; rename it")
+            if name in owners:
+                raise TypeError(
+                    f"{cls.__name__}: {kind} {name!r} is also the name of a {owners[name]}; rename one of them"
+                )
+            owners[name] = kind

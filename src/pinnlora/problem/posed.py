@@ -1,0 +1,191 @@
+"""Is a problem well posed, as far as counting tells: enough conditions, and none that contradict each other?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import torch
+from torch import Tensor
+
+from pinnlora.problem.box import Face
+from pinnlora.problem.channels import Index
+from pinnlora.problem.probe import Finding, Probe, slope
+from pinnlora.problem.signature import BoundCondition, parse, spelled, split
+
+AGREE = 1e-6
+"""Relative difference up to which two conditions agree."""
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What one condition says on one face about one unknown, by number, or a derivative `order` of it.
+
+    `asked` are the unknowns that what is said depends on.
+    """
+
+    condition: BoundCondition
+    face: Face
+    target: str
+    number: int
+    order: Index
+    asked: frozenset[int]
+
+    def at(self, probe: Probe, *faces: Face) -> tuple[Tensor, Tensor]:
+        """Points on its face (where it meets others) and the values there, if no unknown is asked for."""
+        coords = probe.coords(self.face, *faces)
+        return coords, probe.targets(self.condition, coords)[self.target]
+
+    @property
+    def function(self) -> str:
+        return self.condition.signature.function.__name__
+
+
+def _all_given(probe: Probe) -> list[_Given]:
+    problem, given = probe.problem, []
+    for condition in problem.bound_conditions:
+        for target in condition.targets:
+            stems = [split(problem.coords.names, name)[0] for name in condition.signature.names]
+            asked = frozenset(problem.unknowns.index(stem) for stem in stems if stem in problem.unknowns)
+            number, order = parse(problem, target)
+            given += [_Given(condition, face, target, number, order, asked) for face in condition.faces]
+    return given
+
+
+def enough_conditions(probe: Probe) -> list[Finding]:
+    """An error for every coordinate in which the equations ask for more conditions than there are.
+
+    Time asks for as many as its highest derivative; space, from the second on, for half of them at each end, but
+    none where the factor of that derivative vanishes. A field may make up with conditions to spare for another's
+    lack: a clamped plate as a system has two for u and none for its Laplacian; and what ties one field to another,
+    as stress at an outflow does, counts for either.
+    """
+    problem, where = probe.problem, probe.where("conditions")
+    effect, given, found = _effect(probe), _all_given(probe), []
+    for axis in range(len(problem.coords.names)):
+        here = [g for g in given if g.face.axis == axis]
+        lacking, missing, spare = [], 0, sum(bool(g.asked - {g.number}) for g in here)
+        periodic = any(condition.periodic == axis for condition in problem.bound_conditions)
+        for number in range(len(problem.unknowns)):
+            order = _order(probe, effect, number, axis)
+            have = {(g.face.value, g.order.count(axis)) for g in here if g.number == number}
+            short = 0 if periodic else max(0, _needed(probe, number, axis, order) - len(have))
+            missing, spare = missing + short, spare + max(0, len(have) - order)
+            if short:
+                lacking.append(_lack(probe, problem.unknowns[number], axis, order, have))
+        found += [f"{where}: {words}" for words in lacking if missing > spare]
+    if not found and not problem.bound_conditions and effect[1:].any():
+        found.append(f"{where}: there are none, so the solution is any of many")
+    return [*(Finding("error", text) for text in found), *_constants(probe, effect, given)]
+
+
+def _effect(probe: Probe, *faces: Face) -> Tensor:
+    """The largest derivative of the equations by each channel of each unknown, (channel, unknown)."""
+    jet = probe.jet(probe.problem.residual_signature.channels)
+    rows = torch.stack(list(probe.residual(probe.coords(*faces), jet).values()))
+    mix = torch.randn(rows.shape, generator=torch.Generator().manual_seed(2), dtype=rows.dtype)
+    gradient = (
+        torch.autograd.grad((rows * mix).sum(), jet)[0] if rows.requires_grad else torch.zeros_like(jet)
+    )
+    return gradient.abs().amax((0, 2))
+
+
+def _order(probe: Probe, effect: Tensor, number: int, axis: int) -> int:
+    """The highest derivative of an unknown along a coordinate that the equations depend on."""
+    felt = (effect[:, number] > 1e-12 * effect.max()).tolist()
+    orders = probe.problem.residual_signature.channels.orders
+    return max((order.count(axis) for order, present in zip(orders, felt, strict=True) if present), default=0)
+
+
+def _needed(probe: Probe, number: int, axis: int, order: int) -> int:
+    box = probe.problem.coords
+    if axis == box.time or order < 2:
+        return order if axis == box.time else 0
+    ends = (Face(axis, box.low[axis]), Face(axis, box.high[axis]))
+    return order // 2 * sum(_order(probe, _effect(probe, end), number, axis) == order for end in ends)
+
+
+def _lack(probe: Probe, unknown: str, axis: int, order: int, have: set[tuple[float, int]]) -> str:
+    box = probe.problem.coords
+    name, low, high = box.names[axis], box.low[axis], box.high[axis]
+    highest = spelled(box.names, unknown, (axis,) * order)
+    if axis == box.time:
+        wanted = " and ".join(spelled(box.names, unknown, (axis,) * k) for k in range(order))
+        return (
+            f"the equations hold {highest}, so {unknown} needs {order} condition{'s'[: order > 1]} in {name} but has "
+            f"{len(have)}; give {wanted} at the start by Condition(..., on='{name}={low:g}')"
+        )
+    bare = [f"{name}={end:g}" for end in (low, high) if end not in {end for end, _ in have}]
+    where, example = " and ".join(bare) or "one", bare[-1] if bare else f"{name}=..."
+    return (
+        f"the equations hold {highest}, so {unknown} needs a condition at both ends of {name} but has none at {where}; "
+        f"add Condition(..., on='{example}'), or Periodic({name!r})"
+    )
+
+
+def _constants(probe: Probe, effect: Tensor, given: list[_Given]) -> list[Finding]:
+    """A warning for each field of which only derivatives occur, if no condition gives its value."""
+    problem, valued, found = probe.problem, {g.number for g in given if g.order == ()}, []
+    for number, name in enumerate(problem.unknowns):
+        if (
+            effect[1:, number].any()
+            and not effect[0, number]
+            and number not in valued
+            and not problem.potentials
+        ):
+            text = f"the equations hold derivatives of {name} only and no condition gives it: known up to a constant"
+            found.append(Finding("warning", f"{probe.where('conditions')}: {text}; give its value"))
+    return found
+
+
+def agreeing_conditions(probe: Probe) -> list[Finding]:
+    """Conditions that give one field differently: an error on one face, a warning where two faces meet."""
+    found, given = [], [g for g in _all_given(probe) if not g.asked]
+    for one, other in combinations(given, 2):
+        if one.number == other.number and one.condition is not other.condition:
+            found += _compared(probe, one, other)
+    for periodic in (c for c in probe.problem.bound_conditions if c.periodic is not None):
+        axis = probe.problem.coords.names[periodic.periodic]
+        for g in (g for g in given if g.face.axis != periodic.periodic):
+            (coords, low), (_, high) = (g.at(probe, end) for end in periodic.faces)
+            both = f"{probe.where(g.function)}, at both ends of the periodic {axis},"
+            size = _size(probe, g)
+            found += _differ(probe, "warning", f"{both} give {g.target}", low, high, coords, size)
+    once = {finding.text.partition(" as ")[0]: finding for finding in reversed(found)}  # one place is enough
+    return list(reversed(once.values()))
+
+
+def _compared(probe: Probe, one: _Given, other: _Given) -> list[Finding]:
+    """Values against values on one face or where two meet, or the slope of values on one face against that given."""
+    same = one.face == other.face
+    first, second = (one, other) if one.order == () else (other, one)
+    if same and one.order != other.order:
+        return []
+    if not same and (one.face.axis == other.face.axis or first.order or first.face.axis in second.order):
+        return []
+    coords, values = first.at(probe, second.face)
+    if not same:
+        values = slope(values, coords, second.order)
+    both = f"{probe.where(one.function)} and {other.function} give {second.target}"
+    size = max(_size(probe, one), _size(probe, other))
+    wanted = probe.targets(second.condition, coords)[second.target]
+    return _differ(probe, "error" if same else "warning", both, values, wanted, coords, size)
+
+
+def _size(probe: Probe, given: _Given) -> float:
+    """How large a condition's values are on the whole of its face."""
+    return float(given.at(probe)[1].detach().abs().max())
+
+
+def _differ(
+    probe: Probe, severity: str, both: str, first: Tensor, second: Tensor, coords: Tensor, size: float
+) -> list[Finding]:
+    bad = (first - second).detach().abs() > AGREE * size
+    if not bad.any():
+        return []
+    task, point = bad.nonzero()[0].tolist()
+    numbers = f"{first[task, point].item():.4g} and {second[task, point].item():.4g}"
+    text = (
+        f"{both} as {numbers} at {probe.example(coords, bad)}; no smooth solution meets both: make them agree"
+    )
+    return [Finding(severity, text)]

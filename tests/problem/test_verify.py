@@ -1,0 +1,347 @@
+"""`check`: every mistake in a problem's text, and the words that the finding has to hold."""
+
+import textwrap
+
+import pytest
+
+from pinnlora.errors import UserError
+from pinnlora.problem.load import load_problem
+from pinnlora.problem.verify import verify_problem
+
+HEAT = """
+import math
+
+import numpy as np
+import torch
+
+from pinnlora import Box, Condition, GaussianField, LogUniform, Periodic, Problem, Uniform
+
+
+class Heat(Problem):
+    coords = Box(x=(0, 1), t=(0, 1))
+    fields = ("u",)
+    task = Uniform(alpha=(0.1, 1))
+
+    def residual(self, u, u_t, u_x, u_xx, x, alpha):
+        return {"heat": u_t - alpha * u_xx}
+
+    def start(self, x, alpha):
+        return {"u": torch.sin(torch.pi * x)}
+
+    def ends(self):
+        return {"u": 0.0}
+
+    conditions = [Condition(start, on="t=0"), Condition(ends, on=("x=0", "x=1"))]
+
+    def exact(self, x, t, alpha):
+        return {"u": torch.exp(-alpha * torch.pi**2 * t) * torch.sin(torch.pi * x)}
+"""
+ROW = 'return {"heat": u_t - alpha * u_xx}'
+START = 'return {"u": torch.sin(torch.pi * x)}'
+BOTH = 'conditions = [Condition(start, on="t=0"), Condition(ends, on=("x=0", "x=1"))]'
+EXACT = 'return {"u": torch.exp(-alpha * torch.pi**2 * t) * torch.sin(torch.pi * x)}'
+TASK = "task = Uniform(alpha=(0.1, 1))"
+
+
+def write(tmp_path, text: str) -> str:
+    (tmp_path / "heat.py").write_text(textwrap.dedent(text))
+    return f"{tmp_path / 'heat.py'}:Heat"
+
+
+def findings(tmp_path, *changes: tuple[str, str]) -> list[tuple[str, str]]:
+    text = HEAT
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new)
+    return [(f.severity, f.text) for f in verify_problem(load_problem(write(tmp_path, text)))]
+
+
+def test_nothing_is_wrong_with_a_right_problem(tmp_path):
+    found = findings(tmp_path)
+    assert {severity for severity, _ in found} == {"note"}
+    words = " ".join(text for _, text in found)
+    assert all(word in words for word in ("solves heat", "meets start", "meets ends"))
+
+
+@pytest.mark.parametrize("name", ["kovasznay", "burgers1d", "burgers2d"])
+def test_nothing_is_wrong_with_the_problems_of_the_package(name):
+    assert {f.severity for f in verify_problem(load_problem(name))} == {"note"}
+
+
+# what is written instead of what, and the words of the finding; all of them errors
+ERRORS = {
+    "residual returns nothing": (ROW, "row = u_t - u_xx", ["Heat.residual", "returns nothing", "return"]),
+    "residual returns a tensor": (ROW, "return u_t - alpha * u_xx", ["Heat.residual", "a Tensor", "dict"]),
+    "residual returns a number": (ROW, "return 0.0", ["Heat.residual", "a float", "dict"]),
+    "residual returns an empty dict": (ROW, "return {}", ["Heat.residual", "empty dict"]),
+    "residual's row is a number": (ROW, 'return {"heat": 0.0}', ["'heat' is the number 0.0", "one value a point"]),
+    "residual's row is a mean": (ROW, 'return {"heat": (u_t - alpha * u_xx).mean()}', ["has shape ()", "means"]),
+    "residual's row is stacked": (ROW, 'return {"heat": torch.stack([u_t, u_xx])}', ["(2, 6, 40)", "expected (6, 40)"]),
+    "residual of math.sin": (ROW, 'return {"heat": u_t - math.sin(u)}', ["line 16", "torch.sin for math.sin"]),
+    "residual of np.sin": (ROW, 'return {"heat": u_t - np.sin(u)}', ["residual: line 16", "torch.sin for np.sin"]),
+    "residual of np.sin(x)": (ROW, 'return {"heat": u_t - u_xx - np.sin(x)}', ["residual: line 16", "numpy"]),
+    "residual with if": (
+        ROW,
+        'return {"heat": u_t - u_xx if alpha > 0.5 else u_t}',
+        ["residual: line 16", "`if`", "torch.where"],
+    ),
+    "residual with max": (ROW, 'return {"heat": max(u_t, u_xx)}', ["max()", "torch.maximum"]),
+    "residual with an unknown name": (ROW, 'return {"heat": u_t - sin(u)}', ["'sin' is not defined", "import it"]),
+    "residual that divides by zero": (ROW, 'return {"heat": 1 / 0}', ["line 16", "division by zero"]),
+    "residual without fields": (ROW, 'return {"heat": x * alpha}', ["'heat'", "not depend on any field"]),
+    "residual cut from its fields": (
+        ROW,
+        'return {"heat": u_t - u_xx, "v": u.detach()}',
+        ["'v'", "not depend on any field"],
+    ),
+    "residual with NaN": (ROW, 'return {"heat": u_t - alpha * u_xx * torch.log(-x)}', ["'heat' is NaN", "at x="]),
+    "condition with NaN": (START, 'return {"u": torch.log(x - 2)}', ["Heat.start: 'u' is NaN", "t=0"]),
+    "exact with NaN": (EXACT, 'return {"u": torch.log(x - 2)}', ["Heat.exact: 'u' is NaN"]),
+    "exact of numpy": (EXACT, 'return {"u": np.sin(np.pi * x)}', ["Heat.exact: line 27", "torch.sin for np.sin"]),
+    "exact of another field": (EXACT, 'return {"w": x}', ["Heat.exact returns w, expected u"]),
+    "exact of the wrong shape": (EXACT, 'return {"u": x[0, :3]}', ["Heat.exact", "has shape (3,)"]),
+    "exact that does not solve": (
+        EXACT,
+        EXACT.replace("pi**2", "pi"),
+        ["Heat.exact: does not solve heat", "residual()"],
+    ),
+    "exact that starts elsewhere": (EXACT, EXACT.replace('{"u": ', '{"u": 2 * '), ["does not meet start", "t=0"]),
+    "exact that misses a flux": (
+        'def ends(self):\n        return {"u": 0.0}',
+        'def ends(self):\n        return {"u_x": 0.0}',
+        ["does not meet ends", "x="],
+    ),
+    "exact that is not periodic": (
+        'Condition(ends, on=("x=0", "x=1"))',
+        'Periodic("x")',
+        ["does not meet periodic", "x=1"],
+    ),
+    "no initial condition": (
+        BOTH,
+        'conditions = [Condition(ends, on=("x=0", "x=1"))]',
+        ["Heat.conditions", "hold u_t", "1 condition in t but has 0", "on='t=0'"],
+    ),
+    "one wall": (
+        BOTH,
+        'conditions = [Condition(start, on="t=0"), Condition(ends, on="x=0")]',
+        ["Heat.conditions", "hold u_xx", "none at x=1", "Periodic('x')"],
+    ),
+    "a wave without its velocity": (
+        "u_t, u_x, u_xx, x, alpha):\n        " + ROW,
+        'u_tt, u_xx, x, alpha):\n        return {"heat": u_tt - alpha * u_xx}',
+        ["hold u_tt", "2 conditions in t but has 1", "u and u_t"],
+    ),
+    "no condition at all": (ROW, 'return {"heat": u_x + alpha * u}', ["Heat.conditions: there are none"]),
+    "two starts": (
+        BOTH,
+        "def again(self, x):\n        return {'u': x}\n\n    " + BOTH.replace("]", ', Condition(again, on="t=0")]'),
+        ["Heat.start and again give u as", "t=0"],
+    ),
+    "weight of the wrong sign": (
+        "    def exact",
+        "    def weight(self, u):\n        return u\n\n    def exact",
+        ["Heat.weight: not above 0 at x="],
+    ),
+    "weight that is a dict": (
+        "    def exact",
+        "    def weight(self, u):\n        return {'heat': u}\n\n    def exact",
+        ["Heat.weight is a dict"],
+    ),
+    "axes outside the domain": (
+        "    def exact",
+        "    def axes(self):\n        return {'x': np.linspace(0, 2, 5), 't': np.linspace(0, 1, 5)}\n\n    def exact",
+        ["Heat.axes: x should be numbers (points,) within [0, 1]"],
+    ),
+    "axes of other coordinates": (
+        "    def exact",
+        "    def axes(self):\n        return {'t': np.linspace(0, 1, 5)}\n\n    def exact",
+        ["Heat.axes: expected a dict of arrays for x, t"],
+    ),
+    "a function's values that fail": (
+        TASK,
+        "task = Uniform(alpha=(0.1, 1)) * GaussianField('f')\n\n    def embed(self, values):\n        return values",
+        ["Heat.embed: expected a tensor (task, size)"],
+    ),
+    "reference of the wrong shape": (
+        "    def exact",
+        "    def reference(self, values):\n        return {'u': np.zeros((1, 3, 101))}\n\n    def exact",
+        ["Heat.reference: 'u' has shape (1, 3, 101)", "expected (1, 101, 101)"],
+    ),
+    "reference with NaN": (
+        "    def exact",
+        "    def reference(self, values):\n        return {'u': np.full((1, 101, 101), np.nan)}\n\n    def exact",
+        ["Heat.reference: 'u' holds NaN"],
+    ),
+    "reference that fails": (
+        "    def exact",
+        "    def reference(self, values):\n        return {'u': values['beta']}\n\n    def exact",
+        ["Heat.reference: line 27", "'beta'"],
+    ),
+}  # fmt: skip
+ALSO = {
+    "no condition at all": [(BOTH, "conditions = []")],
+    "a pressure up to a constant": [
+        (BOTH, 'conditions = [Condition(ends, on="x=0")]'),
+        ('"u": 0.0', '"u_x": 0.0'),
+    ],
+}
+
+
+@pytest.mark.parametrize("what", ERRORS)
+def test_mistakes_are_errors_that_say_what_to_change(tmp_path, what):
+    old, new, words = ERRORS[what]
+    found = [
+        text for severity, text in findings(tmp_path, (old, new), *ALSO.get(what, [])) if severity == "error"
+    ]
+    assert all("\n" not in text for text in found)
+    assert any(all(word in text for word in words) for text in found), found
+
+
+WARNINGS = {
+    "corners that disagree": (
+        START,
+        'return {"u": torch.cos(torch.pi * x)}',
+        ["Heat.start and ends give u as 1 and 0 at x=0, t=0"],
+    ),
+    "a flux that the start does not have": (
+        'return {"u": 0.0}',
+        'return {"u_x": 0.0}',
+        ["Heat.start and ends give u_x as 3.14", "and 0 at x=0, t=0"],
+    ),
+    "a start that is not periodic": (
+        f'{START}\n\n    def ends(self):\n        return {{"u": 0.0}}\n\n    {BOTH}',
+        'return {"u": x}\n\n    conditions = [Condition(start, on="t=0"), Periodic("x")]',
+        ["Heat.start, at both ends of the periodic x, give u as"],
+    ),
+    "a parameter without effect": (TASK, "task = Uniform(alpha=(0.1, 1), beta=(0, 1))", ["'beta'", "no effect"]),
+    "a parameter asked for without use": (ROW, 'return {"heat": u_t - u_xx}', ["parameter 'alpha'", "no effect"]),
+    "a function without effect": (TASK, 'task = Uniform(alpha=(0.1, 1)) * GaussianField("f")', ["'f'", "no effect"]),
+    "a square root of the field": (
+        ROW,
+        'return {"heat": u_t - alpha * u_xx + torch.sqrt(u)}',
+        ["Heat.residual: 'heat' is NaN", "any sign"],
+    ),
+    "a pressure up to a constant": (
+        "u_t, u_x, u_xx, x, alpha):\n        " + ROW,
+        'u_x, x, alpha):\n        return {"heat": alpha * u_x}',
+        ["derivatives of u only", "up to a constant"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", WARNINGS)
+def test_what_may_be_meant_is_a_warning(tmp_path, what):
+    old, new, words = WARNINGS[what]
+    found = [
+        text
+        for severity, text in findings(tmp_path, (old, new), *ALSO.get(what, []))
+        if severity == "warning"
+    ]
+    assert any(all(word in text for word in words) for text in found), found
+
+
+# problems that are well posed, although they look short of conditions
+POSED = {
+    "a coefficient that vanishes at a wall": """
+        def residual(self, u_t, u_xx, x, alpha):
+            return {"heat": u_t - alpha * x * u_xx}
+        conditions = [Condition(start, on="t=0"), Condition(ends, on="x=1")]
+    """,
+    "a periodic interval": """
+        def residual(self, u_t, u_xx, alpha):
+            return {"heat": u_t - alpha * u_xx}
+        conditions = [Condition(start, on="t=0"), Periodic("x")]
+    """,
+    "Robin conditions": """
+        def residual(self, u_t, u_xx, alpha):
+            return {"heat": u_t - alpha * u_xx}
+        def left(self, u):
+            return {"u_x": torch.pi + u}
+        def right(self, u):
+            return {"u_x": -torch.pi - u}
+        conditions = [Condition(start, on="t=0"), Condition(left, on="x=0"), Condition(right, on="x=1")]
+    """,
+    "all at one end": """
+        def residual(self, u_xx, u, t, alpha):
+            return {"heat": alpha * u_xx + u}
+        def slope(self, x):
+            return {"u": 0.0, "u_x": 1.0}
+        conditions = [Condition(slope, on="x=0")]
+    """,
+    "a clamped beam as a system": """
+        fields = ("u", "m")
+        def residual(self, u_xx, m, m_xx, alpha):
+            return {"bending": u_xx - m, "load": m_xx - alpha}
+        def clamped(self):
+            return {"u": 0.0, "u_x": 0.0}
+        conditions = [Condition(clamped, on=("x=0", "x=1"))]
+    """,
+    "no stress at an outflow": """
+        coords = Box(x=(0, 1), y=(0, 1))
+        fields = ("u", "v", "p")
+        def residual(self, u_x, u_xx, u_yy, v_y, v_xx, v_yy, p_x, p_y, alpha):
+            return {"x": p_x - alpha * (u_xx + u_yy), "y": p_y - alpha * (v_xx + v_yy), "volume": u_x + v_y}
+        def inflow(self, y):
+            return {"u": y * (1 - y), "v": 0.0}
+        def walls(self):
+            return {"u": 0.0, "v": 0.0}
+        def outflow(self, u_x, alpha):
+            return {"p": alpha * u_x, "v_x": 0.0}
+        conditions = [
+            Condition(inflow, on="x=0"), Condition(walls, on=("y=0", "y=1")), Condition(outflow, on="x=1")
+        ]
+    """,
+    "two fields, one in time": """
+        fields = ("u", "v")
+        def residual(self, u_t, v, v_t, u_xx, alpha):
+            return {"velocity": u_t - v, "wave": v_t - alpha * u_xx}
+        def rest(self, x):
+            return {"u": torch.sin(torch.pi * x), "v": 0.0}
+        conditions = [Condition(rest, on="t=0"), Condition(ends, on=("x=0", "x=1"))]
+    """,
+}
+
+
+@pytest.mark.parametrize("what", POSED)
+def test_what_is_well_posed_is_let_pass(tmp_path, what):
+    text = HEAT[: HEAT.index("    def exact")] + textwrap.indent(textwrap.dedent(POSED[what]), "    ")
+    found = [(f.severity, f.text) for f in verify_problem(load_problem(write(tmp_path, text)))]
+    assert {severity for severity, _ in found} == {"note"}, found
+
+
+def test_a_bad_class_does_not_block_the_others_of_its_file(tmp_path):
+    bad = """
+
+class Wrong(Heat):
+    task = Uniform(alpha=(2, 1))
+
+
+class Worse(Wrong):
+    pass
+
+
+class Misspelt(Heat):
+    def residual(self, u_tx_):
+        return {"heat": u_tx_}
+
+
+@__import__("dataclasses").dataclass
+class Last:
+    number: int = 1
+
+
+class Fine(Heat):
+    pass
+"""
+    file = write(tmp_path, HEAT + bad).removesuffix(":Heat")
+    assert load_problem(f"{file}:Heat").name == "heat" and load_problem(f"{file}:Fine").name == "fine"
+    for name, words in {
+        "Wrong": "line 31.*(2, 1)",
+        "Worse": "line 31.*(2, 1)",
+        "Misspelt": "'u_tx_'",
+    }.items():
+        with pytest.raises(UserError, match=words.replace("(", r"\(").replace(")", r"\)")) as caught:
+            load_problem(f"{file}:{name}")
+        assert "\n" not in str(caught.value)
+    with pytest.raises(UserError, match=r"no problem 'Fin'.*Heat, Fine, Wrong, Worse, Misspelt"):
+        load_problem(f"{file}:Fin")
