@@ -59,9 +59,9 @@ def physics(
 ) -> Residuals:
     """`physics`: mean squares of the residual (eq. 7) and of the conditions; no solution is needed.
 
-    points holds coordinates (task or 1, point, dim) under "interior" and under the name of each
-    condition that the network does not hold by itself, importance the points' weights (task, point), of mean 1, where they are not all 1. Without `residual_weight` the
-    problem's own weight() is left out.
+    points holds coordinates (task or 1, point, dim) under "interior" and under the name of each condition that the
+    network does not hold by itself, importance the points' weights (task, point), of mean 1, where they are not
+    all 1. Without `residual_weight` the problem's own weight() is left out.
     """
     network, importance = parametrisation.network, importance or {}
     inner = points["interior"], importance.get("interior")
