@@ -121,7 +121,7 @@ def _candidates(problem: Problem, values: Values, plan: _Plan) -> list[tuple[int
     for number, condition in enumerate(problem.bound_conditions):
         if condition.periodic is not None:
             continue
-        if len(condition.signature.channels) > 1 or _reads_unknowns(problem, condition):
+        if any(_is_unknown(problem, name) for name in condition.signature.names):
             plan.soft.append((condition.name, "all", "its target holds the unknown itself"))
             continue
         point = condition.faces[0].project(torch.tensor([[problem.coords.low]], dtype=torch.float64))
@@ -131,9 +131,12 @@ def _candidates(problem: Problem, values: Values, plan: _Plan) -> list[tuple[int
     return [(number, target) for *_, number, target in sorted(found)]
 
 
-def _reads_unknowns(problem: Problem, condition: BoundCondition) -> bool:
-    known = {*problem.coords.names, *problem.task.names}
-    return not known.issuperset(condition.signature.names)
+def _is_unknown(problem: Problem, name: str) -> bool:
+    try:
+        parse(problem, name)
+    except KeyError:
+        return False
+    return True
 
 
 def _take(plan: _Plan, number: int, target: str, values: Values) -> str:

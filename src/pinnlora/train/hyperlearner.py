@@ -71,9 +71,9 @@ class Hyperlearner:
         values, chosen = self._draw_tasks(step)
         embedding = self.embed(values)
         if self._newton is not None:
-            return self._newton.step(embedding, self._objective(step, values, chosen, embedding))
+            return self._newton.step(embedding, self._objective(values, chosen, embedding, step=step))
         theta = self.hypernetwork(embedding)
-        return self._adam.step(theta, self._objective(step, values, chosen, embedding, theta))
+        return self._adam.step(theta, self._objective(values, chosen, embedding, theta, step))
 
     def settled(self, step: int) -> bool:
         """Whether the whole problem is minimised by now."""
@@ -96,7 +96,7 @@ class Hyperlearner:
         return self._physics.ease(tasks.values, step), chosen
 
     def _objective(
-        self, step: int, values, chosen: Tensor, embedding: Tensor, theta: Tensor | None = None
+        self, values, chosen: Tensor, embedding: Tensor, theta: Tensor | None = None, step: int = 0
     ) -> Objective:
         settings = self.settings
         if self.mode == "weights":
