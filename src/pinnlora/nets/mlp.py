@@ -56,6 +56,11 @@ class MLP:
     memory: Memory = field(default_factory=Memory, init=False, repr=False, compare=False)
 
     @property
+    def ansatz(self) -> bool:
+        """Whether the unknowns are more than the network's outputs."""
+        return self.lift or any(self.hard.given)
+
+    @property
     def shapes(self) -> tuple[tuple[int, int], ...]:
         """(out, in) of every map: the input map, hidden_layers - 1 hidden maps, the output map."""
         first = self.coords + len(self.periodic) * (2 * self.modes - 1)
