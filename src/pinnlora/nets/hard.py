@@ -84,7 +84,7 @@ def hard_conditions(problem: Problem, own: bool, insist: bool = False) -> HardCo
     """
     values = _tasks(problem)
     plan = _Plan(problem, problem.lift if own else None, [() for _ in problem.unknowns], [], [])
-    for number, target in _candidates(problem, values, plan):
+    for number, target in _candidates(problem, plan):
         why = _take(plan, number, target, values)
         if why:
             plan.soft.append((problem.bound_conditions[number].name, target, why))
@@ -112,7 +112,7 @@ def _tasks(problem: Problem) -> dict[str, Tensor]:
     return {name: torch.as_tensor(np.asarray(value), dtype=torch.float64) for name, value in sample.items()}
 
 
-def _candidates(problem: Problem, values: Values, plan: _Plan) -> list[tuple[int, str]]:
+def _candidates(problem: Problem, plan: _Plan) -> list[tuple[int, str]]:
     """(condition, target) in the order in which they are tried; what can never be held goes to `plan.soft`."""
     ends = {
         (f.axis, f.value == problem.coords.low[f.axis]) for c in problem.bound_conditions for f in c.faces
@@ -124,8 +124,7 @@ def _candidates(problem: Problem, values: Values, plan: _Plan) -> list[tuple[int
         if any(_is_unknown(problem, name) for name in condition.signature.names):
             plan.soft.append((condition.name, "all", "its target holds the unknown itself"))
             continue
-        point = condition.faces[0].project(torch.tensor([[problem.coords.low]], dtype=torch.float64))
-        for target in condition.signature(problem, lookup(problem, point, values)):
+        for target in condition.targets:
             start = all((face.axis, False) not in ends for face in condition.faces)
             found.append((len(parse(problem, target)[1]), not start, number, target))
     return [(number, target) for *_, number, target in sorted(found)]
