@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from declared import Heat, Mixed, Poisson, Schroedinger, Torus, Wave
+from declared import Heat, Mixed, Poisson, Released, Rod, Schroedinger, Torus, Wave
 from small import CPU, dense, function_jet, generator, plain, plain_rows, random_theta, relative, task_values
 from torch.func import jacrev
 
@@ -26,6 +26,8 @@ PROBLEMS = {
     "poisson": Poisson(),
     "wave": Wave(),
     "schroedinger": Schroedinger(),
+    "released": Released(),
+    "rod": Rod(),
     "kovasznay": load_problem("kovasznay"),
     "burgers1d": load_problem("burgers1d"),
     "burgers2d": load_problem("burgers2d"),
