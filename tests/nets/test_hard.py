@@ -250,7 +250,7 @@ def test_two_periodic_axes():
 def test_a_hand_written_ansatz_wins_and_is_asked_what_it_holds():
     problem = load_problem("burgers1d")
     hard = hard_conditions(problem, own=True)
-    assert hard.held == (("initial", "u"), ("periodic", "all")) and not any(hard.given)
+    assert hard.held == (("initial", "u"), ("periodic", "all")) and not hard.patches
     full, theta, values = setting(problem, "auto", lift=True)
     points = draw_points(problem, Draw(generator(1), CPU, torch.float64), values, 6, 4)
     assert list(physics(problem, full, values, points).losses(theta)) == ["burgers"]

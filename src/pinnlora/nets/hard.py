@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from pinnlora.errors import UserError
-from pinnlora.nets.transfinite import Given, transfinite
+from pinnlora.nets.transfinite import Given, Patch, patch_of, transfinite
 from pinnlora.problem.base import Problem
 from pinnlora.problem.box import Face
 from pinnlora.problem.channels import Channels, product
@@ -33,11 +33,11 @@ Trial = Callable[[Tensor, Values, Channels], tuple[Tensor, Tensor]]
 class HardConditions:
     """What a trial function holds exactly.
 
-    given: for each unknown what the automatic one prescribes; held: (condition, target); soft: (condition, target,
-    why it is in the loss); periodic: the axes that the input map must make periodic.
+    patches: the automatic one, one an unknown (none where it is not used); held: (condition, target); soft:
+    (condition, target, why it is in the loss); periodic: the axes that the input map must make periodic.
     """
 
-    given: tuple[tuple[Given, ...], ...] = ()
+    patches: tuple[Patch, ...] = ()
     held: tuple[tuple[str, str], ...] = ()
     soft: tuple[tuple[str, str, str], ...] = ()
     periodic: tuple[int, ...] = ()
@@ -73,8 +73,11 @@ class _Plan:
     def trial(self) -> Trial:
         if self.own is not None:
             return self.own
-        given = tuple(self.given)
-        return lambda coords, values, channels: transfinite(self.problem, given, coords, values, channels)
+        patches = self.patches()
+        return lambda coords, values, channels: transfinite(self.problem, patches, coords, values, channels)
+
+    def patches(self) -> tuple[Patch, ...]:
+        return tuple(patch_of(given, self.problem.coords) for given in self.given)
 
 
 def hard_conditions(problem: Problem, own: bool, insist: bool = False) -> HardConditions:
@@ -97,7 +100,10 @@ def hard_conditions(problem: Problem, own: bool, insist: bool = False) -> HardCo
     held = [(problem.bound_conditions[number].name, target) for number, target in plan.held]
     held += [(condition.name, "all") for condition in periodic]
     found = HardConditions(
-        tuple(plan.given), tuple(held), tuple(plan.soft), tuple(c.periodic for c in periodic)
+        plan.patches() if any(plan.given) else (),
+        tuple(held),
+        tuple(plan.soft),
+        tuple(c.periodic for c in periodic),
     )
     if insist and found.soft:
         name, target, why = found.soft[0]
