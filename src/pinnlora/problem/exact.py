@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pinnlora.errors import UserError
 from pinnlora.problem.base import Problem
 from pinnlora.problem.calls import guarded
 from pinnlora.problem.channels import Channels
@@ -97,10 +98,11 @@ def _mismatch(probe: Probe, condition: BoundCondition) -> tuple[float, float, st
             both = (0, channels.position((condition.periodic,)))
             wanted = {(c, k): sides[0][:, c, :, k] for c in both for k in range(jet.shape[3])}
         else:
-            targets = [
-                (parse(problem, name), row) for name, row in probe.targets(condition, coords, jet).items()
-            ]
-            wanted = {(channels.position(order), number): row.detach() for (number, order), row in targets}
+            rows = probe.targets(condition, coords, jet)
+            places = {name: parse(problem, name) for name in rows}
+            wanted = {
+                (channels.position(places[n][1]), places[n][0]): row.detach() for n, row in rows.items()
+            }
         for (channel, number), target in wanted.items():
             gap = (jet[:, channel, :, number] - target).abs().nan_to_num(nan=torch.inf)
             size = max(size, float(usual[channel, number]), float(target.abs().max()))
@@ -129,15 +131,11 @@ def reference_fits(probe: Probe) -> list[Finding]:
     found = guarded(where, lambda: problem.reference(one))
     expected = (1, *(len(axis) for axis in problem.axes().values()))
     if not isinstance(found, dict) or set(found) != set(problem.fields):
-        return [
-            Finding("error", f"{where}: expected a dict of {', '.join(problem.fields)}, arrays (task, *grid)")
-        ]
+        raise UserError(f"{where}: expected a dict of {', '.join(problem.fields)}, arrays (task, *grid)")
     for name, array in found.items():
         if np.shape(array) != expected:
-            text = (
-                f"{name!r} has shape {np.shape(array)} for one task; expected {expected}: task, then axes()"
-            )
-            return [Finding("error", f"{where}: {text}")]
+            text = f"has shape {np.shape(array)} for one task; expected {expected}: task, then axes()"
+            raise UserError(f"{where}: {name!r} {text}")
         if not np.isfinite(np.asarray(array, dtype=float)).all():
-            return [Finding("error", f"{where}: {name!r} holds NaN or infinite values")]
+            raise UserError(f"{where}: {name!r} holds NaN or infinite values")
     return [Finding("note", f"{where}: gives {', '.join(found)} of shape {expected} for one task")]
