@@ -31,13 +31,13 @@ def random_weights(network: MLP, tasks: int, seed: int = 0) -> Weights:
 
 def plain(network: MLP, matrices, biases, point: Tensor) -> Tensor:
     """The network written out for one point (dim,) of one task: (field,)."""
-    if network.periodic is not None:
-        axis, low, length, modes = network.periodic
+    waves = []
+    for axis, low, length in network.periodic:
         angle = 2 * math.pi * (point[axis] - low) / length
-        cosines = [torch.cos(k * angle) / k for k in range(1, modes + 1)]
-        sines = [torch.sin(k * angle) / k for k in range(1, modes + 1)]
-        others = [point[k] for k in range(len(point)) if k != axis]
-        point = torch.stack([*cosines, *sines, *others])
+        waves += [torch.cos(k * angle) / k for k in range(1, network.modes + 1)]
+        waves += [torch.sin(k * angle) / k for k in range(1, network.modes + 1)]
+    periodic = [axis for axis, *_ in network.periodic]
+    point = torch.stack([*waves, *(point[k] for k in range(len(point)) if k not in periodic)])
     for k, (matrix, bias) in enumerate(zip(matrices, biases, strict=True)):
         point = matrix @ point + bias
         if k < len(matrices) - 1:

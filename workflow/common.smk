@@ -1,4 +1,4 @@
-"""The study's settings and plan, and what the rules derive from them. How reruns are decided: README.md here."""
+"""The study's settings and plan, and what the rules derive from them. How reruns are decided: config/README.md."""
 
 from pathlib import Path
 

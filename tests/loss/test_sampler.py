@@ -43,10 +43,12 @@ def test_points_drawn_by_residual_are_unbiased_and_prefer_large_residuals():
 def test_points_are_drawn_even_where_the_residual_is_not_a_number():
     size = torch.rand(TASKS, 50, generator=generator(7), dtype=torch.float64)
     expected, _ = by_size(size, 20, generator(8))
-    size[1] = torch.nan
-    chosen, importance = by_size(size, 20, generator(8))
-    assert torch.equal(chosen[0], expected[0])
-    assert importance[1].tolist() == pytest.approx([1.0] * 20)
+    for broken in (torch.nan, torch.inf, 0.0, 1e308):
+        size[1] = broken
+        chosen, importance = by_size(size, 20, generator(8))
+        assert torch.equal(chosen[0], expected[0])
+        assert ((chosen[1] >= 0) & (chosen[1] < 50)).all() and len(chosen[1].unique()) == 20
+        assert importance[1].tolist() == pytest.approx([1.0] * 20)
 
 
 def needle(place: float, width: float = 1e-3):

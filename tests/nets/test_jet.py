@@ -12,8 +12,9 @@ from pinnlora.problem.channels import Channels, product
 ALL = Channels.of([(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)])
 NETWORKS = {
     "identity": MLP(3, 2, width=7, hidden_layers=3),
-    "periodic": MLP(3, 2, width=7, hidden_layers=3, periodic=(1, -0.5, 2.0, 1)),
-    "three modes": MLP(3, 2, width=7, hidden_layers=3, periodic=(1, -0.5, 2.0, 3)),
+    "periodic": MLP(3, 2, width=7, hidden_layers=3, periodic=((1, -0.5, 2.0),)),
+    "three modes": MLP(3, 2, width=7, hidden_layers=3, periodic=((1, -0.5, 2.0),), modes=3),
+    "two axes": MLP(3, 2, width=7, hidden_layers=3, periodic=((2, 0.0, 1.0), (0, -1.0, 3.0)), modes=2),
 }
 
 

@@ -219,6 +219,11 @@ def test_time_to_the_same_error_counts_what_a_method_builds_on(full):
     assert "refined" not in section
 
 
+def test_costs_that_were_not_counted_are_unknown_not_nothing(full):
+    frame = NEW_TASK.frame([full[0].drop_vars("seconds_teachers")])
+    assert frame["seconds_once"].isna().all() and frame["seconds_to_same_error"].isna().all()
+
+
 def test_the_common_error_without_physics_is_what_all_reach(full):
     some = full[0].sel({"method": ["lora", "weights", "data"]})
     assert common_error(solutions(some)) == pytest.approx(

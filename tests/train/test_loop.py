@@ -18,6 +18,7 @@ class Script:
     kept: list[int] = field(default_factory=list)
     dropped: list[list[bool]] = field(default_factory=list)
     restored: bool = False
+    settles: int = 0
 
     @property
     def steps(self) -> int:
@@ -31,6 +32,9 @@ class Script:
         self.now += 1
         terms = {"one": torch.full((len(self.curves),), 2.0)}
         return terms | ({"two": torch.tensor([1.0, 3.0])} if step else {})
+
+    def settled(self, step):
+        return step >= self.settles
 
     def validate(self):
         return self.curves[:, self.now]
@@ -68,6 +72,15 @@ def test_nothing_better_is_seen_between_reports_but_the_last_step_always_is():
     history = train(learner, report_every=2, quiet=True)
     assert learner.kept == [5, 2]
     assert [row["step"] for row in history.rows] == [2, 4, 5]
+
+
+def test_until_the_whole_problem_is_minimised_the_latest_state_is_kept():
+    """And the first judgement after it counts afresh: what was lower before was another loss."""
+    learner = script([9, 1, 2, 3, 8, 7, 7.5, 7], [9, 1, float("nan"), 3, 8, 8.5, 9, 9])
+    learner.settles = 3
+    history = train(learner, report_every=1, patience=3, quiet=True)
+    assert learner.kept == [5, 4] and history.best.tolist() == [7, 8]
+    assert learner.dropped[:6] == [[False, False]] * 6 and learner.dropped[6] == [False, True]
 
 
 def test_entries_stop_one_by_one_and_stay_stopped():

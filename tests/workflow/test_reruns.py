@@ -120,3 +120,21 @@ def test_what_ran_with_code_edited_meanwhile_is_not_accepted(project):
     assert planned(project) == set()
     os.utime(code, (2e9, 2e9))
     assert planned(project) == set()
+
+
+def test_on_a_cluster_every_job_plans_for_itself_and_comes_to_the_same(project):
+    """What an executor calls on a node: one job, another one after it, and a group of two at once."""
+    write(project, ONE | {"seed": 7})
+    fit = "fit:problem=kovasznay,method=lora,rank=1"
+    remote = ("--mode", "remote", "--nolock", "--force", "--target-files-omit-workdir-adjustment")
+    for jobs in (
+        ["tasks:problem=kovasznay"],
+        ["reference:problem=kovasznay"],
+        ["base:problem=kovasznay", fit],
+    ):
+        rules = [job.partition(":")[0] for job in jobs]
+        run(project, *remote, "--allowed-rules", *rules, "--target-jobs", *jobs)
+    made = {"tasks.nc", "reference.nc", "base", "fits/lora/rank1"}
+    assert planned(project) == everything("kovasznay") - {f"kovasznay/{name}" for name in made} - {
+        f"figures/burgers2d.{kind}" for kind in ("png", "pdf")
+    }

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from pinnlora.errors import UserError
 from pinnlora.loss.draw import Draw
 from pinnlora.problem.base import Problem
+from pinnlora.problem.box import Box
 from pinnlora.problem.signature import BoundCondition, Values
 
 
 def draw_points(
-    problem: Problem, draw: Draw, values: Values, interior: int, per_condition: int | Mapping[str, int]
+    problem: Problem,
+    draw: Draw,
+    values: Values,
+    interior: int,
+    per_condition: int | Mapping[str, int],
+    conditions: Sequence[BoundCondition] | None = None,
+    box: Box | None = None,
 ) -> dict[str, Tensor]:
-    """Coordinates (task, point, dim) under "interior" and each condition's name (faces share the points)."""
-    tasks = len(next(iter(values.values())))
-    points = {"interior": problem.coords.scale(draw.unit(tasks, interior, len(problem.coords.names)))}
-    for condition in problem.bound_conditions:
+    """Coordinates (task, point, dim) under "interior" and each condition's name (faces share the points).
+
+    By default of all `conditions`, and in all of the domain; `box` is the part of it that they are drawn from.
+    """
+    tasks, box = len(next(iter(values.values()))), box or problem.coords
+    points = {"interior": box.scale(draw.unit(tasks, interior, len(box.names)))}
+    for condition in problem.bound_conditions if conditions is None else conditions:
         count = count_of(per_condition, condition.name)
-        points[condition.name] = torch.cat(on_faces(problem, draw, tasks, condition, count), 1)
+        points[condition.name] = torch.cat(on_faces(problem, draw, tasks, condition, count, box), 1)
     return points
 
 
@@ -37,17 +46,19 @@ def count_of(per_condition: int | Mapping[str, int], name: str) -> int:
     return per_condition[name]
 
 
-def on_faces(problem: Problem, draw: Draw, tasks: int, condition: BoundCondition, count: int) -> list[Tensor]:
+def on_faces(
+    problem: Problem, draw: Draw, tasks: int, condition: BoundCondition, count: int, box: Box
+) -> list[Tensor]:
     """`count` points on a condition's faces, a tensor (task, point, dim) a face; periodic faces each have all."""
-    dim, faces = len(problem.coords.names), condition.faces
+    dim, faces = len(box.names), condition.faces
     salt = 1 + problem.bound_conditions.index(condition)
     if condition.periodic is not None:  # the same points on both faces
-        base = problem.coords.scale(draw.unit(tasks, count, dim, salt))
+        base = box.scale(draw.unit(tasks, count, dim, salt))
         return [face.project(base) for face in faces]
     parts = []
     for k, face in enumerate(faces):
         share = count // len(faces) + (k < count % len(faces))
-        parts.append(face.project(problem.coords.scale(draw.unit(tasks, share, dim, 100 * salt + k))))
+        parts.append(face.project(box.scale(draw.unit(tasks, share, dim, 100 * salt + k))))
     return parts
 
 
@@ -56,14 +67,9 @@ def on_grid(problem: Problem, draw: Draw, tasks: int, count: int) -> Tensor:
 
     UserError when the grid has fewer.
     """
-    axes = list(problem.axes().values())
-    shape = [len(axis) for axis in axes]
-    total = int(np.prod(shape))
-    if count > total:
-        raise UserError(f"points: {count} with points_on: grid, but the grid has {total} points only")
-    chosen = torch.randperm(total, generator=draw.stream(), device=draw.device)[:count]
-    columns = [
-        torch.as_tensor(axis, device=draw.device)[index]
-        for axis, index in zip(axes, torch.unravel_index(chosen, shape), strict=True)
-    ]
-    return torch.stack(columns, -1).to(draw.dtype).expand(tasks, -1, -1)
+    axes = [torch.as_tensor(axis) for axis in problem.axes().values()]
+    grid = torch.cartesian_prod(*axes).view(-1, len(axes))
+    if count > len(grid):
+        raise UserError(f"points: {count} with points_on: grid, but the grid has {len(grid)} points only")
+    chosen = torch.randperm(len(grid), generator=draw.stream(), device=draw.device)[:count]
+    return grid.to(draw.device, draw.dtype)[chosen].expand(tasks, -1, -1)

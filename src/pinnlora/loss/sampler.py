@@ -7,7 +7,7 @@ found once and then followed, however thin it is. Of a task nothing is asked but
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor
 from pinnlora.loss.draw import Draw
 from pinnlora.loss.points import count_of, draw_points, on_faces, on_grid
 from pinnlora.problem.base import Problem
+from pinnlora.problem.box import Box
 from pinnlora.problem.signature import BoundCondition, Values, lookup
 
 CANDIDATES = 6
@@ -44,7 +45,8 @@ class Points:
 class Sampler:
     """Draws the points of one stage; `remembered` (task, point, dim), in the unit cube, are those chosen last.
 
-    With `together` all tasks share one memory, which they must where every step has other tasks.
+    With `together` all tasks share one memory, which they must where every step has other tasks. Of `conditions`
+    only those in the loss need points; `box` is the part of the domain that is drawn from, all of it by default.
     """
 
     problem: Problem
@@ -54,24 +56,27 @@ class Sampler:
     adaptive: bool = False
     grid: bool = False
     together: bool = False
+    conditions: Sequence[BoundCondition] | None = None
     remembered: Tensor | None = None
+    box: Box | None = None
 
     def points(self, values: Values, size: Callable[[Tensor], Tensor] | None = None) -> Points:
         """New points for tasks of `values`; `size` maps candidates (task, point, dim) to sizes
         (task, point), and is not asked unless points are adaptive."""
-        problem, draw = self.problem, self.draw
+        problem, draw, box = self.problem, self.draw, self.box or self.problem.coords
+        conditions = problem.bound_conditions if self.conditions is None else self.conditions
         tasks = len(next(iter(values.values())))
         if not self.adaptive:
-            coords = draw_points(problem, draw, values, self.interior, self.per_condition)
+            coords = draw_points(problem, draw, values, self.interior, self.per_condition, conditions, box)
             if self.grid:
                 coords["interior"] = on_grid(problem, draw, tasks, self.interior)
             return Points(coords)
         unit = self._candidates(tasks)
-        chosen, weight = by_size(size(problem.coords.scale(unit)), self.interior, draw.generator)
+        chosen, weight = by_size(size(box.scale(unit)), self.interior, draw.generator)
         self.remembered = take(unit, chosen)
-        points = Points({"interior": problem.coords.scale(self.remembered)}, {"interior": weight})
-        for condition in problem.bound_conditions:
-            self._on_faces(points, values, condition, tasks)
+        points = Points({"interior": box.scale(self.remembered)}, {"interior": weight})
+        for condition in conditions:
+            self._on_faces(points, values, condition, tasks, box)
         return points
 
     def _candidates(self, tasks: int) -> Tensor:
@@ -89,12 +94,14 @@ class Sampler:
         reflected = (1 - (1 - moved.abs()).abs()).clamp(0, 1)
         return torch.cat((draw.unit(tasks, total - near, dim), reflected), 1)
 
-    def _on_faces(self, points: Points, values: Values, condition: BoundCondition, tasks: int) -> None:
+    def _on_faces(
+        self, points: Points, values: Values, condition: BoundCondition, tasks: int, box: Box
+    ) -> None:
         """Add a condition's points, chosen where the prescribed values are steep if they depend on the place."""
         count = count_of(self.per_condition, condition.name)
         known = {*self.problem.coords.names, *values}
         if condition.signature is not None and known.issuperset(condition.signature.names):
-            parts = on_faces(self.problem, self.draw, tasks, condition, FACE_CANDIDATES * count)
+            parts = on_faces(self.problem, self.draw, tasks, condition, FACE_CANDIDATES * count, box)
             slopes = [
                 steepness(self.problem, condition, values, part, face.axis)
                 for part, face in zip(parts, condition.faces, strict=True)
@@ -105,7 +112,7 @@ class Sampler:
                 points.importance[condition.name] = weight
                 return
         points.coords[condition.name] = torch.cat(
-            on_faces(self.problem, self.draw, tasks, condition, count), 1
+            on_faces(self.problem, self.draw, tasks, condition, count, box), 1
         )
 
 
@@ -129,8 +136,10 @@ def steepness(
 def by_size(size: Tensor, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """`count` indices drawn in proportion to size (task, point) + its mean, and their weights, (task, count) each."""
     # a task that blew up gets points too: its way back leads over them
+    tiny = torch.finfo(size.dtype).tiny
     size = torch.nan_to_num(size, posinf=0.0)
-    density = size + size.mean(-1, keepdim=True) + torch.finfo(size.dtype).tiny
+    size = size / size.amax(-1, keepdim=True).clamp_min(tiny)  # sums of huge sizes must not overflow
+    density = size + size.mean(-1, keepdim=True) + tiny
     share = density.cumsum(-1)
     # evenly spaced quantiles with one random shift a task: each index is drawn as often as it should, up to one
     shift = torch.rand((len(size), 1), generator=generator, dtype=size.dtype, device=size.device)

@@ -59,14 +59,14 @@ def physics(
 ) -> Residuals:
     """`physics`: mean squares of the residual (eq. 7) and of the conditions; no solution is needed.
 
-    points holds coordinates (task or 1, point, dim) under "interior" and under each condition's name, importance
-    the points' weights (task, point), of mean 1, where they are not all 1. Without `residual_weight` the
-    problem's own weight() is left out.
+    points holds coordinates (task or 1, point, dim) under "interior" and under the name of each condition that the
+    network does not hold by itself, importance the points' weights (task, point), of mean 1, where they are not
+    all 1. Without `residual_weight` the problem's own weight() is left out.
     """
     network, importance = parametrisation.network, importance or {}
     inner = points["interior"], importance.get("interior")
     blocks = [interior(problem, network, values, *inner, causal, residual_weight)]
-    for condition in problem.bound_conditions:
+    for condition in network.hard.left(problem):
         name, factor = condition.name, condition_weight * importance.get(condition.name, 1.0)
         blocks.append(_condition(problem, network, condition, values, points[name], factor))
     return Residuals(tuple(blocks), parametrisation)
@@ -130,6 +130,8 @@ def _condition(
         targets = condition.signature(problem, find)
         out = {}
         for name, target in targets.items():
+            if (condition.name, name) in network.hard.held:
+                continue
             number, order = parse(problem, name)
             out[f"{condition.name}_{name}"] = jet[:, condition.channels.position(order), :, number] - target
         return out

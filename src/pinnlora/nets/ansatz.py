@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from pinnlora.nets.mlp import MLP, Weights
+from pinnlora.nets.transfinite import transfinite
 from pinnlora.problem.base import Problem
 from pinnlora.problem.channels import VALUE, Channels, product
 from pinnlora.problem.signature import Values, lookup
@@ -17,9 +18,12 @@ def lifted(
     problem: Problem, network: MLP, coords: Tensor, values: Values, channels: Channels
 ) -> Callable[[Tensor], Tensor]:
     """What turns the network's output jets at some points into jets of the unknowns."""
-    if not network.lift:
+    if network.lift:
+        offset, factor = problem.lift(coords, values, channels)
+    elif any(network.hard.given):
+        offset, factor = transfinite(problem, network.hard.given, coords, values, channels)
+    else:
         return lambda jet: jet
-    offset, factor = problem.lift(coords, values, channels)
     return lambda jet: offset + product(factor, jet, channels)
 
 

@@ -6,6 +6,8 @@ at once; the bias acts on the value channel; tanh mixes channels by the chain ru
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -21,18 +23,24 @@ def seed(coords: Tensor, channels: Channels) -> Tensor:
     return jet
 
 
-def periodic_features(
-    coords: Tensor, channels: Channels, axis: int, low: float, length: float, modes: int = 1
+def features(
+    coords: Tensor, channels: Channels, periodic: Sequence[tuple[int, float, float]] = (), modes: int = 1
 ) -> Tensor:
-    """The jet of cos(k w x) / k, sin(k w x) / k for k = 1 .. modes and the other coordinates.
+    """What a network reads: cos(k w x) / k, sin(k w x) / k, k = 1 .. modes, of each periodic (axis, low, length), and
+    the other coordinates, as a jet: (..., point, dim) -> (..., channel, point, feature)."""
+    plain = seed(coords, channels)
+    kept = [axis for axis in range(coords.shape[-1]) if axis not in [wave[0] for wave in periodic]]
+    waves = [_waves(coords, plain, channels, *wave, modes) for wave in periodic]
+    return torch.cat((*waves, plain[..., kept]), -1) if waves else plain
 
-    Exactly periodic along `axis`: (..., point, dim) -> (..., channel, point, dim - 1 + 2 modes).
-    """
+
+def _waves(
+    coords: Tensor, plain: Tensor, channels: Channels, axis: int, low: float, length: float, modes: int
+) -> Tensor:
     k = torch.arange(1, modes + 1, dtype=coords.dtype, device=coords.device)
     frequency = 2 * torch.pi / length * k
     angle = frequency * (coords[..., axis, None] - low)
     cos, sin = torch.cos(angle) / k, torch.sin(angle) / k
-    plain = seed(coords, channels)
     waves = plain.new_zeros(*plain.shape[:-1], 2 * modes)
     waves[..., 0, :, :] = torch.cat((cos, sin), -1)
     if (axis,) in channels.orders:
@@ -40,7 +48,7 @@ def periodic_features(
     if (axis, axis) in channels.orders:
         square = frequency**2
         waves[..., channels.position((axis, axis)), :, :] = torch.cat((-square * cos, -square * sin), -1)
-    return torch.cat((waves, plain[..., :axis], plain[..., axis + 1 :]), dim=-1)
+    return waves
 
 
 def push_tanh(z: Tensor, bias: Tensor, seconds, out: Tensor) -> None:

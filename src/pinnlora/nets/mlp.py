@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from pinnlora.nets.jet import periodic_features, seed, tanh_jet
+from pinnlora.nets.hard import NONE, HardConditions
+from pinnlora.nets.jet import features, tanh_jet
 from pinnlora.nets.stack import Memory, through
 from pinnlora.problem.channels import Channels
 
@@ -40,22 +41,29 @@ class Tape:
 class MLP:
     """Layout of a tanh MLP from coordinates to fields.
 
-    `periodic` is (axis, low, length, number of modes) or None. With `lift` the fields are not the network's
-    outputs N but offset + factor N, as the problem's `lift` says.
+    `periodic` holds (axis, low, length) of every coordinate that enters as `modes` waves. With `lift` the unknowns
+    are not the network's outputs N but offset + factor N, as the problem's `lift` says; else as `hard` says.
     """
 
     coords: int
     fields: int
     width: int = 64
     hidden_layers: int = 6
-    periodic: tuple[int, float, float, int] | None = None
+    periodic: tuple[tuple[int, float, float], ...] = ()
+    modes: int = 1
     lift: bool = False
+    hard: HardConditions = NONE
     memory: Memory = field(default_factory=Memory, init=False, repr=False, compare=False)
+
+    @property
+    def ansatz(self) -> bool:
+        """Whether the unknowns are more than the network's outputs."""
+        return self.lift or any(self.hard.given)
 
     @property
     def shapes(self) -> tuple[tuple[int, int], ...]:
         """(out, in) of every map: the input map, hidden_layers - 1 hidden maps, the output map."""
-        first = self.coords if self.periodic is None else self.coords - 1 + 2 * self.periodic[3]
+        first = self.coords + len(self.periodic) * (2 * self.modes - 1)
         hidden = [(self.width, self.width)] * (self.hidden_layers - 1)
         return ((self.width, first), *hidden, (self.fields, self.width))
 
@@ -87,9 +95,7 @@ class MLP:
 
     def features(self, coords: Tensor, channels: Channels) -> Tensor:
         """The jet that enters the input map: (task, point, coord) -> (task, channel, point, feature)."""
-        if self.periodic is None:
-            return seed(coords, channels)
-        return periodic_features(coords, channels, *self.periodic)
+        return features(coords, channels, self.periodic, self.modes)
 
     def forward(
         self, weights: Weights, coords: Tensor, channels: Channels, tape: Tape | None = None

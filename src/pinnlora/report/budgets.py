@@ -46,6 +46,8 @@ def trial_function(row: Row) -> str:
     network = row.trained("network")
     words = [] if network.get("formulation", "default") == "default" else [network["formulation"]]
     words += [word for word in ("symmetry", "lift") if network.get(word)]
+    if network.get("conditions", "soft") != "soft":
+        words.append("hard conditions")
     if network.get("input_map") == "periodic":
         words.append(f"{network['modes']} Fourier mode{'s' if network['modes'] > 1 else ''}")
     return ", ".join(words)

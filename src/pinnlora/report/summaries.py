@@ -92,7 +92,9 @@ class Row:
         return settings(self.dataset).get("trained", {}).get(f"{self.method} {self.rank}", {}).get(part) or {}
 
     def prerequisites(self) -> float:
-        """Seconds of the base, references and teachers that this row uses; 0 for none."""
+        """Seconds of the base, references and teachers that this row uses, 0 for none; NaN where nobody counted."""
+        if not set(PREREQUISITES) <= set(self.dataset):
+            return math.nan
         return float(np.nansum([self.number(variable) for variable in PREREQUISITES]))
 
     def printed(self, table: int) -> dict:

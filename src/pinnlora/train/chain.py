@@ -57,7 +57,8 @@ def fit_chain(
     The points are one fixed set, so that nothing but the task changes from fit to fit, and the damping stays at
     or above its start. Returns theta (task, size) and a history with one sample a level of the tree.
     """
-    fixed = stage.model_copy(update={"resample": 0, "adaptive": False, "report_every": 10**9, "patience": 0})
+    still = {"resample": 0, "adaptive": False, "horizon": "none", "balance": False}
+    fixed = stage.model_copy(update=still | {"report_every": 10**9, "patience": 0})
     theta, history, began = start.clone(), History(), time.perf_counter()
     done = 0
     for level, parents in levels(problem.embed(tasks.values)):

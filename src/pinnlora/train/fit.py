@@ -54,8 +54,8 @@ def fit(
     parametrisation = parametrisation_of(network, rank, weights, settings)
     start = _start(parametrisation, method, base, len(tasks), torch_generator(seed, f"{name} start"))
     announce(
-        f"{problem.name} {name} rank {rank}", where, dtype,
-        tasks=len(tasks), parameters=parametrisation.size, network=network.size, optimiser=stage.optimiser,
+        f"{problem.name} {name} rank {rank}", where, dtype, network,
+        tasks=len(tasks), parameters=parametrisation.size, weights=network.size, optimiser=stage.optimiser,
     )  # fmt: skip
     draw = draw_of(seed, f"{name} points", where, dtype)
     start = start.to(where, dtype)

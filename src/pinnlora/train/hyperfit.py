@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from pinnlora.errors import UserError
@@ -65,7 +66,7 @@ def fit_hypernetwork(
         torch_generator(seed, f"{mode} {rank} body"),
     ).to(where, dtype)  # fmt: skip
     announce(
-        f"{problem.name} {mode} rank {rank}", where, dtype, outputs=parametrisation.size,
+        f"{problem.name} {mode} rank {rank}", where, dtype, network, outputs=parametrisation.size,
         hypernetwork=sum(p.numel() for p in hypernetwork.parameters()), optimiser=stage.optimiser,
     )  # fmt: skip
     learner = Hyperlearner(

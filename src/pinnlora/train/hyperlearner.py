@@ -71,9 +71,13 @@ class Hyperlearner:
         values, chosen = self._draw_tasks(step)
         embedding = self.embed(values)
         if self._newton is not None:
-            return self._newton.step(embedding, self._objective(values, chosen, embedding))
+            return self._newton.step(embedding, self._objective(values, chosen, embedding, step=step))
         theta = self.hypernetwork(embedding)
-        return self._adam.step(theta, self._objective(values, chosen, embedding, theta))
+        return self._adam.step(theta, self._objective(values, chosen, embedding, theta, step))
+
+    def settled(self, step: int) -> bool:
+        """Whether the whole problem is minimised by now."""
+        return self.mode != "physics" or self._physics.settled(step)
 
     def _draw_tasks(self, step: int) -> tuple[dict[str, Tensor], Tensor]:
         """A step's tasks: new ones (physics), or some of the training tasks, and their indices."""
@@ -91,14 +95,18 @@ class Hyperlearner:
             return tasks.values, chosen
         return self._physics.ease(tasks.values, step), chosen
 
-    def _objective(self, values, chosen: Tensor, embedding: Tensor, theta: Tensor | None = None) -> Objective:
+    def _objective(
+        self, values, chosen: Tensor, embedding: Tensor, theta: Tensor | None = None, step: int = 0
+    ) -> Objective:
         settings = self.settings
         if self.mode == "weights":
             return weights(self.teachers[chosen])
         with torch.no_grad():
             current = self.hypernetwork(embedding) if theta is None else theta.detach()
         if self.mode == "physics":
-            return self._physics.loss(values, self._physics.points(values, current), settings.causal)
+            points = self._physics.points(values, current, step)
+            self._physics.renew(values, points, current, step)
+            return self._physics.loss(values, points, settings.causal)
         count = settings.points * (CANDIDATES if settings.adaptive else 1)
         coords, targets = (self._taught if self.mode == "distilled" else self._given)(values, chosen, count)
         given = self.problem, self.parametrisation, values

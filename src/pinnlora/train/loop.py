@@ -22,6 +22,9 @@ class Learner(Protocol):
     def step(self, step: int) -> dict[str, Tensor]:
         """Improve once; losses by term, (task,)."""
 
+    def settled(self, step: int) -> bool:
+        """Whether states are judged by the validation loss yet: before, the latest one is kept."""
+
     def validate(self) -> Tensor:
         """The validation loss the best state is chosen by: (task,) or (1,)."""
 
@@ -93,7 +96,7 @@ def train(
 def _phase(
     learner: Learner, history: History, bar: tqdm, report_every: int, patience: int, start: float, quiet: bool
 ) -> None:
-    stale = torch.zeros_like(history.best)
+    stale, settled = torch.zeros_like(history.best), learner.settled(0)
     finished = torch.zeros_like(history.best, dtype=torch.bool)
     for step in bar:
         losses = learner.step(step)
@@ -101,7 +104,9 @@ def _phase(
         if (step + 1) % report_every and step + 1 < learner.steps:
             continue
         validation = learner.validate()
-        better = (validation < history.best) & ~finished  # what has stopped stays as it was
+        afresh = validation.isfinite() & (not settled)  # losses before were of a part of the problem
+        settled = learner.settled(step)
+        better = ((validation < history.best) | afresh) & ~finished  # what has stopped stays as it was
         history.best = torch.where(better, validation, history.best)
         stale = torch.where(better, 0, stale + report_every)
         learner.keep(better)

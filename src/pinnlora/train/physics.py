@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from pinnlora.errors import UserError
+from pinnlora.loss.balance import Balance
 from pinnlora.loss.draw import Draw
+from pinnlora.loss.horizon import grown, within
 from pinnlora.loss.residuals import Residuals
 from pinnlora.loss.sampler import Points, Sampler
 from pinnlora.loss.terms import interior, physics
 from pinnlora.nets.adapters import Parametrisation
 from pinnlora.problem.base import Problem
-from pinnlora.problem.signature import Values
+from pinnlora.problem.signature import BoundCondition, Values
 from pinnlora.train.settings import StageSettings
 
 
@@ -28,15 +30,30 @@ class Physics:
     origin: Values | None = None
     together: bool = False
     sampler: Sampler = field(init=False)
+    balance: Balance = field(init=False)
     start: dict[str, float | Tensor] = field(init=False)
 
     def __post_init__(self) -> None:
         settings, draw = self.settings, self.draw if self.settings.resample else self.draw.frozen(2)
         self.sampler = Sampler(
             self.problem, draw, settings.points, settings.condition_points, settings.adaptive,
-            settings.points_on == "grid", self.together,
+            settings.points_on == "grid", self.together, self._left,
         )  # fmt: skip
+        self.balance = Balance(settings.balance, settings.steps, self.draw.generator)
         self.start = {name: self._first(name, first) for name, first in settings.continuation.items()}
+
+    @property
+    def _left(self) -> list[BoundCondition]:
+        """The conditions in the loss."""
+        return self.parametrisation.network.hard.left(self.problem)
+
+    def _reached(self, step: int) -> float:
+        """The share of the time interval that is trained on at a step."""
+        return grown(step, self.settings.steps) if self.settings.horizon == "auto" else 1.0
+
+    def settled(self, step: int) -> bool:
+        """Whether the whole problem is minimised, with weights that stay: states can be compared from then on."""
+        return self._reached(step) >= 1 and self.balance.settled(step)
 
     def _first(self, name: str, first: float | str) -> float | Tensor:
         if first != "base":
@@ -50,24 +67,31 @@ class Physics:
         """The tasks on their way, after `step` steps."""
         return self.problem.ease(values, self.start, step / max(1, self.settings.continuation_steps))
 
-    def points(self, values: Values, theta: Tensor) -> Points:
-        """A step's points; adaptive ones lie where the residual of theta (task, size) is large."""
+    def points(self, values: Values, theta: Tensor, step: int) -> Points:
+        """A step's points, within its horizon; adaptive ones lie where the residual of theta (task, size) is large."""
         network, weighted = self.parametrisation.network, self.settings.residual_weight
 
         def size(coords: Tensor) -> Tensor:
             block = interior(self.problem, network, values, coords, residual_weight=weighted)
             return block.size(self.parametrisation, theta)
 
+        self.sampler.box = within(self.problem, self._reached(step))
         return self.sampler.points(values, size)
 
     def held_out(self, values: Values, count: int) -> Points:
         """A fixed set of points to validate at, evenly spread."""
-        return Sampler(self.problem, self.draw.frozen(1), count, self.settings.condition_points).points(
-            values
-        )
+        draw, each = self.draw.frozen(1), self.settings.condition_points
+        return Sampler(self.problem, draw, count, each, conditions=self._left).points(values)
+
+    def renew(self, values: Values, points: Points, theta: Tensor, step: int) -> None:
+        """Balance the terms anew when it is due, at theta (task, size) of the tasks `values`."""
+        self.balance.renew(step, lambda: self._plain(values, points, 0.0), theta)
 
     def loss(self, values: Values, points: Points, causal: float = 0.0) -> Residuals:
         """The objective, without causal weights unless they are given."""
+        return self.balance.apply(self._plain(values, points, causal))
+
+    def _plain(self, values: Values, points: Points, causal: float) -> Residuals:
         return physics(
             self.problem, self.parametrisation, values, points.coords, points.importance,
             self.settings.condition_weight, causal, self.settings.residual_weight,

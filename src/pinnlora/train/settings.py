@@ -107,11 +107,13 @@ class StageSettings(Strict):
     points: Positive = 1000
     condition_points: Positive | dict[str, Positive] = 100
     condition_weight: PositiveReal = 1.0
+    balance: bool = False
     resample: Count = 1
     adaptive: bool = False
     points_on: Literal["domain", "grid"] = "domain"
     residual_weight: bool = True
     causal: Annotated[Real, Field(ge=0)] = 0.0
+    horizon: Literal["none", "auto"] = "none"
     tasks_per_step: Positive = 20
     fresh_tasks: bool = True
     margin: Annotated[Real, Field(ge=0, le=1)] = 0.07
@@ -138,10 +140,12 @@ class StageSettings(Strict):
             raise ValueError(
                 "continuation with chain: true: tasks walk from their neighbours, give one of them"
             )
-        if self.adaptive and (self.points_on == "grid" or not self.resample):
-            raise ValueError(
-                "adaptive: true draws new points in the domain: set resample above 0 and points_on: domain"
-            )
+        if self.points_on == "grid" or not self.resample:
+            for key, wanted in (("adaptive: true", self.adaptive), ("horizon: auto", self.horizon == "auto")):
+                if wanted:
+                    raise ValueError(
+                        f"{key} draws new points in the domain: set resample above 0 and points_on: domain"
+                    )
         return self
 
 
@@ -199,6 +203,7 @@ class NetworkSettings(Strict):
     formulation: str = "default"
     symmetry: bool = False
     lift: bool = False
+    conditions: Literal["soft", "hard", "auto"] = "soft"
 
     @model_validator(mode="after")
     def _maps_exist(self) -> Self:

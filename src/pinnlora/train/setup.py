@@ -14,6 +14,7 @@ from torch import Tensor
 from pinnlora.errors import UserError
 from pinnlora.loss.draw import Draw
 from pinnlora.nets.adapters import Full, LowRank, Parametrisation
+from pinnlora.nets.hard import NONE, hard_conditions
 from pinnlora.nets.mlp import MLP, Weights
 from pinnlora.problem.base import Problem
 from pinnlora.problem.load import load_problem
@@ -64,22 +65,25 @@ def network_of(problem: Problem, settings: NetworkSettings) -> MLP:
         raise UserError(
             f"network.formulation: {settings.formulation} of problem {problem.name} needs network.symmetry: true"
         )
-    periodic = None
+    hard = NONE
+    if settings.conditions != "soft":
+        hard = hard_conditions(problem, settings.lift, insist=settings.conditions == "hard")
+    axes, box = hard.periodic, problem.coords
     if settings.input_map == "periodic":
-        axes = [c.periodic for c in problem.bound_conditions if c.periodic is not None]
+        axes = tuple(c.periodic for c in problem.bound_conditions if c.periodic is not None)
         if not axes:
             raise UserError(
                 f"network.input_map: periodic, but problem {problem.name} has no Periodic condition; use identity"
             )
-        box, axis = problem.coords, axes[0]
-        periodic = (axis, box.low[axis], box.high[axis] - box.low[axis], settings.modes)
     return MLP(
-        len(problem.coords.names),
+        len(box.names),
         len(problem.unknowns),
         settings.width,
         settings.hidden_layers,
-        periodic,
+        tuple((axis, box.low[axis], box.high[axis] - box.low[axis]) for axis in axes),
+        settings.modes,
         settings.lift,
+        hard,
     )
 
 
@@ -102,8 +106,8 @@ def embedding_of(problem: Problem, kind: str) -> Callable[[dict[str, Tensor]], T
     return problem.embed if kind == "default" else problem.task.embed
 
 
-def announce(title: str, device: torch.device, dtype: torch.dtype, **counts: int | str) -> None:
-    """The first lines of every training job: what runs where, and how large it is."""
+def announce(title: str, device: torch.device, dtype: torch.dtype, network: MLP, **counts: int | str) -> None:
+    """The first lines of every training job: what runs where, how large it is, what is held exactly and what not."""
     where = (
         f"{device.type}, {torch.get_num_threads()} threads"
         if device.type == "cpu"
@@ -114,3 +118,5 @@ def announce(title: str, device: torch.device, dtype: torch.dtype, **counts: int
         flush=True,
     )
     print("; ".join(f"{name} {value}" for name, value in counts.items()), flush=True)
+    for line in network.hard.describe() if network.hard != NONE else ():
+        print(line, flush=True)

@@ -72,6 +72,10 @@ class TaskFits:
     def step(self, step: int) -> dict[str, Tensor]:
         """One step of the stage's optimiser for all active tasks."""
         self._refresh(step)
+        if self.settings.balance:
+            some = self.active[:8]
+            values = {name: value[some] for name, value in self._values(step).items()}
+            self._physics.renew(values, self._points.take(some), self.theta[some], self._at(step))
         if self.settings.optimiser == "levenberg_marquardt":
             return self._marquardt.step(self.theta, lambda keep: self._objective(keep, step), self.active)
         objective = self._objective(self.active, step)
@@ -87,7 +91,15 @@ class TaskFits:
         every = self.settings.resample
         if self._points is not None and (self._lbfgs is not None or not every or step % every):
             return
-        self._points = self._physics.points(self._values(step), self.theta.detach())
+        self._points = self._physics.points(self._values(step), self.theta.detach(), self._at(step))
+
+    def _at(self, step: int) -> int:
+        """The step as horizon and balance count it: for L-BFGS both have come to their end."""
+        return step if self._lbfgs is None else self.settings.steps
+
+    def settled(self, step: int) -> bool:
+        """Whether the whole problem is minimised by now."""
+        return self._physics.settled(self._at(step))
 
     def _values(self, step: int) -> Values:
         return self.tasks.values if self._lbfgs else self._physics.ease(self.tasks.values, step)

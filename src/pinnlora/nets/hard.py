@@ -1,0 +1,237 @@
+"""Which conditions a trial function holds exactly, and which stay in the loss: found out by trying, before training.
+
+Conditions are taken up one by one (the start in time first, values before derivatives); one that the trial function
+then misses, because it contradicts what is held already where they meet, stays soft, and so does one whose function
+is not smooth along its face: its kinks would be sources that no residual sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pinnlora.errors import UserError
+from pinnlora.nets.transfinite import Given, transfinite
+from pinnlora.problem.base import Problem
+from pinnlora.problem.box import Face
+from pinnlora.problem.channels import Channels, product
+from pinnlora.problem.pointwise import along, is_smooth
+from pinnlora.problem.signature import BoundCondition, Values, lookup, parse
+
+TASKS, POINTS = 3, 64
+MISSED = 1e-6
+"""A condition counts as held when it is missed by less, relative to the sizes of target and network."""
+
+Trial = Callable[[Tensor, Values, Channels], tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True)
+class HardConditions:
+    """What a trial function holds exactly.
+
+    given: for each unknown what the automatic one prescribes; held: (condition, target); soft: (condition, target,
+    why it is in the loss); periodic: the axes that the input map must make periodic.
+    """
+
+    given: tuple[tuple[Given, ...], ...] = ()
+    held: tuple[tuple[str, str], ...] = ()
+    soft: tuple[tuple[str, str, str], ...] = ()
+    periodic: tuple[int, ...] = ()
+
+    def left(self, problem: Problem) -> list[BoundCondition]:
+        """The conditions of which something is in the loss."""
+        whole = {name for name, _ in self.held} - {name for name, *_ in self.soft}
+        return [condition for condition in problem.bound_conditions if condition.name not in whole]
+
+    def describe(self) -> list[str]:
+        """Lines for the log."""
+        exact = ", ".join(f"{name} ({target})" for name, target in self.held) or "none"
+        return [
+            f"conditions held exactly: {exact}",
+            *(f"condition in the loss: {name} ({target}): {why}" for name, target, why in self.soft),
+        ]
+
+
+NONE = HardConditions()
+"""All conditions are in the loss."""
+
+
+@dataclass
+class _Plan:
+    """The trial function while it is being built; `own` is a problem's hand-written one, which is only judged."""
+
+    problem: Problem
+    own: Trial | None
+    given: list[tuple[Given, ...]]
+    held: list[tuple[int, str]]
+    soft: list[tuple[str, str, str]]
+
+    def trial(self) -> Trial:
+        if self.own is not None:
+            return self.own
+        given = tuple(self.given)
+        return lambda coords, values, channels: transfinite(self.problem, given, coords, values, channels)
+
+
+def hard_conditions(problem: Problem, own: bool, insist: bool = False) -> HardConditions:
+    """What can be held exactly: by the problem's `lift` (own), else by transfinite interpolation.
+
+    Raises UserError with `insist` when something cannot.
+    """
+    values = _tasks(problem)
+    plan = _Plan(problem, problem.lift if own else None, [() for _ in problem.unknowns], [], [])
+    for number, target in _candidates(problem, values, plan):
+        why = _take(plan, number, target, values)
+        if why:
+            plan.soft.append((problem.bound_conditions[number].name, target, why))
+    periodic = []
+    for condition in problem.bound_conditions:
+        if condition.periodic is not None and _is_periodic(plan, condition, values):
+            periodic.append(condition)
+        elif condition.periodic is not None:
+            plan.soft.append((condition.name, "all", "what is prescribed at the start is not periodic"))
+    held = [(problem.bound_conditions[number].name, target) for number, target in plan.held]
+    held += [(condition.name, "all") for condition in periodic]
+    found = HardConditions(
+        tuple(plan.given), tuple(held), tuple(plan.soft), tuple(c.periodic for c in periodic)
+    )
+    if insist and found.soft:
+        name, target, why = found.soft[0]
+        raise UserError(
+            f"network.conditions: hard, but condition {name} ({target}) cannot be: {why}; use auto"
+        )
+    return found
+
+
+def _tasks(problem: Problem) -> dict[str, Tensor]:
+    sample = problem.task.sample(TASKS, np.random.default_rng(0))
+    return {name: torch.as_tensor(np.asarray(value), dtype=torch.float64) for name, value in sample.items()}
+
+
+def _candidates(problem: Problem, values: Values, plan: _Plan) -> list[tuple[int, str]]:
+    """(condition, target) in the order in which they are tried; what can never be held goes to `plan.soft`."""
+    ends = {
+        (f.axis, f.value == problem.coords.low[f.axis]) for c in problem.bound_conditions for f in c.faces
+    }
+    found = []
+    for number, condition in enumerate(problem.bound_conditions):
+        if condition.periodic is not None:
+            continue
+        if any(_is_unknown(problem, name) for name in condition.signature.names):
+            plan.soft.append((condition.name, "all", "its target holds the unknown itself"))
+            continue
+        point = condition.faces[0].project(torch.tensor([[problem.coords.low]], dtype=torch.float64))
+        for target in condition.signature(problem, lookup(problem, point, values)):
+            start = all((face.axis, False) not in ends for face in condition.faces)
+            found.append((len(parse(problem, target)[1]), not start, number, target))
+    return [(number, target) for *_, number, target in sorted(found)]
+
+
+def _is_unknown(problem: Problem, name: str) -> bool:
+    try:
+        parse(problem, name)
+    except KeyError:
+        return False
+    return True
+
+
+def _take(plan: _Plan, number: int, target: str, values: Values) -> str:
+    """Add one target to the trial function if it then holds; else say why not."""
+    condition = plan.problem.bound_conditions[number]
+    if plan.own is None:
+        given, why = _given(plan, number, target)
+        why = why or _rough(plan.problem, condition, target, values)
+        if why:
+            return why
+        field, _ = parse(plan.problem, target)
+        before, plan.given[field] = plan.given[field], given
+    plan.held.append((number, target))
+    for held in plan.held:
+        missed = _missed(plan, *held, values)
+        if not missed < MISSED:
+            plan.held.pop()
+            if plan.own is not None:
+                return "the problem's own ansatz does not hold it"
+            plan.given[field] = before
+            return f"it contradicts what is held already where they meet, by {missed:.1e} of their size"
+    return ""
+
+
+def _given(plan: _Plan, number: int, target: str) -> tuple[tuple[Given, ...], str]:
+    """What is prescribed of the field with this target too, and why it cannot be (or nothing)."""
+    condition, box = plan.problem.bound_conditions[number], plan.problem.coords
+    field, order = parse(plan.problem, target)
+    before = plan.given[field]
+    for face in condition.faces:
+        if order not in ((), (face.axis,)):
+            return before, "a derivative along its face or of second order"
+        new = Given(face.axis, face.value == box.high[face.axis], len(order), number, target)
+        same = [g for g in before if (g.axis, g.high) == (new.axis, new.high)]
+        if any(g.order == new.order for g in same):
+            return before, "the same is prescribed there by another condition"
+        if order and not same:
+            return before, "a derivative where the value is not prescribed"
+        if order and any(g.order and g.axis != new.axis for g in before):
+            return before, "derivatives are held at the ends of one coordinate only"
+        before = (*before, new)
+    return tuple(sorted(before, key=lambda g: not any(o.order and o.axis == g.axis for o in before))), ""
+
+
+def _missed(plan: _Plan, number: int, target: str, values: Values) -> float:
+    """How far a network with random values and slopes misses a target, relative to their sizes; nan if not finite."""
+    problem, condition = plan.problem, plan.problem.bound_conditions[number]
+    field, order = parse(problem, target)
+    generator, channels = torch.Generator().manual_seed(1), condition.channels
+    worst = 0.0
+    for face in condition.faces:
+        coords = _face_points(problem, face, generator)
+        offset, factor = plan.trial()(coords, values, channels)
+        network = torch.randn(offset.shape, generator=generator, dtype=torch.float64)
+        found = (offset + product(factor, network, channels))[:, channels.position(order), :, field]
+        wanted = condition.signature(problem, lookup(problem, coords, values))[target]
+        wanted = torch.as_tensor(wanted, dtype=torch.float64).expand_as(found)
+        missed = float((found - wanted).abs().max() / (1 + wanted.abs().max()))
+        worst = missed if not missed <= worst else worst
+    return worst
+
+
+def _face_points(problem: Problem, face: Face, generator: torch.Generator) -> Tensor:
+    """Points (task, point, dim) of a face, half of them on its edges and at its corners."""
+    shape = (TASKS, POINTS, len(problem.coords.names))
+    unit, edge = (torch.rand(shape, generator=generator, dtype=torch.float64) for _ in range(2))
+    unit = torch.where(edge < 0.3, unit.round(), unit)
+    return face.project(problem.coords.scale(unit))
+
+
+def _is_periodic(plan: _Plan, condition: BoundCondition, values: Values) -> bool:
+    """Whether offset and factor agree at both ends, in value and normal slope: the network does by its input map."""
+    generator = torch.Generator().manual_seed(2)
+    base = _face_points(plan.problem, condition.faces[0], generator)
+    ends = [
+        torch.stack(torch.broadcast_tensors(*plan.trial()(face.project(base), values, condition.channels)))
+        for face in condition.faces
+    ]
+    return bool((ends[0] - ends[1]).abs().max() < MISSED * (1 + ends[0].abs().max()))
+
+
+def _rough(problem: Problem, condition: BoundCondition, target: str, values: Values) -> str:
+    """Says so when a target is not smooth along its faces, as far as the residual looks at it."""
+
+    def targets(where: Tensor) -> dict[str, Tensor]:
+        return condition.signature(problem, lookup(problem, where, values))
+
+    generator = torch.Generator().manual_seed(3)
+    unit = torch.rand(TASKS, len(problem.coords.names), generator=generator, dtype=torch.float64)
+    for face in condition.faces:
+        for axis in range(unit.shape[1]):
+            if axis != face.axis:
+                through = face.project(along(problem.coords, axis, unit))
+                if not is_smooth(targets, target, through, axis, problem.residual_signature.channels):
+                    return (
+                        f"not smooth along {problem.coords.names[axis]}, or its derivatives are not torch's"
+                    )
+    return ""

@@ -1,0 +1,202 @@
+"""Trial functions u = G + D N on a box: G takes prescribed values on its faces, D vanishes there, N is the network.
+
+G is the Boolean sum of one Hermite interpolation an axis (Gordon's transfinite interpolation, the Coons patch in
+two dimensions). With P_a the interpolation between the faces of axis a, it is the sum over non-empty sets S of
+axes of (-1)^(|S| + 1) prod_{a in S} P_a: each part is a function prescribed on a face, at an edge or corner of it,
+times one polynomial an axis of S. The two depend on different coordinates, so that jets need no product rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain, combinations
+from itertools import product as every
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pinnlora.problem.base import Problem
+from pinnlora.problem.box import Box
+from pinnlora.problem.channels import Channels, Index
+from pinnlora.problem.pointwise import pointwise_jet
+from pinnlora.problem.signature import Values, lookup
+
+Polynomial = tuple[float, ...]
+"""Coefficients in s = (x - low) / (high - low), constant first."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What one condition prescribes of one unknown on one face: its value (order 0) or d/d axis (order 1)."""
+
+    axis: int
+    high: bool
+    order: int
+    condition: int
+    target: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """One summand of G: sign times `target` of a condition at the coordinates `at`, times a polynomial an axis."""
+
+    sign: int
+    condition: int
+    target: str
+    at: tuple[tuple[int, float], ...]
+    blends: tuple[tuple[int, Polynomial], ...]
+
+
+def axes_of(given: Sequence[Given]) -> list[int]:
+    """The axes that something is prescribed on, in the order of `given`: the first one's data rules at edges."""
+    return list(dict.fromkeys(g.axis for g in given))
+
+
+def blends(low: int, high: int, length: float) -> list[Polynomial]:
+    """Hermite polynomials of the conditions (order 0 .. low - 1 at s = 0, then order 0 .. high - 1 at s = 1)."""
+    size = low + high
+    rows = []
+    for s, count in ((0.0, low), (1.0, high)):
+        for order in range(count):
+            unit = np.polynomial.polynomial.polyder(np.eye(size), order)
+            rows.append(np.polynomial.polynomial.polyval(s, unit) / length**order)
+    return [tuple(column) for column in np.linalg.inv(np.array(rows)).T]
+
+
+def envelope(low: int, high: int) -> Polynomial:
+    """c s^low (1 - s)^high, at most 1 on [0, 1]."""
+    total, powers = low + high, np.polynomial.polynomial.polypow
+    top = (low / total) ** low * (high / total) ** high
+    return (*np.zeros(low), *(powers((1.0, -1.0), high) / top))
+
+
+def _counts(given: Sequence[Given], axis: int) -> tuple[int, int]:
+    return tuple(sum(g.axis == axis and g.high == high for g in given) for high in (False, True))
+
+
+@lru_cache(maxsize=64)
+def parts_of(given: tuple[Given, ...], box: Box) -> tuple[Part, ...]:
+    """The summands of G for one unknown."""
+    options: dict[int, list[tuple[Given, float, Polynomial]]] = {}
+    for axis in axes_of(given):
+        here = sorted((g for g in given if g.axis == axis), key=lambda g: (g.high, g.order))
+        polynomials = blends(*_counts(given, axis), box.high[axis] - box.low[axis])
+        ends = [(box.high if g.high else box.low)[axis] for g in here]
+        options[axis] = list(zip(here, ends, polynomials, strict=True))
+    sets = chain.from_iterable(combinations(options, size) for size in range(1, len(options) + 1))
+    parts = []
+    for chosen in sets:
+        for ends in every(*(options[axis] for axis in chosen)):
+            first = ends[0][0]
+            at, factors = (tuple((g.axis, pair[k]) for g, *pair in ends) for k in (0, 1))
+            parts.append(Part((-1) ** (len(chosen) + 1), first.condition, first.target, at, factors))
+    return tuple(parts)
+
+
+def transfinite(
+    problem: Problem, given: tuple[tuple[Given, ...], ...], coords: Tensor, values: Values, channels: Channels
+) -> tuple[Tensor, Tensor]:
+    """Jets of G (task, channel, point, unknown) and D (task or 1, channel, point, unknown).
+
+    given: what is prescribed of each unknown; coords (task or 1, point, dim).
+    """
+    axis_jet = _polynomials(problem.coords, coords)
+    parts = [parts_of(each, problem.coords) for each in given]
+    data = _prescribed(problem, set(chain.from_iterable(parts)), coords, values, channels)
+    offsets, factors = [], []
+    for each, own in zip(given, parts, strict=True):
+        shapes = [(a, envelope(*_counts(each, a))) for a in axes_of(each)]
+        factors.append(_separable(shapes, axis_jet, channels, torch.ones_like(coords[..., 0])))
+        offset = torch.zeros_like(factors[-1])
+        for part in own:
+            known, held = data[part.condition, part.target, part.at], {axis for axis, _ in part.at}
+            for k, order in enumerate(channels.orders):
+                free = tuple(axis for axis in order if axis not in held)
+                if free in known:
+                    rest = tuple(axis for axis in order if axis in held)
+                    term = part.sign * known[free] * _at_order(part.blends, axis_jet, rest)
+                    offset = _added(offset, k, term)
+        offsets.append(offset)
+    tasks = max(len(offset) for offset in offsets)
+    return torch.stack([o.expand(tasks, -1, -1) for o in offsets], -1), torch.stack(factors, -1)
+
+
+def _added(jet: Tensor, channel: int, term: Tensor) -> Tensor:
+    if len(term) > len(jet):
+        jet = jet.repeat(len(term), 1, 1)
+    jet[:, channel] += term
+    return jet
+
+
+def _polynomials(box: Box, coords: Tensor) -> Callable[[int, Polynomial, int], Tensor | float]:
+    """A function (axis, polynomial, order) -> its derivative at the points (task or 1, point), each made once."""
+    made: dict[tuple[int, Polynomial, int], Tensor | float] = {}
+
+    def at(axis: int, polynomial: Polynomial, order: int) -> Tensor | float:
+        key = (axis, polynomial, order)
+        if key not in made:
+            length = box.high[axis] - box.low[axis]
+            s = (coords[..., axis] - box.low[axis]) / length
+            derivative = np.polynomial.polynomial.polyder(polynomial, order) / length**order
+            *lower, result = derivative.tolist()
+            for coefficient in reversed(lower):
+                result = result * s + coefficient
+            made[key] = result
+        return made[key]
+
+    return at
+
+
+def _at_order(shapes, axis_jet, order: Index) -> Tensor | float:
+    """A derivative of a product of polynomials of different coordinates."""
+    result = 1.0
+    for axis, polynomial in shapes:
+        result = result * axis_jet(axis, polynomial, order.count(axis))
+    return result
+
+
+def _separable(shapes, axis_jet, channels: Channels, one: Tensor) -> Tensor:
+    """The jet (task or 1, channel, point) of a product of polynomials, each of its own coordinate."""
+    held = {axis for axis, _ in shapes}
+    rows = [
+        _at_order(shapes, axis_jet, order) * one if held.issuperset(order) else torch.zeros_like(one)
+        for order in channels.orders
+    ]
+    return torch.stack(rows, 1)
+
+
+def _prescribed(
+    problem: Problem, parts: set[Part], coords: Tensor, values: Values, channels: Channels
+) -> dict[tuple, dict[Index, Tensor]]:
+    """(condition, target, at) -> derivatives along the face (task, point), all faces of a condition in one call."""
+    found: dict[tuple, dict[Index, Tensor]] = {}
+    tasks, points = max(len(coords), *(len(value) for value in values.values())), coords.shape[1]
+    for number in sorted({part.condition for part in parts}):
+        mine = [part for part in parts if part.condition == number]
+        places = sorted({part.at for part in mine}, key=lambda at: (len(at), at))
+        there = torch.cat([_projected(coords, at) for at in places], 1).expand(tasks, -1, -1)
+        signature = problem.bound_conditions[number].signature
+
+        def targets(where: Tensor, signature=signature) -> dict[str, Tensor]:
+            return signature(problem, lookup(problem, where, values))
+
+        jets = pointwise_jet(targets, there, channels, sorted({part.target for part in mine}))
+        for part in mine:
+            place = places.index(part.at)
+            held = {axis for axis, _ in part.at}
+            found[number, part.target, part.at] = {
+                order: jet[:, place * points : (place + 1) * points]
+                for order, jet in jets[part.target].items()
+                if not held.intersection(order)
+            }
+    return found
+
+
+def _projected(coords: Tensor, at: Sequence[tuple[int, float]]) -> Tensor:
+    coords = coords.clone()
+    for axis, value in at:
+        coords[..., axis] = value
+    return coords

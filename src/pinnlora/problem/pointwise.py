@@ -1,0 +1,82 @@
+"""Derivatives of functions that a user wrote in torch: by automatic differentiation, point by point."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from pinnlora.problem.box import Box
+from pinnlora.problem.channels import Channels, Index
+
+LINE, ROUGH = 2001, 0.05
+"""Points on a line, and how far a function may be from the integral of its derivative, relative to its rise."""
+
+Jets = dict[str, dict[Index, Tensor]]
+
+
+def pointwise_jet(
+    function: Callable[[Tensor], Mapping[str, Tensor]],
+    coords: Tensor,
+    channels: Channels,
+    names: Sequence[str] | None = None,
+) -> Jets:
+    """name -> derivative -> (task, point) for a function from coords (task, point, dim) to named (task, point).
+
+    A value at a point may depend on that point and task only. Derivatives that vanish identically are left out.
+    """
+    shape = coords.shape[:-1]
+    if len(channels) == 1:
+        values = function(coords)
+        return {name: {(): _full(values[name], coords, shape)} for name in names or values}
+    with torch.enable_grad():
+        coords = coords.detach().clone().requires_grad_()
+        values = function(coords)
+        return {name: _jet(_full(values[name], coords, shape), coords, channels) for name in names or values}
+
+
+def _full(value: Tensor | float, coords: Tensor, shape: torch.Size) -> Tensor:
+    return torch.as_tensor(value, dtype=coords.dtype, device=coords.device).expand(shape)
+
+
+def _jet(value: Tensor, coords: Tensor, channels: Channels) -> dict[Index, Tensor]:
+    known, gradients = {(): value}, {}
+    for order in channels.orders[1:]:
+        before = order[:-1]
+        if before not in gradients:
+            gradients[before] = _gradient(known.get(before), coords)
+        if gradients[before] is not None:
+            known[order] = gradients[before][..., order[-1]]
+    return {order: derivative.detach() for order, derivative in known.items()}
+
+
+def _gradient(value: Tensor | None, coords: Tensor) -> Tensor | None:
+    if value is None or not value.requires_grad:
+        return None
+    return torch.autograd.grad(value.sum(), coords, create_graph=True, allow_unused=True)[0]
+
+
+def along(box: Box, axis: int, unit: Tensor) -> Tensor:
+    """Lines from end to end of an axis, through points unit (task, dim) of the unit cube: (task, LINE, dim)."""
+    through = unit.unsqueeze(1).repeat(1, LINE, 1)
+    through[..., axis] = torch.linspace(0, 1, LINE, dtype=unit.dtype, device=unit.device)
+    return box.scale(through)
+
+
+def is_smooth(function, name: str, points: Tensor, axis: int, channels: Channels) -> bool:
+    """Whether, on lines of `along`, a function is the integral of its derivative in `axis`, and this of the second.
+
+    Looked at are the derivatives in `channels`. It is not with a kink or a jump, nor where torch cannot see a slope.
+    """
+    chain = [order for order in ((), (axis,), (axis, axis)) if order in channels.orders]
+    jet, x = pointwise_jet(function, points, Channels.of(chain), [name])[name], points[..., axis]
+    rows = [jet.get(order, torch.zeros_like(x)) for order in chain]
+    for value, slope in pairwise(rows):
+        integral, rise = torch.cumulative_trapezoid(slope, x, dim=-1), value[:, 1:] - value[:, :1]
+        size = torch.maximum(rise.abs().amax(-1), integral.abs().amax(-1))
+        error = (rise - integral).abs().amax(-1)
+        if not bool((error <= ROUGH * size + 1e-9 * (1 + value.abs().amax(-1))).all()):
+            return False
+    return True

@@ -1,0 +1,268 @@
+"""Trial functions G + D N: derivatives against torch.func, conditions on every face, what stays soft and why."""
+
+import math
+
+import pytest
+import torch
+from declared import Heat, Mixed, Poisson, Schroedinger, Torus, Wave
+from small import CPU, dense, function_jet, generator, plain, plain_rows, random_theta, relative, task_values
+from torch.func import jacrev
+
+from pinnlora.errors import UserError
+from pinnlora.loss.draw import Draw
+from pinnlora.loss.points import draw_points
+from pinnlora.loss.terms import physics
+from pinnlora.nets.adapters import Full
+from pinnlora.nets.ansatz import fields_at, lifted
+from pinnlora.nets.hard import hard_conditions
+from pinnlora.problem.channels import Channels
+from pinnlora.problem.load import load_problem
+from pinnlora.problem.signature import Condition, lookup, parse
+from pinnlora.train.settings import NetworkSettings
+from pinnlora.train.setup import network_of
+
+PROBLEMS = {
+    "heat": Heat(),
+    "poisson": Poisson(),
+    "wave": Wave(),
+    "schroedinger": Schroedinger(),
+    "kovasznay": load_problem("kovasznay"),
+    "burgers1d": load_problem("burgers1d"),
+    "burgers2d": load_problem("burgers2d"),
+}
+TASKS = 2
+
+
+def setting(problem, conditions: str = "hard", **more):
+    """A small random network with its trial function, and some tasks (2D Burgers at larger nu)."""
+    settings = NetworkSettings(width=5, hidden_layers=3, conditions=conditions, **more)
+    full = Full(network_of(problem, settings))
+    values = task_values(problem, TASKS)
+    if problem.name == "burgers2d":
+        values = {"nu": 100 * values["nu"]}
+    return full, random_theta(full, TASKS), values
+
+
+def interior(problem, count: int = 7) -> torch.Tensor:
+    unit = torch.rand(TASKS, count, len(problem.coords.names), generator=generator(3), dtype=torch.float64)
+    return problem.coords.scale(unit)
+
+
+def by_hand(problem, network, values, task):
+    """The trial function of one task at one point, as its formula says, for torch.func."""
+    numbers = {name: value[task] for name, value in values.items()}
+
+    def heat(p, n):
+        x, t = p
+        return (torch.sin(math.pi * x / 2) + x + 4 * x / 2 * (1 - x / 2) * t * n).view(1)
+
+    def poisson(p, n):
+        x, y = p
+        return 16 * x * (1 - x) * y * (1 - y) * n
+
+    def wave(p, n):
+        x, t = p
+        start = torch.sin(math.pi * x) + t * (numbers["c"] * x * (1 - x) + 3 * x)
+        ends = x * (torch.sin(3 * t) - 3 * t)  # what the start does not say at x = 1
+        return start + ends + (t / 2) ** 2 * 4 * x * (1 - x) * n
+
+    def kovasznay(p, n):
+        def at(x, y):
+            exact = problem.exact(torch.as_tensor(x), torch.as_tensor(y), numbers["re"])
+            return torch.stack([exact["u"], exact["v"]])
+
+        x, y = p
+        one, zero = torch.ones_like(x), torch.zeros_like(x)
+        sides = (1 - x) * at(zero, y) + x * at(one, y) + (1 - y) * at(x, zero) + y * at(x, one)
+        corners = sum(
+            (x if i else 1 - x) * (y if j else 1 - y) * at(i * one, j * one) for i in (0, 1) for j in (0, 1)
+        )
+        velocity = sides - corners + 16 * x * (1 - x) * y * (1 - y) * n[:2]
+        pressure = problem.exact(one, y, numbers["re"])["p"] + (1 - x) * n[2]
+        return torch.cat((velocity, pressure.view(1)))
+
+    return {"heat": heat, "poisson": poisson, "wave": wave, "kovasznay": kovasznay}[problem.name]
+
+
+@pytest.mark.parametrize("name", ["heat", "poisson", "wave", "kovasznay"])
+def test_values_and_derivatives_are_those_of_the_formula(name):
+    problem = PROBLEMS[name]
+    full, theta, values = setting(problem)
+    channels, coords = Channels.of([(0, 0), (0, 1), (1, 1)]), interior(problem)
+    jet = full.network.forward(full.weights(theta), coords, channels)
+    found = lifted(problem, full.network, coords, values, channels)(jet)
+    for task in range(TASKS):
+        matrices, biases = dense(full, theta[task])
+        trial = by_hand(problem, full.network, values, task)
+        expected = function_jet(
+            lambda p: trial(p, plain(full.network, matrices, biases, p)),  # noqa: B023
+            coords[task],
+            channels.orders,
+        )
+        assert relative(found[task], expected) < 1e-10
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_derivatives_are_those_of_the_values(name):
+    """Against central differences of the trial function itself: every channel, every problem."""
+    problem = PROBLEMS[name]
+    full, theta, values = setting(problem)
+    axes = range(len(problem.coords.names))
+    channels = Channels.of([(i, j) for i in axes for j in axes if i <= j])
+    if name == "burgers1d":  # its Fourier series knows what its residual asks for
+        channels = problem.residual_signature.channels
+    coords = interior(problem, 3)
+    jet = full.network.forward(full.weights(theta), coords, channels)
+    found = lifted(problem, full.network, coords, values, channels)(jet)
+    step = 1e-5
+    for k, order in enumerate(channels.orders[1:], start=1):
+        shift = torch.zeros(len(axes), dtype=torch.float64)
+        shift[order[-1]] = step
+
+        def below(where, order=order):
+            lower = Channels.of([order[:-1]])
+            jets = full.network.forward(full.weights(theta), where, lower)
+            return lifted(problem, full.network, where, values, lower)(jets)[:, lower.position(order[:-1])]
+
+        numeric = (below(coords + shift) - below(coords - shift)) / (2 * step)
+        assert relative(found[:, k], numeric) < 1e-5, order
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_conditions_hold_on_every_face_whatever_the_network(name):
+    problem = PROBLEMS[name]
+    full, theta, values = setting(problem)
+    draw = Draw(generator(1), CPU, torch.float64)
+    points = draw_points(problem, draw, values, 4, 40)
+    for condition in problem.bound_conditions:
+        coords = points[condition.name].clone()
+        if condition.periodic is None:  # edges and corners too
+            coords[:, ::5] = problem.coords.scale(((coords[:, ::5] - low(problem)) / side(problem)).round())
+        jet = full.network.forward(full.weights(theta), coords, condition.channels)
+        jet = lifted(problem, full.network, coords, values, condition.channels)(jet)
+        if condition.periodic is not None:
+            half = jet.shape[2] // 2
+            assert float((jet[:, :, :half] - jet[:, :, half:]).abs().max()) < 1e-10
+            continue
+        for target, wanted in condition.signature(problem, lookup(problem, coords, values)).items():
+            field, order = parse(problem, target)
+            found = jet[:, condition.channels.position(order), :, field]
+            assert float((found - torch.as_tensor(wanted)).abs().max()) < 1e-12, (condition.name, target)
+    objective = physics(problem, full, values, points)
+    assert len(objective.blocks) == 1  # the equation alone
+
+
+def low(problem) -> torch.Tensor:
+    return torch.tensor(problem.coords.low, dtype=torch.float64)
+
+
+def side(problem) -> torch.Tensor:
+    return torch.tensor(problem.coords.high, dtype=torch.float64) - low(problem)
+
+
+@pytest.mark.parametrize("name", ["kovasznay", "wave", "schroedinger"])
+def test_jacobian_with_a_trial_function(name):
+    problem = PROBLEMS[name]
+    full, theta, values = setting(problem)
+    points = draw_points(problem, Draw(generator(1), CPU, torch.float64), values, 6, 4)
+    _, rows, jacobian, _ = physics(problem, full, values, points).linearise(theta)
+    for task in range(TASKS):
+        one = {key: value[task : task + 1] for key, value in values.items()}
+        alone = physics(problem, full, one, {key: at[task : task + 1] for key, at in points.items()})
+        frozen = alone.linearise(theta[task : task + 1])[3]
+        assert relative(rows[task], plain_rows(alone, frozen, theta[task])) < 1e-10
+        expected = jacrev(lambda flat: plain_rows(alone, frozen, flat))(theta[task])  # noqa: B023
+        assert relative(jacobian[task], expected) < 1e-10
+
+
+def test_what_cannot_be_held_stays_in_the_loss_and_says_why():
+    problem = Mixed()
+    hard = hard_conditions(problem, own=False)
+    assert hard.held == (("start", "u"),)
+    why = {name: reason for name, _, reason in hard.soft}
+    assert list(why) == ["robin", "lid", "flux"]
+    assert "where they meet, by 3.3e-01" in why["lid"]  # one and two differ by a third of 1 + 2
+    assert "derivative where the value is not prescribed" in why["flux"]
+    assert "the unknown itself" in why["robin"]
+    assert "start (u)" in hard.describe()[0] and len(hard.describe()) == 4
+    full, theta, values = setting(problem, "auto")
+    points = draw_points(problem, Draw(generator(1), CPU, torch.float64), values, 6, 4)
+    losses = physics(problem, full, values, points).losses(theta)
+    assert list(losses) == ["heat", "lid_u", "flux_u_x", "robin_u_x"]
+    with pytest.raises(UserError, match="conditions: hard, but condition robin"):
+        network_of(problem, NetworkSettings(conditions="hard"))
+
+
+def rough(function):
+    """Heat from another start."""
+
+    class Rough(Heat):
+        def start(self, x):
+            return {"u": function(x)}
+
+        conditions = [Condition(start, on="t=0"), Condition(Heat.ends, on=("x=0", "x=2"))]
+
+    return Rough()
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        lambda x: x + (x - 1).abs() - 1,  # a kink: its second derivative is a source that no residual sees
+        lambda x: x + (x > 1).to(x.dtype) * (2 - x),  # a jump
+        lambda x: x + torch.sin(math.pi * x.detach()),  # torch does not see the slope
+        lambda x: torch.sqrt(x * 2),  # no slope at x = 0
+        lambda x: x + torch.round(100 * torch.sin(math.pi * x)) / 100,  # stairs
+    ],
+    ids=["kink", "jump", "detached", "root", "stairs"],
+)
+def test_a_start_that_is_not_smooth_stays_soft(start):
+    hard = hard_conditions(rough(start), own=False)
+    assert ("start", "u") not in hard.held and ("ends", "u") in hard.held
+    assert any(name == "start" and "smooth" in why for name, _, why in hard.soft)
+
+
+def test_a_start_that_contradicts_the_periodic_ends_is_said():
+    class Broken(Schroedinger):
+        def start(self, x, a):
+            return {"u": a * x, "v": 0.0}
+
+        conditions = [Condition(start, on="t=0"), Schroedinger.conditions[1]]
+
+    hard = hard_conditions(Broken(), own=False)
+    assert hard.periodic == () and hard.soft == (
+        ("periodic", "all", "what is prescribed at the start is not periodic"),
+    )
+
+
+def test_two_periodic_axes():
+    problem = Torus()
+    full, theta, values = setting(problem)
+    assert [wave[0] for wave in full.network.periodic] == [0, 1]
+    coords = interior(problem)
+    there = coords + torch.tensor([1.0, -2.0])
+    fields = [fields_at(problem, full.network, full.weights(theta), at, values) for at in (coords, there)]
+    assert relative(fields[1], fields[0]) < 1e-12
+
+
+def test_a_hand_written_ansatz_wins_and_is_asked_what_it_holds():
+    problem = load_problem("burgers1d")
+    hard = hard_conditions(problem, own=True)
+    assert hard.held == (("initial", "u"), ("periodic", "all")) and not any(hard.given)
+    full, theta, values = setting(problem, "auto", lift=True)
+    points = draw_points(problem, Draw(generator(1), CPU, torch.float64), values, 6, 4)
+    assert list(physics(problem, full, values, points).losses(theta)) == ["burgers"]
+    at = interior(problem)
+    offset, factor = problem.lift(at, values, Channels.of([(0, 0), (1,)]))
+    network = full.network.forward(full.weights(theta), at, Channels.of([]))[:, 0]
+    found = fields_at(problem, full.network, full.weights(theta), at, values)
+    torch.testing.assert_close(found, offset[:, 0] + factor[:, 0] * network)
+
+
+def test_single_precision_holds_conditions_to_its_rounding():
+    problem = PROBLEMS["heat"]
+    full, theta, values = setting(problem)
+    coords = problem.coords.face("x=2").project(interior(problem, 50)).float()
+    values = {name: value.float() for name, value in values.items()}
+    fields = fields_at(problem, full.network, full.weights(theta.float()), coords, values)
+    assert fields.dtype == torch.float32 and float((fields - 2).abs().max()) < 1e-6
