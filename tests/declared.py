@@ -6,7 +6,7 @@ import torch
 
 from pinnlora.problem.base import Problem
 from pinnlora.problem.box import Box
-from pinnlora.problem.distributions import LogUniform, Uniform
+from pinnlora.problem.scalars import LogUniform, Uniform
 from pinnlora.problem.signature import Condition, Periodic
 
 

@@ -11,7 +11,7 @@ from small import CPU
 from pinnlora.nets.adapters import Full
 from pinnlora.problem.base import Problem
 from pinnlora.problem.box import Box
-from pinnlora.problem.distributions import LogUniform
+from pinnlora.problem.scalars import LogUniform
 from pinnlora.problem.signature import Condition
 from pinnlora.train.data import fields_of, task_set
 from pinnlora.train.fit import fit
