@@ -13,7 +13,8 @@ from pinnlora.errors import UserError
 from pinnlora.problem.base import Problem
 from pinnlora.problem.calls import guarded
 from pinnlora.problem.channels import Channels
-from pinnlora.problem.probe import Finding, Probe, slope
+from pinnlora.problem.pointwise import pointwise_jet
+from pinnlora.problem.probe import Finding, Probe
 from pinnlora.problem.signature import BoundCondition, Values, lookup, parse
 
 EXACT, NEARLY = 1e-9, 1e-6
@@ -22,11 +23,9 @@ EXACT, NEARLY = 1e-9, 1e-6
 
 def exact_jet(problem: Problem, coords: Tensor, values: Values, channels: Channels) -> Tensor:
     """The jet (task, channel, point, field) of the exact solution at coords (task, point, dim), float64."""
-    coords = coords.detach().requires_grad_()
-    columns = []
-    for field in problem.exact_at(coords, values).values():
-        columns.append(torch.stack([slope(field, coords, order) for order in channels.orders], 1))
-    return torch.stack(columns, -1).detach()
+    jets = pointwise_jet(lambda at: problem.exact_at(at, values), coords, channels).values()
+    columns = [[jet.get(order, torch.zeros_like(jet[()])) for order in channels.orders] for jet in jets]
+    return torch.stack([torch.stack(column, 1) for column in columns], -1).detach()
 
 
 def residual_of_exact(
