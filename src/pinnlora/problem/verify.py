@@ -55,6 +55,10 @@ def _residual(probe: Probe) -> list[Finding]:
         if not (row.requires_grad and _depends(row, jet)):
             text = "does not depend on any field; ask for what it is about, such as u or u_x"
             found.append(Finding("error", f"{where}: {name!r} {text}"))
+    unknowns = probe.problem.unknowns
+    if len(rows) < len(unknowns):
+        text = f"{', '.join(rows)} alone for {', '.join(unknowns)}: fewer equations than unknowns; is one missing?"
+        found.append(Finding("warning", f"{where}: {text}"))
     broken = probe.not_finite(where, probe.residual(coords, jet.abs()), coords, "mend the formula there")
     if not broken:
         hint = "write it for fields and derivatives of any sign, for a network may give any"
