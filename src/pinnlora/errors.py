@@ -1,5 +1,6 @@
 """The one exception users are meant to see: a single line that says what came, what was expected, what to do."""
 
+from collections.abc import Iterable
 from difflib import get_close_matches
 
 
@@ -7,7 +8,12 @@ class UserError(ValueError):
     """Bad input, described in one line."""
 
 
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The known name that was probably meant, None where nothing is near."""
+    return next(iter(get_close_matches(str(name), list(known), n=1, cutoff=cutoff)), None)
+
+
 def did_you_mean(name: str, known: list[str]) -> str:
     """', did you mean ...?' or, where nothing is near, what there is."""
-    near = get_close_matches(str(name), known, n=1)
-    return f", did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"
+    near = nearest(name, known)
+    return f", did you mean {near!r}?" if near else f"; there are {', '.join(known)}"

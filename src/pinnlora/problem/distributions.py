@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from zlib import crc32
 
 import numpy as np
 
-from pinnlora.errors import UserError
+from pinnlora.errors import UserError, nearest
 
 
 class Distribution:
@@ -137,8 +136,8 @@ def check_names(values: Mapping, names: tuple[str, ...]) -> None:
     """UserError for a parameter too many or missing."""
     for name in values:
         if name not in names:
-            close = get_close_matches(str(name), names, n=1, cutoff=0.4)
-            hint = f"did you mean {close[0]!r}?" if close else f"expected {', '.join(names)}"
+            close = nearest(name, names, cutoff=0.4)
+            hint = f"did you mean {close!r}?" if close else f"expected {', '.join(names)}"
             raise UserError(f"unknown task parameter {name!r}; {hint}")
     for name in names:
         if name not in values:

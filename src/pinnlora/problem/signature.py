@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pinnlora.errors import UserError
+from pinnlora.errors import UserError, nearest
 from pinnlora.problem.box import Face
 from pinnlora.problem.calls import rows_of
 from pinnlora.problem.channels import Channels, Index
@@ -151,9 +150,9 @@ def _unknown(cls: type, where: str, name: str) -> str:
         (i, j) for i in range(len(axes)) for j in range(i, len(axes))
     ]
     derivatives = [spelled(axes, field, order) for field in cls.unknowns for order in orders]
-    close = difflib.get_close_matches(name, [*cls.unknowns, *derivatives, *axes, *cls.task.names], n=1)
+    close = nearest(name, [*cls.unknowns, *derivatives, *axes, *cls.task.names])
     kind = "Potentials" if cls.potentials else "Fields"
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+    hint = f" Did you mean {close!r}?" if close else ""
     return (
         f"{where}: unknown argument {name!r}.{hint} {kind}: {', '.join(cls.unknowns)}; "
         f"derivatives up to second order in {', '.join(axes)}, written {derivatives[len(axes)]}; "

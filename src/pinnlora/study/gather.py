@@ -6,8 +6,8 @@ import numpy as np
 import xarray as xr
 
 from pinnlora.study.evaluation import SPLITS, Result, Truth
+from pinnlora.study.names import BASELINES, METHODS
 
-METHODS = ("base", "ansatz", "pinn", "finetuned", "lora", "data", "weights", "distilled", "physics")
 ERRORS = {
     "mse": "mean squared error over the evaluation grid",
     "relative_l2": "relative L2 error over the evaluation grid",
@@ -109,7 +109,7 @@ def _add_tasks(dataset: xr.Dataset, truth: Truth) -> None:
 def _add_showcase(dataset: xr.Dataset, results: list[Result], truth: Truth, figure_rank: str) -> None:
     axes = truth.problem.axes()
     shape = tuple(len(axis) for axis in axes.values())
-    left_out = ("base", "ansatz", "pinn")
+    left_out = (*BASELINES, "pinn")
     shown = [
         r for r in results if r.method == "finetuned" or (r.method not in left_out and r.rank == figure_rank)
     ]

@@ -1,11 +1,10 @@
 """From pydantic's findings to one plain line each: which key, what came, what was expected."""
 
-from difflib import get_close_matches
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from pinnlora.errors import did_you_mean
+from pinnlora.errors import did_you_mean, nearest
 
 EXPECTED = {
     "int_type": "a whole number",
@@ -59,10 +58,8 @@ def _what(item: dict, model: type[BaseModel], path: tuple) -> str:
             return str(context["error"])
         case "literal_error":
             known = [part.strip("'") for part in context["expected"].replace(" or ", ", ").split(", ")]
-            near = get_close_matches(str(value), known, n=1)
-            return f"{shown} is not one of {', '.join(known)}" + (
-                f"; did you mean {near[0]!r}?" if near else ""
-            )
+            near = nearest(value, known)
+            return f"{shown} is not one of {', '.join(known)}" + (f"; did you mean {near!r}?" if near else "")
         case "greater_than":
             return f"{shown} is not greater than {context['gt']}"
         case "greater_than_equal":
