@@ -166,7 +166,9 @@ def _resolve(settings: Settings) -> Iterator[str]:
     for key, patch in settings.overrides.items():
         if problem_name(key) in specs:
             patches[problem_name(key)] = patch.model_dump(exclude_unset=True)
-        elif Spec.of(key).name not in package_problems():  # one that the study merely leaves out may keep its overrides
+        elif (
+            Spec.of(key).name not in package_problems()
+        ):  # one that the study merely leaves out may keep its overrides
             yield f"overrides.{key}: not among problems{did_you_mean(key, list(specs))}"
     base = settings.model_dump(include=set(Overridable.model_fields), exclude_unset=True)
     for name, spec in specs.items():
