@@ -59,6 +59,12 @@ def fit_hypernetwork(
         return Solutions.of(tasks, read_reference(reference, problem, splits == split))
 
     training = solutions("train")
+    if mode == "data":
+        training = training.take(training.known.nonzero()[:, 0])
+        if not len(training.tasks):
+            raise UserError(
+                f"mode data: no training task of {problem.name} has a reference solution to learn from"
+            )
     embed = embedding_of(problem, shape.embedding)
     hypernetwork = Hypernetwork(
         embed(training.tasks.values).shape[1], shape.body,
