@@ -151,7 +151,7 @@ def test_a_study_without_reference_measures_residuals_and_mismatches(study):
         one = found["residual"].sel({"method": method, "rank": rank})
         assert one.dims == ("split", "task")
         assert int(np.isfinite(one).sum()) == {1: 2, 3: 7}[splits]
-    assert float(found["mismatch"].max()) < 1e-12  # held by the trial function
+    assert float(found["mismatch"].max()) < 1e-6  # held by the trial function, some in single precision
     assert int(np.isfinite(found["residual_refined"]).sum()) == 2
 
 
@@ -225,3 +225,38 @@ def test_only_a_refined_reference_reads_the_base(heat):
     for kind, read in [("refined", ["tasks", "base"]), ("none", ["tasks"])]:
         settings = load_settings({"problems": [heat], "reference": kind})
         assert list(inputs(settings, Job("reference", "heat"))) == read
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, heat):
+    """Tasks and a base network of a size that can be refined to many digits."""
+    home = tmp_path_factory.mktemp("refined")
+    base = MARQUARDT | {"steps": 20, "points": 300, "damping": 1e-8}
+    settings = load_settings(
+        STUDY,
+        {
+            "problems": [heat],
+            "reference": "refined",
+            "tasks": {"train": 1, "validation": 1, "test": 1},
+            "network": {"width": 20},
+            "training": {"base": base},
+        },
+    )
+    tasks.run(job_settings(settings, "heat", "tasks"), home / "tasks.nc")
+    fit.run(job_settings(settings, "heat", "base"), home / "tasks.nc", home / "base", device="cpu")
+    return home, job_settings(settings, "heat", "reference")
+
+
+def test_a_refined_reference_is_the_solution(made, capsys):
+    home, settings = made
+    reference.run(settings, home / "tasks.nc", home / "reference.nc", home / "base", "cpu")
+    found, given = read_netcdf(home / "reference.nc"), read_netcdf(home / "tasks.nc")
+    assert found.attrs["reference"] == "refined" and "by its own physics" in found.attrs["reference_note"]
+    truth = exact(given["alpha"].values, {name: found[name].values for name in ("x", "t")})
+    chosen = np.isin(given["split"].values, ("validation", "test"))
+    assert np.isnan(found["u"].values[~chosen]).all() and chosen.sum() == 2
+    error = ((found["u"].values - truth)[chosen] ** 2).mean()
+    assert math.sqrt(error) < 1e-8
+    assert error < found.attrs["floor_reference"] < 1e-13
+    with pytest.raises(UserError, match="refined starts from the base network"):
+        reference.run(settings, home / "tasks.nc", home / "other.nc")
