@@ -214,7 +214,11 @@ def test_what_has_a_reference_is_seen_without_running_it(tmp_path):
 
 @pytest.mark.parametrize(
     ("value", "words"),
-    [("mine.nc", "no file mine.nc"), ("best", "'best' is not one of auto, none, refined"), (3, "3 is not one")],
+    [
+        ("mine.nc", "no file mine.nc"),
+        ("best", "'best' is not one of auto, none, refined"),
+        (3, "3 is not one"),
+    ],
 )
 def test_a_wrong_reference_is_one_line(value, words):
     with pytest.raises(UserError, match=f"^config: reference: {words}[^\n]*$"):
