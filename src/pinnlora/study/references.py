@@ -94,15 +94,13 @@ def refined_references(
 
 
 def _stage(base: dict) -> StageSettings:
-    """The base network's stage as one that refines; points are new in every round of steps, so that what the last
-    one changes includes what they miss, or at every step where they follow the residual."""
+    """A stage that refines, its terms and points those of the base network's; points are new in every round of steps,
+    so that what the last one changes includes what they miss, or at every step where they follow the residual."""
     stage = StageSettings(**base)
-    return stage.model_copy(
-        update={
-            "optimiser": "levenberg_marquardt", "dtype": "float64", "damping": 1e-10, "chain": False,
-            "points": max(stage.points, POINTS), "resample": 1 if stage.adaptive else sum(STEPS), "horizon": "none",
-            "balance": False, "causal": 0.0, "continuation": {}, "continuation_steps": 0,
-        }
+    same = ("condition_points", "condition_weight", "adaptive", "residual_weight")
+    return StageSettings(
+        optimiser="levenberg_marquardt", dtype="float64", damping=1e-10, points=max(stage.points, POINTS),
+        resample=1 if stage.adaptive else sum(STEPS), **{name: getattr(stage, name) for name in same},
     )  # fmt: skip
 
 
