@@ -19,7 +19,7 @@ from pinnlora.study.evaluation import Truth, measure
 from pinnlora.study.graph import Job, inputs
 from pinnlora.study.job_settings import job_settings
 from pinnlora.study.jobs import evaluate, fit, hypernetwork, reference, tasks
-from pinnlora.study.references import given_references
+from pinnlora.study.references import given_references, own_references
 from pinnlora.study.settings import load_settings, load_study
 
 HEAT = '''
@@ -257,7 +257,10 @@ def test_a_refined_reference_is_the_solution(made, capsys):
     home, settings = made
     reference.run(settings, home / "tasks.nc", home / "reference.nc", home / "base", "cpu")
     found, given = read_netcdf(home / "reference.nc"), read_netcdf(home / "tasks.nc")
-    assert found.attrs["reference"] == "refined" and "by its own physics" in found.attrs["reference_note"]
+    assert (
+        found.attrs["reference"] == "refined"
+        and "steps on its own physics, to a loss of" in found.attrs["reference_note"]
+    )
     truth = exact(given["alpha"].values, {name: found[name].values for name in ("x", "t")})
     chosen = np.isin(given["split"].values, ("validation", "test"))
     assert np.isnan(found["u"].values[~chosen]).all() and chosen.sum() == 2
@@ -314,6 +317,18 @@ def test_it_trains_predicts_and_refines_from_the_command_line(heat, tmp_path, mo
     given = read_netcdf(tmp_path / "refine.nc")
     error = np.abs(given["u"].values - exact([0.07], given)[0]).max()
     assert error < 1e-2
+
+
+def test_an_own_solver_needs_no_floor(tmp_path):
+    path = tmp_path / "solved.py"
+    solver = """
+    def reference(self, values):
+        return {"u": values["alpha"][:, None, None] + torch.zeros(1, 21, 11).numpy()}
+"""
+    path.write_text(HEAT + solver)
+    found = own_references(load_problem(f"{path}:Heat"), VALUES)
+    assert found.kind == "solver" and np.isnan(found.floor) and "unknown error" in found.note
+    np.testing.assert_array_equal(found.fields["u"][:, 3, 3], VALUES["alpha"])
 
 
 def write_file(path, rates, x=21, t=11, **wrong):
