@@ -5,13 +5,13 @@ Every key is described in config/README.md.
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import Field, PlainValidator, PrivateAttr, ValidationError, model_validator
 
 from pinnlora.errors import UserError, did_you_mean
-from pinnlora.problem.load import Spec, known_problem, package_problems, problem_name
+from pinnlora.problem.load import Spec, has_reference, known_problem, package_problems, problem_name
 from pinnlora.study.settings_errors import lines
 from pinnlora.train.settings import (
     MODES,
@@ -27,6 +27,7 @@ from pinnlora.train.settings import (
     partial,
 )
 
+REFERENCES = ("auto", "none", "refined")
 FITS_OF_FULL_RANK = ("pinn", "finetuned")
 
 
@@ -46,9 +47,20 @@ class Evaluation(Strict):
     refine_points: Positive = 300
 
 
+def _reference(value: Any) -> str:
+    if isinstance(value, str) and value in REFERENCES:
+        return value
+    if not isinstance(value, str) or Path(value).suffix not in (".nc", ".nc4"):
+        raise ValueError(f"{value!r} is not one of {', '.join(REFERENCES)}, nor a FILE.nc")
+    if not Path(value).is_file():
+        raise ValueError(f"no file {value}")
+    return value
+
+
 class Overridable(Strict):
     """What a problem may have otherwise than the study."""
 
+    reference: Annotated[str, PlainValidator(_reference)] = "auto"
     lora_ranks: tuple[AdapterRank, ...] = (1, 2, 4, 8, 16, 32, 64)
     hypernetwork_ranks: tuple[Rank, ...] = (1, 2, 4, 8, "full")
     modes: tuple[Literal[MODES], ...] = MODES
@@ -135,6 +147,25 @@ def load_settings(*sources: Mapping | str | Path) -> Settings:
     wrong = list(_resolve(settings))
     if wrong:
         raise UserError("\n".join(f"config: {line}" for line in dict.fromkeys(wrong)))
+    return settings
+
+
+def load_study(*sources: Mapping | str | Path) -> Settings:
+    """As `load_settings`, for a study that will be run: UserError also where `data` has nothing to learn from."""
+    settings = load_settings(*sources)
+    for spec in settings.problems:
+        problem = settings.problem(spec)
+        own = problem.reference == "auto" and has_reference(spec)
+        if "data" in problem.modes and problem.reference in REFERENCES and not own:
+            why = (
+                "neither exact() nor reference()"
+                if problem.reference == "auto"
+                else f"reference: {problem.reference}"
+            )
+            raise UserError(
+                f"config: modes: data learns from reference solutions of the training tasks, but {problem.name} has "
+                f"{why}; leave data out, or give reference: FILE.nc"
+            )
     return settings
 
 

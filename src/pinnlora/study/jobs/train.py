@@ -32,10 +32,11 @@ def run(spec: str, output: Path, rank: int, config: Path | None, device: str | N
         refuse_foreign(output / name, directory=True)
     make("tasks", "tasks", output / "tasks.nc")
     made["tasks"] = output / "tasks.nc"
-    make("reference", "reference", output / "reference.nc")
     with own_card(where):
         make("fit", "base", output / "base", device=where)
-        made |= {"reference": output / "reference.nc", "base": output / "base"}
+        made["base"] = output / "base"
+        make("reference", "reference", output / "reference.nc", device=where)
+        made = {"tasks": made["tasks"], "reference": output / "reference.nc", "base": made["base"]}
         make("hypernetwork", "hypernetwork", output / "bundle", device=where)
     print(
         f"the bundle is {output / 'bundle'}: try `pinnlora predict {output / 'bundle'} --set ... -o out.nc`"
