@@ -93,11 +93,14 @@ def partial(model: type[BaseModel]) -> type[Strict]:
 class StageSettings(Strict):
     """How one stage is trained; config/README.md says what each key means."""
 
-    optimiser: Literal["adam", "adam+lbfgs", "levenberg_marquardt", "gauss_newton"] = "adam"
+    optimiser: Literal["auto", "adam", "adam+lbfgs", "soap", "levenberg_marquardt", "gauss_newton"] = "adam"
     dtype: Literal["float32", "float64"] = "float32"
     steps: Positive = 1000
+    seconds: Annotated[Real, Field(ge=0)] = 0.0
     lbfgs_steps: Count = 0
     learning_rate: PositiveReal = 1e-3
+    clip: Annotated[Real, Field(ge=0)] = 0.0
+    normalise: Annotated[Real, Field(ge=0, le=1)] = 0.0
     schedule: Literal["cosine", "steps", "constant"] = "cosine"
     decay_start: Count = 10000
     decay_every: Positive = 5000
@@ -152,20 +155,20 @@ class StageSettings(Strict):
 class PerTaskStage(StageSettings):
     """A stage that trains networks of single tasks."""
 
-    optimiser: Literal["adam", "adam+lbfgs", "levenberg_marquardt"] = "adam"
+    optimiser: Literal["auto", "adam", "adam+lbfgs", "levenberg_marquardt"] = "adam"
 
 
 class HypernetworkStage(StageSettings):
     """A stage that trains a hypernetwork on residuals or on solutions; its points are fixed, or new at every step."""
 
-    optimiser: Literal["adam", "gauss_newton"] = "adam"
+    optimiser: Literal["auto", "adam", "soap", "gauss_newton"] = "adam"
     resample: Annotated[Integer, Field(ge=0, le=1)] = 1
 
 
 class WeightsStage(StageSettings):
     """The stage that regresses weights."""
 
-    optimiser: Literal["adam"] = "adam"
+    optimiser: Literal["adam", "soap"] = "adam"
 
 
 def with_ranks(stage: type[StageSettings]) -> type[StageSettings]:

@@ -11,7 +11,7 @@ from pinnlora.loss.draw import Draw
 from pinnlora.loss.residuals import Residuals
 from pinnlora.loss.sampler import Points
 from pinnlora.nets.adapters import Parametrisation
-from pinnlora.optimise.adam import Adam, Schedule
+from pinnlora.optimise.first_order import FirstOrder, Schedule
 from pinnlora.optimise.damping import LOWEST
 from pinnlora.optimise.lbfgs import LBFGS
 from pinnlora.optimise.levenberg_marquardt import LevenbergMarquardt
@@ -63,7 +63,7 @@ class TaskFits:
             )
         else:
             self.theta.requires_grad_()
-            self._adam = Adam([self.theta], schedule(settings, settings.steps), independent=True)
+            self._adam = FirstOrder([self.theta], schedule(settings, settings.steps), independent=True)
         self._lbfgs: LBFGS | None = None
         self._physics = Physics(self.problem, self.parametrisation, settings, self.draw, self.origin)
         self._held_out = self._physics.held_out(self.tasks.values, settings.points)
@@ -80,7 +80,7 @@ class TaskFits:
             return self._marquardt.step(self.theta, lambda keep: self._objective(keep, step), self.active)
         objective = self._objective(self.active, step)
         if self._lbfgs is None:
-            return self._adam.step(self.theta[self.active], objective, self.active)
+            return self._adam.step(self.theta[self.active], objective, self.active, step)
         moved, after = self._lbfgs.step(self.theta.detach()[self.active], objective.total)
         with torch.no_grad():
             self.theta[self.active] = moved
