@@ -9,6 +9,7 @@ from torch import Tensor
 from pinnlora.nets.adapters import Parametrisation
 from pinnlora.problem.base import Problem
 from pinnlora.problem.signature import Values
+from pinnlora.train.budget import paced
 from pinnlora.train.chain import fit_chain
 from pinnlora.train.data import Monitor, Solutions, task_set
 from pinnlora.train.loop import History, train
@@ -62,7 +63,12 @@ def fit(
     if stage.chain:
         return fit_chain(problem, parametrisation, tasks, start, stage, draw)
     monitor = None if reference is None else Monitor.of(Solutions.of(tasks, reference))
-    learner = TaskFits(problem, parametrisation, tasks, start, stage, draw, monitor, first)
+
+    def learner_of(stage: StageSettings) -> TaskFits:
+        return TaskFits(problem, parametrisation, tasks, start, stage, draw, monitor, first)
+
+    stage = paced(stage, learner_of)
+    learner = learner_of(stage)
     history = train(learner, stage.report_every, stage.patience, f"{problem.name} {name}")
     return learner.theta.detach(), history
 

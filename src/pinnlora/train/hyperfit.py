@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from pinnlora.nets.adapters import Parametrisation
 from pinnlora.nets.hypernetwork import Hypernetwork
 from pinnlora.problem.base import Problem
 from pinnlora.problem.signature import Values
+from pinnlora.train.budget import paced
 from pinnlora.train.data import Monitor, Solutions, of_split, read_reference, task_set
 from pinnlora.train.hyperlearner import Hyperlearner
 from pinnlora.train.loop import History, train
@@ -69,12 +71,18 @@ def fit_hypernetwork(
         f"{problem.name} {mode} rank {rank}", where, dtype, network, outputs=parametrisation.size,
         hypernetwork=sum(p.numel() for p in hypernetwork.parameters()), optimiser=stage.optimiser,
     )  # fmt: skip
-    learner = Hyperlearner(
-        problem, parametrisation, hypernetwork, mode, training, solutions("validation"), stage,
-        draw_of(seed, f"{mode} {rank} points", where, dtype), numpy_generator(seed, f"{mode} {rank} tasks"),
-        embed, taught, own.symmetry, Monitor.of(solutions("test")),
-        task_set(problem, of_split(values, splits, "base"), own.symmetry, where, dtype).values,
-    )  # fmt: skip
+    watched, validation = Monitor.of(solutions("test")), solutions("validation")
+    origin = task_set(problem, of_split(values, splits, "base"), own.symmetry, where, dtype).values
+
+    def learner_of(stage: StageSettings, trained: Hypernetwork) -> Hyperlearner:
+        return Hyperlearner(
+            problem, parametrisation, trained, mode, training, validation, stage,
+            draw_of(seed, f"{mode} {rank} points", where, dtype), numpy_generator(seed, f"{mode} {rank} tasks"),
+            embed, taught, own.symmetry, watched, origin,
+        )  # fmt: skip
+
+    stage = paced(stage, lambda stage: learner_of(stage, deepcopy(hypernetwork)))
+    learner = learner_of(stage, hypernetwork)
     history = train(learner, stage.report_every, stage.patience, f"{problem.name} {mode}")
     return hypernetwork, parametrisation, history
 

@@ -47,10 +47,11 @@ class Hyperlearner:
     monitor: Monitor | None = None
     origin: Values | None = None
     steps: int = field(init=False)
+    seconds: float = field(init=False)
 
     def __post_init__(self) -> None:
         settings = self.settings
-        self.steps = settings.steps
+        self.steps, self.seconds = settings.steps, settings.seconds
         self._state = [p.detach().clone() for p in self.hypernetwork.parameters()]
         if settings.optimiser == "gauss_newton":
             self._newton = GaussNewton(self.hypernetwork, settings.damping, settings.rows, settings.momentum)

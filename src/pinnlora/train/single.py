@@ -48,6 +48,7 @@ class TaskFits:
     monitor: Monitor | None = None
     origin: Values | None = None
     steps: int = field(init=False)
+    seconds: float = field(init=False)
     active: Tensor = field(init=False)
     best: Tensor = field(init=False)
 
@@ -56,7 +57,7 @@ class TaskFits:
         self.theta = self.theta.detach().clone()
         self.best = self.theta.clone()
         self.active = torch.arange(len(self.tasks), device=self.theta.device)
-        self.steps = settings.steps
+        self.steps, self.seconds = settings.steps, settings.seconds
         if settings.optimiser == "levenberg_marquardt":
             self._marquardt = LevenbergMarquardt(
                 len(self.tasks), settings.damping, lowest=settings.damping if settings.chain else LOWEST
