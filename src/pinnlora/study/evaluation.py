@@ -105,7 +105,9 @@ def evaluate_base(truth: Truth, base: Tensor, network: dict[str, Any]) -> list[R
     problem = truth.problem.formulated(settings.formulation)
     full = Full(network_of(problem, settings))
     results = []
-    for name, theta in [("base", base), ("ansatz", torch.zeros_like(base))][: 2 if full.network.ansatz else 1]:
+    for name, theta in [("base", base), ("ansatz", torch.zeros_like(base))][
+        : 2 if full.network.ansatz else 1
+    ]:
         results.append(Result(name, "full", {"parameters": 0}, settings={"network": network}))
         for split in SPLITS:
             tasks = truth.tasks(problem, split, settings.symmetry, base)

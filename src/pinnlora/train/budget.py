@@ -48,7 +48,12 @@ def settings_within(problem: Problem, minutes: float) -> dict[str, Any]:
     points = max(24, min(200, 2600 // (tasks * fields)))
     auto = {"optimiser": "auto", "horizon": "auto", "balance": True, "steps": 10**6}
     base = {"points": 250 * len(problem.coords.names), "condition_points": 60, "steps": 250, "adaptive": True}
-    physics = {"points": points, "condition_points": max(8, points // 4), "tasks_per_step": tasks, "rows": 10**4}
+    physics = {
+        "points": points,
+        "condition_points": max(8, points // 4),
+        "tasks_per_step": tasks,
+        "rows": 10**4,
+    }
     physics |= {"adaptive": True, "steps": 400}
     if function:
         physics = {"points": 16, "condition_points": 6, "tasks_per_step": 72}
@@ -82,7 +87,8 @@ def paced(stage: StageSettings, learner_of: Callable[[StageSettings], Learner]) 
     reports = max(5, min(REPORTS, int(0.1 * left / validation)))
     steps = max(1, min(stage.steps, int((left - reports * validation) / once)))
     print(
-        f"budget {left:.0f} s: a step takes {1e3 * once:.0f} ms, {steps} steps of {stage.points} points", flush=True
+        f"budget {left:.0f} s: a step takes {1e3 * once:.0f} ms, {steps} steps of {stage.points} points",
+        flush=True,
     )
     every = max(1, steps // reports)
     return stage.model_copy(update={"steps": steps, "seconds": left, "report_every": every})

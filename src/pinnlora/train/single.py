@@ -11,8 +11,8 @@ from pinnlora.loss.draw import Draw
 from pinnlora.loss.residuals import Residuals
 from pinnlora.loss.sampler import Points
 from pinnlora.nets.adapters import Parametrisation
-from pinnlora.optimise.first_order import FirstOrder, Schedule
 from pinnlora.optimise.damping import LOWEST
+from pinnlora.optimise.first_order import FirstOrder, Schedule
 from pinnlora.optimise.lbfgs import LBFGS
 from pinnlora.optimise.levenberg_marquardt import LevenbergMarquardt
 from pinnlora.problem.base import Problem

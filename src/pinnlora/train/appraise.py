@@ -1,0 +1,182 @@
+"""Is it solved? What a trained prediction shows of itself at fresh points, and a plain verdict.
+
+A small loss is not enough: residuals are measured against the equation's own terms, mismatches against what is
+prescribed, at points that were never trained on, and the distance to a few refining steps tells what the residual
+is worth, for these steps solve the linearised equation and so know its stability.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pinnlora.loss.draw import Draw
+from pinnlora.loss.points import draw_points
+from pinnlora.nets.adapters import Parametrisation
+from pinnlora.nets.ansatz import lifted
+from pinnlora.problem.base import Problem
+from pinnlora.problem.channels import Channels
+from pinnlora.problem.signature import BoundCondition, Values, lookup, parse
+from pinnlora.train.data import TaskSet, fields_of, grid_coords
+
+Jets = Callable[[Tensor, Channels], Tensor]
+
+TOLERANCE, PEAK = 1e-2, 0.2
+"""Largest relative error of a converged task, and of the residual at a single point."""
+FALLING = 0.5
+"""A validation loss that loses more than this share in the last fifth of the steps is not at its end."""
+POINTS, REFINED = 3000, 3
+"""Fresh points of the equations a task, and how many tasks, the worst, are refined."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Relative errors by name, (task,) each, and what is wrong (nothing: converged)."""
+
+    measured: dict[str, np.ndarray]
+    wrong: tuple[str, ...]
+    advice: str
+
+    @property
+    def text(self) -> str:
+        """In a sentence."""
+        if not self.wrong:
+            return "converged"
+        return f"not converged: {'; '.join(self.wrong)}. Try {self.advice}"
+
+    def table(self) -> list[str]:
+        """Mean and worst task of everything measured."""
+        lines = [f"{'relative, on test tasks':<44} {'mean':>8} {'worst':>8}"]
+        for name, value in self.measured.items():
+            lines.append(f"{name:<44} {value.mean():8.1e} {value.max():8.1e}")
+        return lines
+
+
+def appraise(
+    parametrisation: Parametrisation,
+    theta: Tensor,
+    tasks: TaskSet,
+    reference: np.ndarray | None,
+    validation: np.ndarray,
+    refined: Callable[[TaskSet], tuple[Parametrisation, Tensor]],
+) -> Verdict:
+    """The verdict on theta (task, size) of test `tasks`; reference (task, point, field) where it is known.
+
+    validation: the loss over the training; refined: some tasks to what a few refining steps make of them.
+    """
+    rows = [
+        _residuals(parametrisation, theta[k : k + 1], tasks.take(torch.tensor([k])))
+        for k in range(len(tasks))
+    ]
+    measured = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    worst = np.max([value for name, value in measured.items() if not name.startswith("largest")], axis=0)
+    some = torch.from_numpy(np.argsort(worst)[::-1][:REFINED].copy()).to(theta.device)
+    grid = grid_coords(tasks.problem, theta.device, theta.dtype)
+    found = fields_of(parametrisation, theta, tasks, grid)
+    better, numbers = refined(tasks.take(some))
+    target = fields_of(better, numbers, _double(tasks.take(some)), grid.double()).cpu().numpy()
+    measured["distance to its own refinement"] = _distance(found[some].double().cpu().numpy(), target)
+    if reference is not None and np.isfinite(reference).all():
+        measured["relative L2 error"] = _distance(found.double().cpu().numpy(), reference)
+    return _verdict(measured, validation)
+
+
+def _verdict(measured: dict[str, np.ndarray], validation: np.ndarray) -> Verdict:
+    bounds = {name: PEAK if name.startswith("largest") else TOLERANCE for name in measured}
+    wrong = [
+        f"{name} {value.max():.1e} in the worst task, above {bounds[name]:g}"
+        for name, value in measured.items()
+        if not value.max() <= bounds[name]  # nan too
+    ]
+    fallen = _fallen(validation)
+    if fallen > FALLING and any(not v.max() <= 0.1 * bounds[name] for name, v in measured.items()):
+        wrong.append(f"the loss still fell by {fallen:.0%} over the last fifth of the steps")
+    soft = any(name.startswith("mismatch") for name in wrong)
+    advice = "more --minutes" if fallen > 0.1 else "a higher --rank or a wider network, and more --minutes"
+    if soft:
+        advice += "; a larger condition_weight, for the conditions that the log says are in the loss"
+    return Verdict(measured, tuple(wrong), f"{advice}; for single tasks `pinnlora refine`")
+
+
+def _fallen(validation: np.ndarray) -> float:
+    """The share of the loss that the last fifth of the training took away; 0 where it was hardly watched."""
+    best = np.minimum.accumulate(validation[np.isfinite(validation)])
+    if len(best) < 5 or best[-1] <= 0:
+        return 0.0
+    return float(1 - best[-1] / best[-1 - len(best) // 5])
+
+
+def _residuals(parametrisation: Parametrisation, theta: Tensor, task: TaskSet) -> dict[str, float]:
+    """Relative residuals and mismatches of one task, theta (1, size), at fresh points."""
+    problem, network = task.problem, parametrisation.network
+    draw = Draw(torch.Generator(theta.device).manual_seed(11), theta.device, theta.dtype).frozen(11)
+    coords = draw_points(problem, draw, task.values, POINTS, 300)
+    weights = parametrisation.weights(theta)
+
+    def jet(at: Tensor, channels: Channels) -> Tensor:
+        with torch.no_grad():
+            outputs = network.forward(weights, at, channels)
+            return lifted(problem, network, at, task.values, channels)(outputs)
+
+    found = _of_equations(problem, coords["interior"], task.values, jet)
+    for condition in problem.bound_conditions:
+        few = coords["interior"][:, :300]
+        inside = jet(few, condition.channels)
+        found |= _of_condition(problem, condition, coords[condition.name], task.values, jet, inside)
+    return found
+
+
+def _of_equations(problem: Problem, coords: Tensor, values: Values, jet_at: Jets) -> dict[str, float]:
+    """Each equation's residual over the size of its terms: derivatives times what they multiply, and its source."""
+    signature = problem.residual_signature
+    jet = jet_at(coords, signature.channels).requires_grad_()
+    nothing = torch.zeros_like(jet)
+    with torch.enable_grad():
+        rows = signature(problem, lookup(problem, coords, values, jet, signature.channels))
+    sources = signature(problem, lookup(problem, coords, values, nothing, signature.channels))
+    found = {}
+    for name, row in rows.items():
+        (slope,) = torch.autograd.grad(row.sum(), jet, retain_graph=True)
+        terms = (slope * jet.detach()).square().sum((1, 3)) + sources[name].nan_to_num(0, 0, 0).square()
+        size = terms.mean().sqrt()
+        found[f"residual of {name}"] = float(row.detach().square().mean().sqrt() / size)
+        found[f"largest residual of {name}"] = float((row.detach().abs() / (size + terms.sqrt())).max())
+    return found
+
+
+def _of_condition(
+    problem: Problem, condition: BoundCondition, coords: Tensor, values: Values, jet_at: Jets, inside: Tensor
+) -> dict[str, float]:
+    """Each prescribed value's mismatch over its size and that of the same quantity `inside` the domain."""
+    jet = jet_at(coords, condition.channels)
+    if condition.periodic is not None:
+        half = coords.shape[1] // 2
+        jump = (jet[:, 0, :half] - jet[:, 0, half:]).square().mean((0, 1)).sqrt()
+        size = inside[:, 0].square().mean((0, 1)).sqrt()
+        return {f"mismatch of {condition.name}": float((jump / size).max())}
+    targets = condition.signature(problem, lookup(problem, coords, values, jet, condition.channels))
+    found = {}
+    for name, target in targets.items():
+        number, order = parse(problem, name)
+        place = condition.channels.position(order)
+        target = torch.as_tensor(target, dtype=jet.dtype, device=jet.device)
+        missed = (jet[:, place, :, number] - target).square().mean().sqrt()
+        size = target.square().mean().sqrt() + inside[:, place, :, number].square().mean().sqrt()
+        found[f"mismatch of {condition.name} ({name})"] = float(missed / size) if missed else 0.0
+    return found
+
+
+def _distance(found: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Relative L2 distance (task,) of fields (task, point, field), each field relative to its own size, the worst."""
+    norm = np.sqrt((target**2).mean(1))
+    norm = np.where(norm > 0, norm, norm.max(1, keepdims=True))
+    return (np.sqrt(((found - target) ** 2).mean(1)) / norm).max(1)
+
+
+def _double(tasks: TaskSet) -> TaskSet:
+    move = None if tasks.move is None else {name: value.double() for name, value in tasks.move.items()}
+    return TaskSet(tasks.problem, {name: value.double() for name, value in tasks.values.items()}, move)
