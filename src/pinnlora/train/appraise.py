@@ -1,8 +1,9 @@
 """Is it solved? What a trained prediction shows of itself at fresh points, and a plain verdict.
 
-A small loss is not enough: residuals are measured against the equation's own terms, mismatches against what is
-prescribed, at points that were never trained on, and the distance to a few refining steps tells what the residual
-is worth, for these steps solve the linearised equation and so know its stability.
+A small loss is not enough. Residuals are measured against the equation's own terms, mismatches against what is
+prescribed, at points that were never trained on. And what they are worth only the equation knows: the linearised
+error equation J d = -r is solved in the tangent space of all the network's weights, with conditions that count much
+more than the equation, and the fields' change along d is the estimated error.
 """
 
 from __future__ import annotations
@@ -16,21 +17,27 @@ from torch import Tensor
 
 from pinnlora.loss.draw import Draw
 from pinnlora.loss.points import draw_points
-from pinnlora.nets.adapters import Parametrisation
-from pinnlora.nets.ansatz import lifted
+from pinnlora.loss.residuals import Workspace
+from pinnlora.loss.terms import physics
+from pinnlora.nets.adapters import Full, Parametrisation
+from pinnlora.nets.ansatz import fields_at, lifted
+from pinnlora.optimise.levenberg_marquardt import solve
 from pinnlora.problem.base import Problem
 from pinnlora.problem.channels import Channels
 from pinnlora.problem.signature import BoundCondition, Values, lookup, parse
 from pinnlora.train.data import TaskSet, fields_of, grid_coords
 
 Jets = Callable[[Tensor, Channels], Tensor]
+NOTHING = np.empty(0)
 
 TOLERANCE, PEAK = 1e-2, 0.2
 """Largest relative error of a converged task, and of the residual at a single point."""
 FALLING = 0.5
 """A validation loss that loses more than this share in the last fifth of the steps is not at its end."""
-POINTS, REFINED = 3000, 3
-"""Fresh points of the equations a task, and how many tasks, the worst, are refined."""
+POINTS, FACE_POINTS = 3000, 300
+"""Fresh points of the equations, and of each condition, a task."""
+ROWS, STRICT, DAMPING = 600, 1e4, 1e-8
+"""Of the error equation: its rows, the weight of conditions, and the damping relative to the rows' mean square."""
 
 
 @dataclass(frozen=True)
@@ -60,28 +67,24 @@ def appraise(
     parametrisation: Parametrisation,
     theta: Tensor,
     tasks: TaskSet,
-    reference: np.ndarray | None,
-    validation: np.ndarray,
-    refined: Callable[[TaskSet], tuple[Parametrisation, Tensor]],
+    reference: np.ndarray | None = None,
+    validation: np.ndarray = NOTHING,
 ) -> Verdict:
-    """The verdict on theta (task, size) of test `tasks`; reference (task, point, field) where it is known.
+    """The verdict on theta (task, size) of `tasks`; reference (task, point, field) where it is known.
 
-    validation: the loss over the training; refined: some tasks to what a few refining steps make of them.
+    validation: the loss over the training. What is measured is relative, per task.
     """
-    rows = [
-        _residuals(parametrisation, theta[k : k + 1], tasks.take(torch.tensor([k])))
-        for k in range(len(tasks))
-    ]
+    rows, workspace = [], Workspace()
+    for k in range(len(tasks)):
+        one = tasks.take(torch.tensor([k], device=theta.device))
+        weights = parametrisation.weights(theta[k : k + 1]).flat()
+        full = Full(parametrisation.network), weights.double(), _double(one)
+        rows.append(_residuals(*full) | {"estimated error": _estimated(*full, workspace)})
     measured = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    worst = np.max([value for name, value in measured.items() if not name.startswith("largest")], axis=0)
-    some = torch.from_numpy(np.argsort(worst)[::-1][:REFINED].copy()).to(theta.device)
-    grid = grid_coords(tasks.problem, theta.device, theta.dtype)
-    found = fields_of(parametrisation, theta, tasks, grid)
-    better, numbers = refined(tasks.take(some))
-    target = fields_of(better, numbers, _double(tasks.take(some)), grid.double()).cpu().numpy()
-    measured["distance to its own refinement"] = _distance(found[some].double().cpu().numpy(), target)
     if reference is not None and np.isfinite(reference).all():
-        measured["relative L2 error"] = _distance(found.double().cpu().numpy(), reference)
+        grid = grid_coords(tasks.problem, theta.device, theta.dtype)
+        found = fields_of(parametrisation, theta, tasks, grid).double().cpu().numpy()
+        measured["error (relative L2)"] = _distance(found, reference)
     return _verdict(measured, validation)
 
 
@@ -113,8 +116,7 @@ def _fallen(validation: np.ndarray) -> float:
 def _residuals(parametrisation: Parametrisation, theta: Tensor, task: TaskSet) -> dict[str, float]:
     """Relative residuals and mismatches of one task, theta (1, size), at fresh points."""
     problem, network = task.problem, parametrisation.network
-    draw = Draw(torch.Generator(theta.device).manual_seed(11), theta.device, theta.dtype).frozen(11)
-    coords = draw_points(problem, draw, task.values, POINTS, 300)
+    coords = draw_points(problem, _fresh(theta, 11), task.values, POINTS, FACE_POINTS)
     weights = parametrisation.weights(theta)
 
     def jet(at: Tensor, channels: Channels) -> Tensor:
@@ -124,10 +126,35 @@ def _residuals(parametrisation: Parametrisation, theta: Tensor, task: TaskSet) -
 
     found = _of_equations(problem, coords["interior"], task.values, jet)
     for condition in problem.bound_conditions:
-        few = coords["interior"][:, :300]
+        few = coords["interior"][:, :FACE_POINTS]
         inside = jet(few, condition.channels)
         found |= _of_condition(problem, condition, coords[condition.name], task.values, jet, inside)
     return found
+
+
+def _estimated(full: Full, theta: Tensor, task: TaskSet, workspace: Workspace) -> float:
+    """The relative size of the error that the linearised equations have for their residual, of the worst field."""
+    problem, network = task.problem, full.network
+    count, draw = max(100, ROWS // len(problem.unknowns)), _fresh(theta, 12)
+    points = draw_points(problem, draw, task.values, count, count // 4, network.hard.left(problem))
+    objective = physics(problem, full, task.values, points, condition_weight=STRICT)
+    _, r, jacobian, _ = objective.linearise(theta, workspace)
+    move, _ = solve(jacobian, r, DAMPING * jacobian.square().sum((1, 2)) / r.shape[1])
+    part = min(
+        1.0, 1e-3 * float((theta.norm() + 1e-3) / move.norm().clamp_min(1e-300))
+    )  # so small that all is linear
+    where, fields = problem.coords.scale(draw.unit(1, POINTS, points["interior"].shape[-1], 99)), []
+    with torch.no_grad():
+        for numbers in (theta, theta + part * move):
+            fields.append(
+                fields_at(problem, network, full.weights(numbers), where, task.values).cpu().numpy()
+            )
+    return float(_distance(fields[1], fields[0])[0] / np.float64(part))
+
+
+def _fresh(like: Tensor, seed: int) -> Draw:
+    """Points that no training has drawn."""
+    return Draw(torch.Generator(like.device).manual_seed(seed), like.device, like.dtype).frozen(seed)
 
 
 def _of_equations(problem: Problem, coords: Tensor, values: Values, jet_at: Jets) -> dict[str, float]:
@@ -174,7 +201,8 @@ def _distance(found: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Relative L2 distance (task,) of fields (task, point, field), each field relative to its own size, the worst."""
     norm = np.sqrt((target**2).mean(1))
     norm = np.where(norm > 0, norm, norm.max(1, keepdims=True))
-    return (np.sqrt(((found - target) ** 2).mean(1)) / norm).max(1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (np.sqrt(((found - target) ** 2).mean(1)) / norm).max(1)
 
 
 def _double(tasks: TaskSet) -> TaskSet:

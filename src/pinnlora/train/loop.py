@@ -79,7 +79,8 @@ def train(
 ) -> History:
     """Run the learner's phases, keep the best state of every entry, stop entries that no longer improve.
 
-    Where its seconds run out before its steps do, steps are left out evenly: schedules come to their end in time.
+    A learner with a budget of seconds is where the clock says among its steps, of which some are left out or taken
+    twice: schedules come to their end in time.
     Progress is a bar on a terminal and a line an interval elsewhere, nothing when `quiet`.
     """
     history = History()
@@ -107,8 +108,7 @@ def _phase(
         history.iterations += 1
         done, following = done + 1, step + 1
         if learner.seconds:
-            passed = (time.perf_counter() - began) / learner.seconds
-            following = max(following, int(passed * learner.steps))
+            following = int((time.perf_counter() - began) / learner.seconds * learner.steps)
         bar.update(following - step)
         if done % report_every and following < learner.steps:
             continue

@@ -15,15 +15,13 @@ from pinnlora.study.job_settings import job_settings
 from pinnlora.study.jobs import check
 from pinnlora.study.provenance import begin
 from pinnlora.study.settings import load_settings, problem_name
-from pinnlora.surrogate import load, refine
+from pinnlora.surrogate import load
 from pinnlora.train.appraise import Verdict, appraise
 from pinnlora.train.budget import EVALUATION, settings_within
 from pinnlora.train.data import of_split, read_reference, read_tasks
 
 MINUTES = 5.0
 """The budget where neither it nor a config is given."""
-STEPS, POINTS = 5, 400
-"""What the distance of a prediction to its own refinement is measured by."""
 
 
 def run(
@@ -103,7 +101,6 @@ def _judge(output: Path, device: str) -> Verdict:
         tasks,
         _known(output / "reference.nc", problem, splits == "test"),
         read_netcdf(bundle / "history.nc")["validation"].values,
-        lambda some: refine(surrogate, some, STEPS, POINTS),
     )
     _note(bundle, verdict)
     return verdict
