@@ -93,7 +93,7 @@ def partial(model: type[BaseModel]) -> type[Strict]:
 class StageSettings(Strict):
     """How one stage is trained; config/README.md says what each key means."""
 
-    optimiser: Literal["auto", "adam", "adam+lbfgs", "soap", "levenberg_marquardt", "gauss_newton"] = "adam"
+    optimiser: Literal["adam", "adam+lbfgs", "soap", "levenberg_marquardt", "gauss_newton", "auto"] = "adam"
     dtype: Literal["float32", "float64"] = "float32"
     steps: Positive = 1000
     seconds: Annotated[Real, Field(ge=0)] = 0.0
@@ -155,13 +155,13 @@ class StageSettings(Strict):
 class PerTaskStage(StageSettings):
     """A stage that trains networks of single tasks."""
 
-    optimiser: Literal["auto", "adam", "adam+lbfgs", "levenberg_marquardt"] = "adam"
+    optimiser: Literal["adam", "adam+lbfgs", "levenberg_marquardt", "auto"] = "adam"
 
 
 class HypernetworkStage(StageSettings):
     """A stage that trains a hypernetwork on residuals or on solutions; its points are fixed, or new at every step."""
 
-    optimiser: Literal["auto", "adam", "soap", "gauss_newton"] = "adam"
+    optimiser: Literal["adam", "soap", "gauss_newton", "auto"] = "adam"
     resample: Annotated[Integer, Field(ge=0, le=1)] = 1
 
 
