@@ -4,10 +4,7 @@ import math
 
 import torch
 
-from pinnlora.problem.base import Problem
-from pinnlora.problem.box import Box
-from pinnlora.problem.scalars import LogUniform, Uniform
-from pinnlora.problem.signature import Condition, Periodic
+from pinnlora import Box, Condition, GaussianField, LogUniform, Periodic, Problem, Uniform
 
 
 class Heat(Problem):
@@ -115,6 +112,46 @@ class Torus(Problem):
         return {"diffusion": u_xx + u_yy - u + k * torch.sin(2 * math.pi * x)}
 
     conditions = [Periodic("x"), Periodic("y", name="in_y")]
+
+
+class Released(Problem):
+    """Diffusion of a random function on an interval, which stays at its ends what it was."""
+
+    coords = Box(x=(-1, 2), t=(0, 1))
+    fields = ("u",)
+    task = Uniform(nu=(0.1, 0.2)) * GaussianField("f", points=33)
+
+    def residual(self, u_t, u_xx, nu):
+        """The heat equation."""
+        return {"diffusion": u_t - nu * u_xx}
+
+    def start(self, f):
+        """The function."""
+        return {"u": f}
+
+    def ends(self, f):
+        """The function too: asked for at the ends, it is what it is there."""
+        return {"u": f}
+
+    conditions = [Condition(start, on="t=0"), Condition(ends, on=("x=-1", "x=2"))]
+
+
+class Rod(Problem):
+    """Steady conduction in one dimension: faces are points."""
+
+    coords = Box(x=(0, 3))
+    fields = ("u",)
+    task = Uniform(k=(1, 2))
+
+    def residual(self, x, u_xx, k):
+        """A source."""
+        return {"conduction": u_xx + k * x}
+
+    def ends(self, x, k):
+        """Warm at one end."""
+        return {"u": k * x}
+
+    conditions = [Condition(ends, on=("x=0", "x=3"))]
 
 
 class Mixed(Problem):

@@ -156,7 +156,8 @@ def test_a_good_problem_is_told_back(run, tmp_path):
     ):
         assert line in said
     assert "neither exact() nor reference()" in run("check", own(tmp_path, OWN))[1]
-    assert "solves momentum_x" in run("check", "burgers2d")[1]
+    said = run("check", "burgers2d")[1]
+    assert "solves momentum_x" in said and "held exactly: initial (u), initial (v), walls (u)" in said
 
 
 def test_all_that_is_wrong_is_told_and_train_stops_at_it(run, tmp_path):

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from declared import Heat, Mixed, Poisson, Schroedinger, Torus, Wave
+from declared import Heat, Mixed, Poisson, Released, Rod, Schroedinger, Torus, Wave
 from small import CPU, dense, function_jet, generator, plain, plain_rows, random_theta, relative, task_values
 from torch.func import jacrev
 
@@ -26,6 +26,8 @@ PROBLEMS = {
     "poisson": Poisson(),
     "wave": Wave(),
     "schroedinger": Schroedinger(),
+    "released": Released(),
+    "rod": Rod(),
     "kovasznay": load_problem("kovasznay"),
     "burgers1d": load_problem("burgers1d"),
     "burgers2d": load_problem("burgers2d"),
@@ -248,7 +250,7 @@ def test_two_periodic_axes():
 def test_a_hand_written_ansatz_wins_and_is_asked_what_it_holds():
     problem = load_problem("burgers1d")
     hard = hard_conditions(problem, own=True)
-    assert hard.held == (("initial", "u"), ("periodic", "all")) and not any(hard.given)
+    assert hard.held == (("initial", "u"), ("periodic", "all")) and not hard.patches
     full, theta, values = setting(problem, "auto", lift=True)
     points = draw_points(problem, Draw(generator(1), CPU, torch.float64), values, 6, 4)
     assert list(physics(problem, full, values, points).losses(theta)) == ["burgers"]

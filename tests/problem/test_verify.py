@@ -214,6 +214,7 @@ WARNINGS = {
         ["Heat.start, at both ends of the periodic x, give u as"],
     ),
     "a parameter without effect": (TASK, "task = Uniform(alpha=(0.1, 1), beta=(0, 1))", ["'beta'", "no effect"]),
+    "fewer equations than fields": ('fields = ("u",)', 'fields = ("u", "v")', ["alone for u, v", "fewer"]),
     "a parameter asked for without use": (ROW, 'return {"heat": u_t - u_xx}', ["parameter 'alpha'", "no effect"]),
     "a function without effect": (TASK, 'task = Uniform(alpha=(0.1, 1)) * GaussianField("f")', ["'f'", "no effect"]),
     "a square root of the field": (

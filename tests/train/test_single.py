@@ -210,3 +210,36 @@ def test_lbfgs_follows_an_adam_that_was_stopped_early():
     before = learner.validate()
     train(learner, 5, settings.patience, quiet=True)
     assert (learner.validate() < 0.5 * before).all()
+
+
+SOURCE = """
+from pinnlora import Box, Condition, GaussianField, LogUniform, Problem, Uniform
+
+
+class Source(Problem):
+    coords, fields, grid = Box(x=(-1, 1), t=(0, 1)), ("u",), {"x": 21, "t": 6}
+    task = Uniform(a=(1, 2)) * LogUniform(nu=(1e-3, 1e-1)) * GaussianField("f", points=16, power=4, scale=1e6)
+
+    def residual(self, u_t, u_xx, f, f_xx, t, a, nu):
+        return {"heat": u_t - nu * u_xx - a * (f - nu * t * f_xx)}
+
+    def exact(self, t, f, a):
+        return {"u": a * t * f}
+
+    def start(self):
+        return {"u": 0.0}
+
+    def ends(self, t, f, a):
+        return self.exact(t, f, a)
+
+    conditions = [Condition(start, on="t=0"), Condition(ends, on=("x=-1", "x=1"))]
+"""
+
+
+def test_an_equation_with_numbers_of_two_laws_and_a_function_in_it_is_solved(tmp_path):
+    (tmp_path / "own.py").write_text(SOURCE)
+    settings = stage("levenberg_marquardt", 40, points=120, condition_points=40)
+    learner = learner_of(settings, name=f"{tmp_path / 'own.py'}:Source", monitor=True)
+    before = learner.error()
+    train(learner, 40, quiet=True)
+    assert learner.error() < before / 1000

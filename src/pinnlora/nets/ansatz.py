@@ -20,8 +20,8 @@ def lifted(
     """What turns the network's output jets at some points into jets of the unknowns."""
     if network.lift:
         offset, factor = problem.lift(coords, values, channels)
-    elif any(network.hard.given):
-        offset, factor = transfinite(problem, network.hard.given, coords, values, channels)
+    elif network.hard.patches:
+        offset, factor = transfinite(problem, network.hard.patches, coords, values, channels)
     else:
         return lambda jet: jet
     return lambda jet: offset + product(factor, jet, channels)

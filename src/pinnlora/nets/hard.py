@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from pinnlora.errors import UserError
-from pinnlora.nets.transfinite import Given, transfinite
+from pinnlora.nets.transfinite import Given, Patch, patch_of, transfinite
 from pinnlora.problem.base import Problem
 from pinnlora.problem.box import Face
 from pinnlora.problem.channels import Channels, product
@@ -33,11 +33,11 @@ Trial = Callable[[Tensor, Values, Channels], tuple[Tensor, Tensor]]
 class HardConditions:
     """What a trial function holds exactly.
 
-    given: for each unknown what the automatic one prescribes; held: (condition, target); soft: (condition, target,
-    why it is in the loss); periodic: the axes that the input map must make periodic.
+    patches: the automatic one, one an unknown (none where it is not used); held: (condition, target); soft:
+    (condition, target, why it is in the loss); periodic: the axes that the input map must make periodic.
     """
 
-    given: tuple[tuple[Given, ...], ...] = ()
+    patches: tuple[Patch, ...] = ()
     held: tuple[tuple[str, str], ...] = ()
     soft: tuple[tuple[str, str, str], ...] = ()
     periodic: tuple[int, ...] = ()
@@ -73,8 +73,11 @@ class _Plan:
     def trial(self) -> Trial:
         if self.own is not None:
             return self.own
-        given = tuple(self.given)
-        return lambda coords, values, channels: transfinite(self.problem, given, coords, values, channels)
+        patches = self.patches()
+        return lambda coords, values, channels: transfinite(self.problem, patches, coords, values, channels)
+
+    def patches(self) -> tuple[Patch, ...]:
+        return tuple(patch_of(given, self.problem.coords) for given in self.given)
 
 
 def hard_conditions(problem: Problem, own: bool, insist: bool = False) -> HardConditions:
@@ -84,7 +87,7 @@ def hard_conditions(problem: Problem, own: bool, insist: bool = False) -> HardCo
     """
     values = _tasks(problem)
     plan = _Plan(problem, problem.lift if own else None, [() for _ in problem.unknowns], [], [])
-    for number, target in _candidates(problem, values, plan):
+    for number, target in _candidates(problem, plan):
         why = _take(plan, number, target, values)
         if why:
             plan.soft.append((problem.bound_conditions[number].name, target, why))
@@ -97,7 +100,10 @@ def hard_conditions(problem: Problem, own: bool, insist: bool = False) -> HardCo
     held = [(problem.bound_conditions[number].name, target) for number, target in plan.held]
     held += [(condition.name, "all") for condition in periodic]
     found = HardConditions(
-        tuple(plan.given), tuple(held), tuple(plan.soft), tuple(c.periodic for c in periodic)
+        plan.patches() if any(plan.given) else (),
+        tuple(held),
+        tuple(plan.soft),
+        tuple(c.periodic for c in periodic),
     )
     if insist and found.soft:
         name, target, why = found.soft[0]
@@ -112,7 +118,7 @@ def _tasks(problem: Problem) -> dict[str, Tensor]:
     return {name: torch.as_tensor(np.asarray(value), dtype=torch.float64) for name, value in sample.items()}
 
 
-def _candidates(problem: Problem, values: Values, plan: _Plan) -> list[tuple[int, str]]:
+def _candidates(problem: Problem, plan: _Plan) -> list[tuple[int, str]]:
     """(condition, target) in the order in which they are tried; what can never be held goes to `plan.soft`."""
     ends = {
         (f.axis, f.value == problem.coords.low[f.axis]) for c in problem.bound_conditions for f in c.faces
@@ -124,8 +130,7 @@ def _candidates(problem: Problem, values: Values, plan: _Plan) -> list[tuple[int
         if any(_is_unknown(problem, name) for name in condition.signature.names):
             plan.soft.append((condition.name, "all", "its target holds the unknown itself"))
             continue
-        point = condition.faces[0].project(torch.tensor([[problem.coords.low]], dtype=torch.float64))
-        for target in condition.signature(problem, lookup(problem, point, values)):
+        for target in condition.targets:
             start = all((face.axis, False) not in ends for face in condition.faces)
             found.append((len(parse(problem, target)[1]), not start, number, target))
     return [(number, target) for *_, number, target in sorted(found)]

@@ -58,7 +58,7 @@ class MLP:
     @property
     def ansatz(self) -> bool:
         """Whether the unknowns are more than the network's outputs."""
-        return self.lift or any(self.hard.given)
+        return self.lift or bool(self.hard.patches)
 
     @property
     def shapes(self) -> tuple[tuple[int, int], ...]:

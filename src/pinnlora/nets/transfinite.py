@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import chain, combinations
 from itertools import product as every
 
@@ -50,9 +49,12 @@ class Part:
     blends: tuple[tuple[int, Polynomial], ...]
 
 
-def axes_of(given: Sequence[Given]) -> list[int]:
-    """The axes that something is prescribed on, in the order of `given`: the first one's data rules at edges."""
-    return list(dict.fromkeys(g.axis for g in given))
+@dataclass(frozen=True)
+class Patch:
+    """G, as its parts, and D, as a polynomial an axis, of one unknown."""
+
+    parts: tuple[Part, ...] = ()
+    envelope: tuple[tuple[int, Polynomial], ...] = ()
 
 
 def blends(low: int, high: int, length: float) -> list[Polynomial]:
@@ -77,11 +79,10 @@ def _counts(given: Sequence[Given], axis: int) -> tuple[int, int]:
     return tuple(sum(g.axis == axis and g.high == high for g in given) for high in (False, True))
 
 
-@lru_cache(maxsize=64)
-def parts_of(given: tuple[Given, ...], box: Box) -> tuple[Part, ...]:
-    """The summands of G for one unknown."""
+def patch_of(given: Sequence[Given], box: Box) -> Patch:
+    """What takes all that is given of one unknown; at edges the data of the axis that is given first rule."""
     options: dict[int, list[tuple[Given, float, Polynomial]]] = {}
-    for axis in axes_of(given):
+    for axis in dict.fromkeys(g.axis for g in given):
         here = sorted((g for g in given if g.axis == axis), key=lambda g: (g.high, g.order))
         polynomials = blends(*_counts(given, axis), box.high[axis] - box.low[axis])
         ends = [(box.high if g.high else box.low)[axis] for g in here]
@@ -93,25 +94,24 @@ def parts_of(given: tuple[Given, ...], box: Box) -> tuple[Part, ...]:
             first = ends[0][0]
             at, factors = (tuple((g.axis, pair[k]) for g, *pair in ends) for k in (0, 1))
             parts.append(Part((-1) ** (len(chosen) + 1), first.condition, first.target, at, factors))
-    return tuple(parts)
+    return Patch(tuple(parts), tuple((axis, envelope(*_counts(given, axis))) for axis in options))
 
 
 def transfinite(
-    problem: Problem, given: tuple[tuple[Given, ...], ...], coords: Tensor, values: Values, channels: Channels
+    problem: Problem, patches: Sequence[Patch], coords: Tensor, values: Values, channels: Channels
 ) -> tuple[Tensor, Tensor]:
     """Jets of G (task, channel, point, unknown) and D (task or 1, channel, point, unknown).
 
-    given: what is prescribed of each unknown; coords (task or 1, point, dim).
+    One patch an unknown; coords (task or 1, point, dim).
     """
     axis_jet = _polynomials(problem.coords, coords)
-    parts = [parts_of(each, problem.coords) for each in given]
-    data = _prescribed(problem, set(chain.from_iterable(parts)), coords, values, channels)
+    parts = {part for patch in patches for part in patch.parts}
+    data = _prescribed(problem, parts, coords, values, channels)
     offsets, factors = [], []
-    for each, own in zip(given, parts, strict=True):
-        shapes = [(a, envelope(*_counts(each, a))) for a in axes_of(each)]
-        factors.append(_separable(shapes, axis_jet, channels, torch.ones_like(coords[..., 0])))
+    for patch in patches:
+        factors.append(_separable(patch.envelope, axis_jet, channels, torch.ones_like(coords[..., 0])))
         offset = torch.zeros_like(factors[-1])
-        for part in own:
+        for part in patch.parts:
             known, held = data[part.condition, part.target, part.at], {axis for axis, _ in part.at}
             for k, order in enumerate(channels.orders):
                 free = tuple(axis for axis in order if axis not in held)

@@ -27,7 +27,7 @@ GRID = 50_000
 
 
 class Problem:
-    """Base class of all problems; see README "Your own equation"."""
+    """Base class of all problems; see docs/own-problem.md."""
 
     coords: ClassVar[Box]
     fields: ClassVar[tuple[str, ...]]

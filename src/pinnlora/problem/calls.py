@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sysconfig
 import traceback
 import warnings
@@ -25,7 +26,7 @@ ADVICE = {
 """What a piece of an exception's text most often means here."""
 
 ELSEWHERE = (
-    str(Path(__file__).parents[1]),
+    f"{Path(__file__).parents[1]}{os.sep}",
     *(sysconfig.get_path(kind) for kind in ("stdlib", "purelib", "platlib")),
 )
 """Where files are that no user wrote; this package first."""

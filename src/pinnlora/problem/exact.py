@@ -9,10 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pinnlora.errors import UserError
 from pinnlora.problem.base import Problem
 from pinnlora.problem.calls import guarded
 from pinnlora.problem.channels import Channels
-from pinnlora.problem.probe import Finding, Probe, slope
+from pinnlora.problem.pointwise import pointwise_jet
+from pinnlora.problem.probe import Finding, Probe
 from pinnlora.problem.signature import BoundCondition, Values, lookup, parse
 
 EXACT, NEARLY = 1e-9, 1e-6
@@ -21,11 +23,9 @@ EXACT, NEARLY = 1e-9, 1e-6
 
 def exact_jet(problem: Problem, coords: Tensor, values: Values, channels: Channels) -> Tensor:
     """The jet (task, channel, point, field) of the exact solution at coords (task, point, dim), float64."""
-    coords = coords.detach().requires_grad_()
-    columns = []
-    for field in problem.exact_at(coords, values).values():
-        columns.append(torch.stack([slope(field, coords, order) for order in channels.orders], 1))
-    return torch.stack(columns, -1).detach()
+    jets = pointwise_jet(lambda at: problem.exact_at(at, values), coords, channels).values()
+    columns = [[jet.get(order, torch.zeros_like(jet[()])) for order in channels.orders] for jet in jets]
+    return torch.stack([torch.stack(column, 1) for column in columns], -1).detach()
 
 
 def residual_of_exact(
@@ -97,10 +97,11 @@ def _mismatch(probe: Probe, condition: BoundCondition) -> tuple[float, float, st
             both = (0, channels.position((condition.periodic,)))
             wanted = {(c, k): sides[0][:, c, :, k] for c in both for k in range(jet.shape[3])}
         else:
-            targets = [
-                (parse(problem, name), row) for name, row in probe.targets(condition, coords, jet).items()
-            ]
-            wanted = {(channels.position(order), number): row.detach() for (number, order), row in targets}
+            rows = probe.targets(condition, coords, jet)
+            places = {name: parse(problem, name) for name in rows}
+            wanted = {
+                (channels.position(places[n][1]), places[n][0]): row.detach() for n, row in rows.items()
+            }
         for (channel, number), target in wanted.items():
             gap = (jet[:, channel, :, number] - target).abs().nan_to_num(nan=torch.inf)
             size = max(size, float(usual[channel, number]), float(target.abs().max()))
@@ -129,15 +130,11 @@ def reference_fits(probe: Probe) -> list[Finding]:
     found = guarded(where, lambda: problem.reference(one))
     expected = (1, *(len(axis) for axis in problem.axes().values()))
     if not isinstance(found, dict) or set(found) != set(problem.fields):
-        return [
-            Finding("error", f"{where}: expected a dict of {', '.join(problem.fields)}, arrays (task, *grid)")
-        ]
+        raise UserError(f"{where}: expected a dict of {', '.join(problem.fields)}, arrays (task, *grid)")
     for name, array in found.items():
         if np.shape(array) != expected:
-            text = (
-                f"{name!r} has shape {np.shape(array)} for one task; expected {expected}: task, then axes()"
-            )
-            return [Finding("error", f"{where}: {text}")]
+            text = f"has shape {np.shape(array)} for one task; expected {expected}: task, then axes()"
+            raise UserError(f"{where}: {name!r} {text}")
         if not np.isfinite(np.asarray(array, dtype=float)).all():
-            return [Finding("error", f"{where}: {name!r} holds NaN or infinite values")]
+            raise UserError(f"{where}: {name!r} holds NaN or infinite values")
     return [Finding("note", f"{where}: gives {', '.join(found)} of shape {expected} for one task")]

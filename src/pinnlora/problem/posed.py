@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from pinnlora.problem.box import Face
-from pinnlora.problem.channels import Index
-from pinnlora.problem.probe import Finding, Probe, slope
+from pinnlora.problem.channels import Channels, Index
+from pinnlora.problem.pointwise import pointwise_jet
+from pinnlora.problem.probe import Finding, Probe
 from pinnlora.problem.signature import BoundCondition, parse, spelled, split
 
 AGREE = 1e-6
@@ -163,9 +164,9 @@ def _compared(probe: Probe, one: _Given, other: _Given) -> list[Finding]:
         return []
     if not same and (one.face.axis == other.face.axis or first.order or first.face.axis in second.order):
         return []
-    coords, values = first.at(probe, second.face)
-    if not same:
-        values = slope(values, coords, second.order)
+    coords, order = probe.coords(first.face, second.face), () if same else second.order
+    jets = pointwise_jet(lambda at: probe.targets(first.condition, at), coords, Channels.of([order]))
+    values = jets[first.target].get(order, torch.zeros(()).expand(coords.shape[:-1]))
     both = f"{probe.where(one.function)} and {other.function} give {second.target}"
     size = max(_size(probe, one), _size(probe, other))
     wanted = probe.targets(second.condition, coords)[second.target]

@@ -98,13 +98,3 @@ class Probe:
 
 def _generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
-
-
-def slope(values: Tensor, coords: Tensor, order: tuple[int, ...]) -> Tensor:
-    """A derivative of values (task, point) that were computed from coords (task, point, dim)."""
-    for axis in order:
-        gradient = None
-        if values.requires_grad:
-            (gradient,) = torch.autograd.grad(values.sum(), coords, create_graph=True, allow_unused=True)
-        values = torch.zeros_like(values) if gradient is None else gradient[..., axis]
-    return values

@@ -11,7 +11,7 @@ from pinnlora.problem.base import Problem
 from pinnlora.problem.calls import guarded, tensor_of
 from pinnlora.problem.exact import exact_meets, exact_solves, reference_fits
 from pinnlora.problem.posed import agreeing_conditions, enough_conditions
-from pinnlora.problem.probe import Finding, Probe
+from pinnlora.problem.probe import TASKS, Finding, Probe
 from pinnlora.problem.signature import Values, lookup
 
 
@@ -24,9 +24,8 @@ def verify_problem(problem: Problem) -> list[Finding]:
     found: dict[Finding, None] = {}
     for check in checks:
         try:
-            guarded(
-                type(problem).__name__,
-                lambda check=check: found.update(dict.fromkeys(check(Probe.of(problem)))),
+            found |= dict.fromkeys(
+                guarded(type(problem).__name__, lambda check=check: check(Probe.of(problem)))
             )
         except UserError as error:
             found[Finding("error", str(error))] = None
@@ -38,13 +37,11 @@ def _axes(probe: Probe) -> list[Finding]:
     problem, where = probe.problem, probe.where("axes")
     axes = guarded(where, problem.axes)
     if not isinstance(axes, dict) or tuple(axes) != problem.coords.names:
-        return [Finding("error", f"{where}: expected a dict of arrays for {', '.join(problem.coords.names)}")]
+        raise UserError(f"{where}: expected a dict of arrays for {', '.join(problem.coords.names)}")
     for (name, axis), low, high in zip(axes.items(), problem.coords.low, problem.coords.high, strict=True):
         axis = np.asarray(axis, dtype=float)
         if axis.ndim != 1 or not len(axis) or not ((axis >= low) & (axis <= high)).all():
-            return [
-                Finding("error", f"{where}: {name} should be numbers (points,) within [{low:g}, {high:g}]")
-            ]
+            raise UserError(f"{where}: {name} should be numbers (points,) within [{low:g}, {high:g}]")
     return [
         Finding("note", f"{where}: " + " x ".join(f"{len(axis)} in {name}" for name, axis in axes.items()))
     ]
@@ -56,14 +53,17 @@ def _residual(probe: Probe) -> list[Finding]:
     rows, where, found = probe.residual(coords, jet), probe.where("residual"), []
     for name, row in rows.items():
         if not (row.requires_grad and _depends(row, jet)):
-            found.append(
-                f"{where}: {name!r} does not depend on any field; ask for what it is about, such as u or u_x"
-            )
+            text = "does not depend on any field; ask for what it is about, such as u or u_x"
+            found.append(Finding("error", f"{where}: {name!r} {text}"))
+    unknowns = probe.problem.unknowns
+    if len(rows) < len(unknowns):
+        text = f"{', '.join(rows)} alone for {', '.join(unknowns)}: fewer equations than unknowns; is one missing?"
+        found.append(Finding("warning", f"{where}: {text}"))
     broken = probe.not_finite(where, probe.residual(coords, jet.abs()), coords, "mend the formula there")
     if not broken:
         hint = "write it for fields and derivatives of any sign, for a network may give any"
         broken = [Finding("warning", f.text) for f in probe.not_finite(where, rows, coords, hint)]
-    return [*(Finding("error", text) for text in found), *broken]
+    return found + broken
 
 
 def _depends(row: Tensor, jet: Tensor) -> bool:
@@ -94,9 +94,7 @@ def _weight(probe: Probe) -> list[Finding]:
     good = torch.isfinite(weight) & (weight > 0)
     if good.all():
         return []
-    return [
-        Finding("error", f"{where}: not above 0 at {probe.example(coords, ~good)}; it multiplies squares")
-    ]
+    raise UserError(f"{where}: not above 0 at {probe.example(coords, ~good)}; it multiplies squares")
 
 
 def _observe(probe: Probe) -> list[Finding]:
@@ -104,40 +102,30 @@ def _observe(probe: Probe) -> list[Finding]:
     signature = probe.problem.observe_signature
     if signature is None:
         return []
-    find = lookup(
-        probe.problem, probe.coords(), probe.values, probe.jet(signature.channels), signature.channels
-    )
+    jet = probe.jet(signature.channels)
+    find = lookup(probe.problem, probe.coords(), probe.values, jet, signature.channels)
     found = guarded(probe.where("observe"), lambda: signature(probe.problem, find))
     if isinstance(found, dict) and set(found) == set(probe.problem.fields):
         return []
-    return [
-        Finding("error", f"{probe.where('observe')}: expected a dict of {', '.join(probe.problem.fields)}")
-    ]
+    raise UserError(f"{probe.where('observe')}: expected a dict of {', '.join(probe.problem.fields)}")
 
 
 def _embedding(probe: Probe) -> list[Finding]:
     """What a hypernetwork reads: finite numbers."""
     where = probe.where("embed")
     found = guarded(where, lambda: probe.problem.embed(probe.values))
-    if (
-        not isinstance(found, Tensor)
-        or found.ndim != 2
-        or len(found) != len(next(iter(probe.values.values())))
-    ):
-        return [
-            Finding("error", f"{where}: expected a tensor (task, size), the numbers that tell tasks apart")
-        ]
-    return [] if torch.isfinite(found).all() else [Finding("error", f"{where}: holds NaN or infinite values")]
+    if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != TASKS or not found.isfinite().all():
+        raise UserError(f"{where}: expected a tensor (task, size) of finite numbers that tell tasks apart")
+    return []
 
 
 def _parameters(probe: Probe) -> list[Finding]:
     """A warning for each task parameter without effect: each is replaced by other tasks' values in turn."""
+    problem = probe.problem
 
     def effects(values: Values) -> list[Tensor]:
-        problem = probe.problem
-        out = [
-            *probe.residual(probe.coords(), probe.jet(problem.residual_signature.channels), values).values()
-        ]
+        jet = probe.jet(problem.residual_signature.channels)
+        out = [*probe.residual(probe.coords(), jet, values).values()]
         for condition in problem.bound_conditions:
             for face in condition.faces if condition.signature else ():
                 targets = probe.targets(condition, probe.coords(face), probe.jet(condition.channels), values)

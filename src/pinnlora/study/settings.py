@@ -11,7 +11,7 @@ import yaml
 from pydantic import Field, PlainValidator, PrivateAttr, ValidationError, model_validator
 
 from pinnlora.errors import UserError, did_you_mean
-from pinnlora.problem.load import known_problem, package_problems, problem_name
+from pinnlora.problem.load import Spec, known_problem, package_problems, problem_name
 from pinnlora.study.settings_errors import lines
 from pinnlora.train.settings import (
     MODES,
@@ -166,7 +166,7 @@ def _resolve(settings: Settings) -> Iterator[str]:
     for key, patch in settings.overrides.items():
         if problem_name(key) in specs:
             patches[problem_name(key)] = patch.model_dump(exclude_unset=True)
-        elif key not in package_problems():  # one that the study merely leaves out may keep its overrides
+        elif Spec.of(key).name not in package_problems():  # one that the study merely leaves out may keep its overrides
             yield f"overrides.{key}: not among problems{did_you_mean(key, list(specs))}"
     base = settings.model_dump(include=set(Overridable.model_fields), exclude_unset=True)
     for name, spec in specs.items():

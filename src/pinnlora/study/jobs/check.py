@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pinnlora.errors import UserError
+from pinnlora.nets.hard import hard_conditions
 from pinnlora.problem.load import load_problem
 from pinnlora.problem.verify import verify_problem
 
@@ -23,6 +24,8 @@ def run(spec: str) -> None:
         lines.append(("condition", f"{condition.name} on {faces}"))
     findings = verify_problem(problem)
     lines += [(finding.severity, finding.text) for finding in findings]
+    if all(finding.severity != "error" for finding in findings):
+        lines += [("trial", line) for line in hard_conditions(problem, own=False).describe()]
     print(f"{problem.name}: {problem.title}")
     for kind, text in lines:
         print(f"  {kind:<11} {text}")
