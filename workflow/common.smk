@@ -10,12 +10,12 @@ try:
     from pinnlora.problem.code import PACKAGE
     from pinnlora.study.graph import Job, Plan, inputs
     from pinnlora.study.interpreter import share_interpreter
-    from pinnlora.study.settings import load_settings
+    from pinnlora.study.settings import load_study
 except ImportError as error:
     raise WorkflowError(f"cannot import the package ({error}); install it first: pip install -e .")
 
 try:
-    SETTINGS = load_settings(config)
+    SETTINGS = load_study(config)
 except UserError as error:
     raise WorkflowError(str(error))
 

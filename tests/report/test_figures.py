@@ -63,7 +63,7 @@ def test_time_is_cut_at_its_end(full):
     expected = dataset["showcase_reference"].sel(field="v").isel(t=-1).values
     np.testing.assert_array_equal(slices.reference[1], expected.T)
     difference = dataset["showcase_prediction"][2] - dataset["showcase_reference"]
-    assert slices.mse[2] == pytest.approx(float((difference**2).mean()))
+    assert slices.scores[2] == pytest.approx(float((difference**2).mean()))
     assert cut(full[2]).axes == ("t", "x")
 
 

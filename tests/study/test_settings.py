@@ -239,7 +239,9 @@ def test_a_variant_is_the_same_problem_under_other_settings():
     assert settings.problem("burgers1d").network.symmetry and not plain.network.symmetry
     assert plain.fits() == [("pinn", "full"), ("finetuned", "full"), ("lora", 4)] and plain.surrogates() == []
     assert load_problem("burgers1d@plain").name == "burgers1d"
-    load_settings({"problems": ["kovasznay"], "overrides": {"burgers1d@plain": {"modes": []}}})  # left out, ignored
+    load_settings(
+        {"problems": ["kovasznay"], "overrides": {"burgers1d@plain": {"modes": []}}}
+    )  # left out, ignored
     (line,) = messages({"problems": ["burgers1d@no plan"]})
     assert "'no plan' is no name of a variant" in line
 

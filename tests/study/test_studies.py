@@ -17,7 +17,7 @@ def test_jobs_get_their_own_part_only():
     settings = load_settings({"training": {"lora": {"ranks": {4: {"steps": 40}}}}})
     keys = {
         "tasks": {"tasks"},
-        "reference": set(),
+        "reference": {"reference"},
         "base": {"method", "split", "rank", "network", "stage"},
         "fit": {"method", "split", "rank", "network", "stage"},
         "teachers": {"method", "split", "rank", "network", "stage"},

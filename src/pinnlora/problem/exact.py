@@ -121,9 +121,9 @@ def _judged(where: str, gap: float, size: float, good: str, bad: str, numbers: s
 def reference_fits(probe: Probe) -> list[Finding]:
     """Is there something to compare with, and if it is an own solver, does one task's solution fit the grid?"""
     problem, where = probe.problem, probe.where("reference")
-    if type(problem).reference is Problem.reference:
+    if not problem.has_solver:
         if problem.exact_signature is None:
-            text = "there is neither exact() nor reference(), so nothing to compare with"
+            text = "there is neither exact() nor reference(): errors will be residuals"
             return [Finding("note", f"{type(problem).__name__}: {text}")]
         return []
     one = {name: value[:1].detach().numpy() for name, value in probe.values.items()}

@@ -74,6 +74,23 @@ def known_problem(text: Any) -> str:
     return text
 
 
+def has_reference(text: str) -> bool:
+    """Whether a problem has reference solutions, by its text: true too where a base class elsewhere may bring them."""
+    spec = Spec.of(text)
+    if spec.file is None:
+        return True
+    body = ast.parse(spec.file.read_text(encoding="utf-8")).body
+    classes = {node.name: node for node in body if isinstance(node, ast.ClassDef)}
+
+    def found(node: ast.ClassDef) -> bool:
+        bases = [ast.unparse(base).rpartition(".")[2] for base in node.bases]
+        return any(getattr(part, "name", None) in ("exact", "reference") for part in node.body) or any(
+            found(classes[base]) if base in classes else base != "Problem" for base in bases
+        )
+
+    return found(classes[spec.name])
+
+
 def problem_name(text: str) -> str:
     """The directory of a problem: its own name, or the class of FILE.py:Class in lower case; its variant behind it."""
     spec = Spec.of(text)

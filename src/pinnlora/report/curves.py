@@ -11,7 +11,18 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pinnlora.report.style import COLOURS, MARKERS, RC, method_label, problem_label, row_label
-from pinnlora.report.summaries import Row, measured_on, paper, per_problem, problem, rank_value, rows, shown
+from pinnlora.report.summaries import (
+    Row,
+    compared,
+    mean,
+    measured_on,
+    paper,
+    per_problem,
+    problem,
+    rank_value,
+    rows,
+    shown,
+)
 from pinnlora.study.names import BASELINES
 
 DODGE = 0.085  # in powers of two: bars of neighbouring methods at one rank stay apart
@@ -21,7 +32,8 @@ LINES = dict(zip(BASELINES, (":", "-."), strict=True))
 
 
 def error_against_rank(datasets: Sequence[xr.Dataset]) -> Figure:
-    """Test MSE against rank: ours filled, with the range over tasks, the paper's hollow, damaged cells apart.
+    """Test MSE against rank: ours filled, with the range over tasks, the paper's hollow, damaged cells apart. Of a
+    problem without reference solutions it is the residual, and its title says so.
 
     The baselines, what training starts from, are thin horizontal lines.
     """
@@ -29,7 +41,10 @@ def error_against_rank(datasets: Sequence[xr.Dataset]) -> Figure:
         figure, panels = _panels(len(datasets))
         for axes, dataset in zip(panels, datasets, strict=True):
             _rank_panel(axes, dataset)
-            _finish(axes, dataset, "rank", "test MSE", "y")
+            score = "test MSE" if any(map(compared, datasets)) else "residual of the test tasks"
+            _finish(axes, dataset, "rank", score, "y")
+            if not compared(dataset):
+                axes.set_title(f"{axes.get_title()}, residual (no reference)")
         present = {row.method for dataset in datasets for row in rows(dataset)}
         order = [*COLOURS, *BASELINES]
         handles = [_key(method, method_label(method)) for method in order if method in present]
@@ -56,22 +71,24 @@ def _rank_panel(axes: Axes, dataset: xr.Dataset) -> None:
     for order, method in enumerate(methods):
         shift = (order - (len(methods) - 1) / 2) * DODGE
         at = {rank: x + shift * (FULL_DODGE if rank == "full" else 1.0) for rank, x in places.items()}
-        own = [row for row in trained if row.method == method and np.isfinite(row.mse())]
+        own = [row for row in trained if row.method == method and np.isfinite(mean(row.scores()))]
         for full in (False, True):
             _ours(axes, [row for row in own if (row.rank == "full") == full], at)
             theirs = printed[(printed["method"] == method) & ((printed["rank"] == "full") == full)]
             _theirs(axes, theirs.sort_values("rank", key=lambda r: r.map(rank_value)), method, at)
     for row in rows(dataset):
         if row.method in BASELINES:
-            axes.axhline(row.mse(), label=row.method, linestyle=LINES[row.method], zorder=1, **BASELINE)
+            axes.axhline(
+                mean(row.scores()), label=row.method, linestyle=LINES[row.method], zorder=1, **BASELINE
+            )
     axes.set_xticks(list(places.values()), ranks)
 
 
 def _ours(axes: Axes, own: Sequence[Row], at: dict[str, float]) -> None:
     if not own:
         return
-    centre = np.array([row.mse() for row in own])
-    low, high = np.array([[row.errors().min(), row.errors().max()] for row in own]).T
+    centre = np.array([mean(row.scores()) for row in own])
+    low, high = np.array([[row.scores().min(), row.scores().max()] for row in own]).T
     style = {
         "color": COLOURS[own[0].method],
         "marker": MARKERS[own[0].method],
@@ -116,6 +133,9 @@ def error_against_time(datasets: Sequence[xr.Dataset]) -> Figure:
             axes.tick_params(axis="x", which="minor", labelbottom=False)
             below = "seconds, with base,\nreferences and teachers"
             _finish(axes, dataset, below, "MSE of the test tasks,\nbest so far", "both")
+            if not compared(dataset):
+                why = "no reference solution,\nhence no history of errors"
+                axes.text(0.5, 0.5, why, transform=axes.transAxes, ha="center", va="center")
         handles = [_key(method, " / ".join(labels[method])) for method in COLOURS if method in labels]
         note = (
             "per-task methods fit all test tasks side by side; the large marker is the end of training\n"

@@ -1,7 +1,8 @@
 """Figures 2-4: reference, predictions and errors of every method on one test task, on one page.
 
-The first column is the first field, the others are the absolute errors of the fields. All field panels share
-one colour scale, fixed by the reference; all error panels share another, logarithmic one.
+The first column is the first field, the others are the absolute errors of the fields, or the residual where the task
+has no reference. All field panels share one colour scale, fixed by the reference, if there is one; all error panels
+share another, logarithmic one.
 """
 
 import numpy as np
@@ -22,7 +23,7 @@ DECADES = 8  # of error that one colour scale can still tell apart
 def fields(dataset: xr.Dataset) -> Figure:
     """The figure of one problem: a row for the reference and for each method, on at most an A4 page."""
     slices = cut(dataset)
-    rows, columns = 1 + len(slices.methods), 1 + slices.errors.shape[1]
+    rows, columns = _first(slices) + len(slices.methods), 1 + slices.errors.shape[1]
     with rc_context(RC):
         maps = len(slices.axes) == 2
         shape = _shape(slices)
@@ -31,10 +32,29 @@ def fields(dataset: xr.Dataset) -> Figure:
         figure = Figure(figsize=size, layout="constrained" if shape is None else "compressed")
         grid = figure.subplots(rows, columns, sharex=True, sharey=maps, squeeze=False)
         below = "MSE: mean squared error of this task over the whole grid and all fields"
+        if slices.reference is None:
+            below = "no reference solution, hence no errors; residual: root mean square over the whole grid"
         figure.suptitle(f"{title(dataset, slices)}\n{below}")
         (_draw_maps if maps else _draw_lines)(figure, grid, slices)
         _label(grid, slices, shape)
     return figure
+
+
+def _first(slices: Slices) -> int:
+    """Which row is that of the first method: 0 where no reference stands above it."""
+    return int(slices.reference is not None)
+
+
+def _fields(slices: Slices) -> list[np.ndarray]:
+    """The first field of every row."""
+    return [*([] if slices.reference is None else [slices.reference[0]]), *slices.predictions[:, 0]]
+
+
+def _span(slices: Slices) -> tuple[float, float]:
+    """From the lowest to the highest value of the first field: the reference's, else of all predictions."""
+    shown = _fields(slices)[:1] if _first(slices) else slices.predictions[:, 0]
+    finite = np.asarray(shown)[np.isfinite(shown)]
+    return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
 
 
 def error_norm(errors: np.ndarray) -> LogNorm:
@@ -56,12 +76,11 @@ def _shape(slices: Slices) -> float | None:
 
 
 def _draw_maps(figure: Figure, grid: np.ndarray, slices: Slices) -> None:
-    reference = slices.reference[0]
-    low, high = np.nanmin(reference), np.nanmax(reference)
+    low, high = _span(slices)
     field_norm, norm = Normalize(low, high if high > low else low + 1), error_norm(slices.errors)
-    for axes, prediction in zip(grid[:, 0], [reference, *slices.predictions[:, 0]], strict=True):
+    for axes, prediction in zip(grid[:, 0], _fields(slices), strict=True):
         _map(axes, slices, prediction, field_norm, "viridis")
-    for (row, column), axes in np.ndenumerate(grid[1:, 1:]):
+    for (row, column), axes in np.ndenumerate(grid[_first(slices) :, 1:]):
         _map(axes, slices, np.maximum(slices.errors[row, column], norm.vmin), norm, "magma")
     bar = {"location": "bottom", "fraction": 0.02, "pad": 0.01}
     wide = 18 * (grid.shape[1] - 1)  # times as long as thick: both bars equally thick
@@ -70,7 +89,7 @@ def _draw_maps(figure: Figure, grid: np.ndarray, slices: Slices) -> None:
     )
     rest = figure.colorbar(ScalarMappable(norm, "magma"), ax=grid[:, 1:], aspect=wide, extend="min", **bar)
     first.set_label(slices.fields[0])
-    rest.set_label("absolute error")
+    rest.set_label("residual" if slices.reference is None else "absolute error")
 
 
 def _map(axes: Axes, slices: Slices, values: np.ndarray, norm: Normalize, colours: str) -> None:
@@ -81,29 +100,33 @@ def _map(axes: Axes, slices: Slices, values: np.ndarray, norm: Normalize, colour
 
 def _draw_lines(figure: Figure, grid: np.ndarray, slices: Slices) -> None:
     """One coordinate: curves instead of maps, with shared vertical axes in place of colour scales."""
-    points, reference, norm = slices.points[0], slices.reference[0], error_norm(slices.errors)
-    margin = 0.08 * np.ptp(reference) or 1.0
-    for row, axes in enumerate(grid):
-        axes[0].plot(points, reference, color="0.85", linewidth=3)
-        axes[0].set_ylim(np.nanmin(reference) - margin, np.nanmax(reference) + margin)
-        if row:
-            colour = COLOURS[slices.methods[row - 1].split(" ")[0]]
-            axes[0].plot(points, slices.predictions[row - 1, 0], color=colour, linestyle="--")
-            for panel, error in zip(axes[1:], slices.errors[row - 1], strict=True):
+    points, (low, high), norm = slices.points[0], _span(slices), error_norm(slices.errors)
+    margin = 0.08 * (high - low) or 1.0
+    for row, axes in enumerate(grid, start=-_first(slices)):
+        if slices.reference is not None:
+            axes[0].plot(points, slices.reference[0], color="0.85", linewidth=3)
+        axes[0].set_ylim(low - margin, high + margin)
+        if row >= 0:
+            colour = COLOURS[slices.methods[row].split(" ")[0]]
+            axes[0].plot(points, slices.predictions[row, 0], color=colour, linestyle="--")
+            for panel, error in zip(axes[1:], slices.errors[row], strict=True):
                 panel.semilogy(points, np.maximum(error, norm.vmin), color=colour)
                 panel.set_ylim(norm.vmin, norm.vmax)
 
 
 def _label(grid: np.ndarray, slices: Slices, shape: float | None) -> None:
-    """The name of a row above its first panel, those of columns where the reference has no error."""
-    names = ["reference", *(_name(label) for label in slices.methods)]
-    errors = ["", *(f", MSE {mse:.1e}" for mse in slices.mse)]
-    for axes, name, error in zip(grid[:, 0], names, errors, strict=True):
-        axes.set_title(name + error, loc="left", fontsize=8, pad=3)
+    """The name of a row above its first panel, those of columns where the reference has no error, else above them."""
+    methods = zip(slices.methods, slices.scores, strict=True)
+    names = [f"{_name(label)}, {slices.kind} {score:.1e}" for label, score in methods]
+    for axes, name in zip(grid[:, 0], ["reference"][: _first(slices)] + names, strict=True):
+        axes.set_title(name, loc="left", fontsize=8, pad=3)
         axes.set_ylabel(slices.axes[1] if len(slices.axes) == 2 else slices.fields[0])
-    for axes, field in zip(grid[0, 1:], slices.fields, strict=False):
-        axes.set_axis_off()
-        axes.text(0.5, 0.05, f"absolute error of {field}", transform=axes.transAxes, ha="center")
+    for axes, column in zip(grid[0, 1:], slices.columns, strict=True):
+        if slices.reference is None:
+            axes.set_title(column, fontsize=8, pad=3)
+        else:
+            axes.set_axis_off()
+            axes.text(0.5, 0.05, column, transform=axes.transAxes, ha="center")
     for axes in grid[-1]:
         axes.set_xlabel(slices.axes[0])
     for axes in grid.flat:

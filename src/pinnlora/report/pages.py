@@ -1,6 +1,7 @@
 """A table as a page of Markdown: what was run, what the columns mean, a section a problem, notes."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,9 @@ import xarray as xr
 
 from pinnlora.errors import UserError
 from pinnlora.files import atomic
-from pinnlora.report.columns import ERROR, markdown
+from pinnlora.report.columns import ERROR, Column, markdown
 from pinnlora.report.style import problem_label
-from pinnlora.report.summaries import measured_on, per_problem, problem
+from pinnlora.report.summaries import compared, measured_on, per_problem, problem, reference
 from pinnlora.report.tables import TABLES
 
 TITLES = {
@@ -22,11 +23,16 @@ BUDGET = (
     "The budget is optimiser (LM Levenberg-Marquardt, GN Gauss-Newton) and precision: steps x tasks a step x points "
     "(+ points of each condition) a task and step; a row that differs from the other ranks of its method has a note."
 )
+PHYSICAL = (
+    "Residual and mismatch are the root mean squares of the equations and of the conditions at fresh points, averaged "
+    "over the test tasks."
+)
 MEANINGS = {
     1: (
         "MSE is over the grid and the fields and averaged over the test tasks, median and worst are over those tasks, "
         "rel. L2 is the mean relative L2 error, each with the paper's number to its right. The first rows are what "
         "training starts from: the trial function without its network, and the network of T0 for every task. "
+        f"{PHYSICAL} "
         f"{BUDGET} All test tasks are fitted side by side: training is their time together (Table 3 has one alone), "
         "base the time of the network they start from; the paper's seconds are its epochs times its seconds an epoch."
     ),
@@ -34,15 +40,15 @@ MEANINGS = {
         "One network for all tasks of a problem; train, validation and test are its MSE over the grid and the fields, "
         "averaged over the tasks of that split, each with the paper's number to its right; ours / paper is for the "
         "test tasks. Refined is the test MSE after a few refining steps on each task, front that in a band around the "
-        f"front; parameters are those predicted for one task. {BUDGET} Training is the time of the row alone; base, "
-        "references and teachers are what it is built on, and trained once is the sum of all four."
+        f"front; parameters are those predicted for one task. {PHYSICAL} {BUDGET} Training is the time of the row "
+        "alone; base, references and teachers are what it is built on, and trained once is the sum of all four."
     ),
     3: (
         "Rows are at the rank of the figures. One task alone: PINN from random weights, fine-tuned and LoRA from the "
         "base network, trained from start to end, validation included; zero-shot is a prediction on the grid, refined "
-        "adds the refining steps. Trained once before is what later tasks share: the base network, and for a "
-        "hypernetwork also references, teachers and its training. The second table of each problem is read off the "
-        "histories of training: the seconds until the mean error of the test tasks, on a sample of the grid, is as low "
+        f"adds the refining steps. {PHYSICAL} Trained once before is what later tasks share: the base "
+        "network, and for a hypernetwork also references, teachers and its training. The second table of each problem "
+        "is read off the histories of training: the seconds until the mean error of the test tasks, on a sample of the grid, is as low "
         "as what LoRA and the physics hypernetwork both reach (without one of them, as what all methods reach); "
         "per-task methods train all test tasks side by side, and base, references and teachers are counted in. A "
         "dash there: never, and the lowest error stands beside it."
@@ -59,7 +65,7 @@ def page(number: int, datasets: Sequence[xr.Dataset]) -> str:
     )
     parts = [f"# {TITLES[number]}", paragraph]
     for dataset in datasets:
-        frame = table.frame([dataset])
+        frame, distance = table.frame([dataset]), reference(dataset) == "refined"
         parts += [f"## {problem_label(problem(dataset))}", _circumstances(dataset)]
         if frame.empty:
             parts.append("This study has no such method.")
@@ -67,7 +73,10 @@ def page(number: int, datasets: Sequence[xr.Dataset]) -> str:
         for place, columns in enumerate(table.parts):
             if number == 3 and place == 1:
                 frame = frame[frame["solver"] != "refined"]  # refining is not training: it has no history
+                if frame["same_error"].isna().all():
+                    continue  # nor is there one of errors without a reference
                 parts.append(f"The same error is {ERROR(frame['same_error'].iloc[0])}.")
+            columns = [_as_distance(column) if distance else column for column in columns]
             parts.append(markdown([table.name, *columns], frame).rstrip())
     notes = "\n".join(f"- {note}" for note in table.notes(datasets))
     return "\n\n".join([*parts, "## Notes", notes]) + "\n"
@@ -86,14 +95,35 @@ def write(
         Path(temporary).write_text(text, encoding="utf-8")
 
 
+def _as_distance(column: Column) -> Column:
+    """The same with another header where it holds errors, which are distances to refined solutions."""
+    physical = column.key.startswith(("residual", "mismatch"))
+    return (
+        replace(column, header=f"{column.header}, distance")
+        if column.show is ERROR and not physical
+        else column
+    )
+
+
 def _circumstances(dataset: xr.Dataset) -> str:
-    """Machine and floors: errors below these are not the method's."""
-    attrs = dataset.attrs
+    """Machine, what was compared with, and floors: errors below these are not the method's."""
+    attrs, kind = dataset.attrs, reference(dataset)
+    if not compared(dataset):
+        return (
+            f"Seconds: {measured_on(dataset)}. No test task has a reference solution: instead of errors there are the "
+            "residuals of the equations and the mismatches of the conditions, which say how well a prediction solves "
+            "its problem, not how far it is from the solution."
+        )
     note = f" ({attrs['floor_reference_note']})" if attrs.get("floor_reference_note") else ""
     dtype = f" ({attrs['floor_precision_dtype']})" if attrs.get("floor_precision_dtype") else ""
+    about = {
+        "refined": "Errors are distances to the task's own refined solution. ",
+        "file": f"References are from {attrs.get('reference_note')}. ",
+    }.get(kind, "")
     return (
-        f"Seconds: {measured_on(dataset)}. Floors, as MSE: of the reference {_floor(dataset, 'reference')}{note}, "
-        f"of the evaluation grid {_floor(dataset, 'grid')}, of the precision{dtype} {_floor(dataset, 'precision')}."
+        f"Seconds: {measured_on(dataset)}. {about}Floors, as MSE: of the reference "
+        f"{_floor(dataset, 'reference')}{note}, of the evaluation grid {_floor(dataset, 'grid')}, "
+        f"of the precision{dtype} {_floor(dataset, 'precision')}."
     )
 
 

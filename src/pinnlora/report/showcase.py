@@ -16,35 +16,46 @@ MOST_ERROR_COLUMNS = 3  # what fits on a page beside the prediction
 class Slices:
     """Two-dimensional (or one-dimensional) cuts of the showcase.
 
-    axes: names of the horizontal and, for maps, the vertical coordinate; points: their values;
-    reference (field, ...) and predictions (method, field, ...) have axes (vertical, horizontal).
+    axes: names of the horizontal and, for maps, the vertical coordinate; points: their values; reference (field, ...),
+    None where there is none, predictions (method, field, ...) and errors (method, column, ...) have axes (vertical,
+    horizontal). Errors are absolute errors of the fields, or without a reference the residual; kind says which,
+    columns what each is of, scores (method,) how large they are over the whole grid.
     """
 
     axes: tuple[str, ...]
     points: tuple[np.ndarray, ...]
     fields: tuple[str, ...]
     methods: tuple[str, ...]
-    reference: np.ndarray
+    reference: np.ndarray | None
     predictions: np.ndarray
-    mse: np.ndarray
+    errors: np.ndarray
+    kind: str
+    columns: tuple[str, ...]
+    scores: np.ndarray
     where: str
-
-    @property
-    def errors(self) -> np.ndarray:
-        """Absolute errors (method, field, ...) of the fields shown."""
-        return np.abs(self.predictions - self.reference)[:, :MOST_ERROR_COLUMNS]
 
 
 def cut(dataset: xr.Dataset) -> Slices:
     """Cut the showcase to what paper can show: t at its end, a third space coordinate at its middle."""
-    if "showcase_reference" not in dataset or "showcase_prediction" not in dataset:
+    if not {"showcase_reference", "showcase_residual"} & set(dataset) or "showcase_prediction" not in dataset:
         raise UserError(
             f"{problem(dataset)}: no showcase in this evaluation; evaluate again with a fit or a bundle"
         )
-    reference, prediction = dataset["showcase_reference"], dataset["showcase_prediction"]
-    mse = ((prediction - reference) ** 2).mean([d for d in reference.dims], skipna=False)
-    space = [str(d) for d in reference.dims if d not in ("field", "t")]
-    time = ["t"] if "t" in reference.dims else []
+    reference, prediction = dataset.get("showcase_reference"), dataset["showcase_prediction"]
+    if reference is None:
+        kind, error = (
+            "residual",
+            dataset["showcase_residual"].expand_dims(column=["residual of the equations"]),
+        )
+        scores = np.sqrt((error**2).mean([d for d in error.dims if d != "showcase_method"], skipna=False))
+    else:
+        kind, error = "MSE", abs(prediction - reference).isel(field=slice(MOST_ERROR_COLUMNS))
+        error = error.rename(field="column").assign_coords(
+            column=[f"absolute error of {name}" for name in error["field"].values]
+        )
+        scores = ((prediction - reference) ** 2).mean(list(reference.dims), skipna=False)
+    space = [str(d) for d in prediction.dims if d not in ("showcase_method", "field", "t")]
+    time = ["t"] if "t" in prediction.dims else []
     axes = tuple(space[:2]) if len(space) > 1 else tuple(time + space)
     chosen = {d: dataset.sizes[d] // 2 for d in space[2:]} | {d: -1 for d in time if d not in axes}
     where = ", ".join(f"{d} = {float(dataset[d][i]):.3g}" for d, i in chosen.items())
@@ -54,9 +65,12 @@ def cut(dataset: xr.Dataset) -> Slices:
         points=tuple(dataset[d].values for d in axes),
         fields=tuple(map(str, dataset["field"].values)),
         methods=tuple(map(str, dataset["showcase_method"].values)),
-        reference=reference.isel(chosen).transpose(*order).values,
+        reference=None if reference is None else reference.isel(chosen).transpose(*order).values,
         predictions=prediction.isel(chosen).transpose("showcase_method", *order).values,
-        mse=mse.values,
+        errors=error.isel(chosen).transpose("showcase_method", "column", *order[1:]).values,
+        kind=kind,
+        columns=tuple(map(str, error["column"].values)),
+        scores=scores.values,
         where=where,
     )
 

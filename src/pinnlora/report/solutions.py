@@ -42,8 +42,9 @@ class Solution(Row):
         return f"hypernetwork ({label}), {self.solver}" if is_hypernetwork(self) else label
 
     def errors(self, split: str = "test", variable: str = "mse") -> np.ndarray:
-        """As of any row; `mse` of a refined one is that after refining."""
-        return super().errors(split, "mse_refined" if self.refined and variable == "mse" else variable)
+        """As of any row; those of a refined one are after refining."""
+        after = self.refined and variable in ("mse", "residual", "mismatch")
+        return super().errors(split, f"{variable}_refined" if after else variable)
 
     def seconds_printed(self) -> float:
         """The paper's, whose hypernetwork there is the physics one."""
@@ -69,7 +70,10 @@ def solutions(dataset: xr.Dataset) -> list[Solution]:
     found = [Solution(row.dataset, row.method, row.rank) for row in shown(dataset)]
     level = common_error(found)
     found = [replace(row, same_error=level) for row in found]
-    return found + [replace(r, refined=True) for r in found if r.errors(variable="mse_refined").size]
+    after = ("mse_refined", "residual_refined")
+    return found + [
+        replace(r, refined=True) for r in found if any(r.errors(variable=name).size for name in after)
+    ]
 
 
 def common_error(found: Sequence[Solution]) -> float:

@@ -1,6 +1,7 @@
 """Numbers out of evaluation.nc and the paper's tables: what tables and figures share. Reads only.
 
-The error of a (method, rank) on one task is the mean squared error over the evaluation grid and the fields.
+The error of a (method, rank) on one task is the mean squared error over the evaluation grid and the fields; tasks
+without a reference solution have none, only residuals.
 """
 
 import json
@@ -47,6 +48,16 @@ def settings(dataset: xr.Dataset) -> dict:
 _parsed = cache(json.loads)
 
 
+def reference(dataset: xr.Dataset) -> str:
+    """What predictions were compared with: none, exact, solver, refined or file; "" where nobody said."""
+    return str(dataset.attrs.get("reference", ""))
+
+
+def compared(dataset: xr.Dataset) -> bool:
+    """Whether any prediction was compared with a reference."""
+    return bool(dataset["mse"].notnull().any())
+
+
 def rank_value(rank: str) -> float:
     """A rank as a number to sort by; `full` is infinite."""
     return math.inf if rank == "full" else float(rank)
@@ -69,8 +80,17 @@ class Row:
         """One error per task, (tasks,), averaged over the fields; padding (NaN) is left out, infinities stay."""
         if variable not in self.dataset or split not in self.dataset["split"].values:
             return np.empty(0)
-        values = self._here(variable).sel(split=split).mean("field", skipna=True).values
+        values = self._here(variable).sel(split=split)
+        values = (values.mean("field", skipna=True) if "field" in values.dims else values).values
         return values[~np.isnan(values)]
+
+    def tasks(self, split: str = "test") -> int:
+        """How many tasks were measured, with a reference or without."""
+        return max(self.errors(split).size, self.errors(split, "residual").size)
+
+    def scores(self) -> np.ndarray:
+        """What stands for the accuracy of each test task: its error, the residual where no task has a reference."""
+        return self.errors(variable="mse" if compared(self.dataset) else "residual")
 
     def mse(self) -> float:
         """The mean error of the test tasks."""
@@ -118,7 +138,10 @@ class Row:
 
 def rows(dataset: xr.Dataset) -> list[Row]:
     """All that was trained, in the order of the paper: methods, then ranks, `full` last."""
-    there = dataset["mse"].notnull().any(["split", "task", "field"]).stack(pair=("method", "rank"))
+    there = dataset["mse"].notnull().any(["split", "task", "field"])
+    if "residual" in dataset:
+        there = there | dataset["residual"].notnull().any(["split", "task"])
+    there = there.stack(pair=("method", "rank"))
     pairs = [(str(method), str(rank)) for method, rank in there["pair"].values[there.values]]
     pairs.sort(key=lambda pair: (METHODS.index(pair[0]), rank_value(pair[1])))
     return [Row(dataset, *pair) for pair in pairs]

@@ -15,7 +15,7 @@ from pinnlora.report.budgets import budget, exceptions, trial_function
 from pinnlora.report.columns import ERROR, PRINTED, PRINTED_ERROR, WHOLE, Column, frame, plain
 from pinnlora.report.solutions import Solution, once, solutions
 from pinnlora.report.style import row_label
-from pinnlora.report.summaries import Row, is_hypernetwork, mean, problem, rows
+from pinnlora.report.summaries import Row, is_hypernetwork, mean, problem, reference, rows
 from pinnlora.study.names import BASELINES
 
 
@@ -70,13 +70,19 @@ def _seconds_printed(row: Row) -> float:
 
 def _counts(rows_: Sequence[Row]) -> list[str]:
     """A note for every row whose error covers fewer test tasks than that of its neighbours."""
-    most = max((row.errors().size for row in rows_), default=0)
-    return [
-        f"{problem(row.dataset)}, {row_label(row.method, row.rank)}: the errors cover {row.errors().size} of "
+    most, compared_ = (max(map(count, rows_), default=0) for count in (Row.tasks, lambda r: r.errors().size))
+    notes = [
+        f"{problem(row.dataset)}, {row_label(row.method, row.rank)}: the errors cover {row.tasks()} of "
         f"{most} test tasks."
         for row in rows_
-        if row.errors().size < most
+        if row.tasks() < most
     ]
+    if 0 < compared_ < most:
+        name = problem(rows_[0].dataset)
+        notes.append(
+            f"{name}: {compared_} of {most} test tasks have a reference; errors are means over those."
+        )
+    return notes
 
 
 def _row_notes(chosen: Callable, *first: str) -> Callable[[Sequence[xr.Dataset]], list[str]]:
@@ -89,7 +95,12 @@ def _row_notes(chosen: Callable, *first: str) -> Callable[[Sequence[xr.Dataset]]
 
 PROBLEM = Column("problem", lambda row: problem(row.dataset))
 RANK = Column("rank", lambda row: row.rank)
-TASKS = Column("tasks", lambda row: row.errors().size)
+TASKS = Column("tasks", lambda row: row.tasks())
+REFERENCE = Column("reference", lambda row: reference(row.dataset))
+PHYSICAL = (
+    Column("residual", lambda row: mean(row.errors(variable="residual")), "residual", ERROR),
+    Column("mismatch", lambda row: mean(row.errors(variable="mismatch")), "mismatch", ERROR),
+)
 PARAMETERS = _number("parameters", "parameters", WHOLE)
 BUDGET = Column("budget", budget, "budget")
 TRIAL = Column("trial_function", trial_function, "trial function")
@@ -110,7 +121,7 @@ def _hypernetworks(dataset: xr.Dataset) -> list[Row]:
 
 PER_TASK = Table(
     rows=_single,
-    keys=(PROBLEM, Column("method", lambda row: row.method), RANK, TASKS),
+    keys=(PROBLEM, Column("method", lambda row: row.method), RANK, TASKS, REFERENCE),
     name=Column("name", lambda row: row_label(row.method, row.rank), "method"),
     parts=(
         (
@@ -122,6 +133,7 @@ PER_TASK = Table(
             Column("mse_median", lambda r: np.median(r.errors()) if r.errors().size else math.nan, "median", ERROR),
             Column("mse_worst", Row.worst, "worst", ERROR),
             Column("relative_l2", lambda row: mean(row.errors(variable="relative_l2")), "rel. L2", ERROR),
+            *PHYSICAL,
         ),
         (
             BUDGET,
@@ -155,7 +167,7 @@ def _beside(split: str, key: str, printed_key: str) -> tuple[Column, Column]:
 
 HYPERNETWORKS = Table(
     rows=_hypernetworks,
-    keys=(PROBLEM, Column("mode", lambda row: row.method), RANK, TASKS),
+    keys=(PROBLEM, Column("mode", lambda row: row.method), RANK, TASKS, REFERENCE),
     name=Column("name", lambda row: row_label(row.method, row.rank), "mode"),
     parts=(
         (
@@ -172,6 +184,7 @@ HYPERNETWORKS = Table(
             Column("relative_l2_test", lambda row: mean(row.errors(variable="relative_l2")), "rel. L2", ERROR),
             Column("mse_refined", lambda row: mean(row.errors(variable="mse_refined")), "refined", ERROR),
             Column("mse_front", lambda row: mean(row.errors(variable="mse_front")), "front", ERROR),
+            *PHYSICAL,
         ),
         (
             BUDGET,
@@ -208,6 +221,7 @@ NEW_TASK = Table(
     parts=(
         (
             Column("mse", Row.mse, "test MSE", ERROR),
+            *PHYSICAL,
             Column("seconds", Solution.seconds, "one task alone, s", plain),
             Column("seconds_once", once, "trained once before, s", plain),
             Column("seconds_paper", Solution.seconds_printed, "paper, s a task on P100", PRINTED),

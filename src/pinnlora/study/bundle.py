@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,13 @@ def save_bundle(
     output: Path,
     settings: dict[str, Any],
     history: History,
-    test_mse: float = float("nan"),
+    measured: Mapping[str, float | str] | None = None,
     provenance: str = "",
 ) -> None:
     """Write weights, configuration, model card and history; an own problem's file and its helpers are copied in.
 
-    `test_mse` is the mean squared error of these weights on the test tasks, over the whole grid.
+    `measured` is what is known of these weights on the test tasks: root mean square `test_residual` and
+    `test_mismatch` at fresh points, and `test_mse` over the whole grid against a `reference` (its kind, and a note).
     """
     tensors = {f"hypernetwork.{name}": p for name, p in surrogate.hypernetwork.state_dict().items()}
     tensors["base"] = surrogate.base
@@ -35,9 +37,9 @@ def save_bundle(
         "outputs": surrogate.parametrisation.size,
         "iterations": history.iterations,
         "seconds": history.seconds,
-        "test_mse": test_mse,
         "version": version(),
     }
+    config |= measured or {}
     with atomic_directory(output) as temporary:
         if spec.file is not None:
             config["problem"] = f"problem.py:{spec.name}"
@@ -53,6 +55,30 @@ def save_bundle(
         write_netcdf(history.dataset(), temporary / "history.nc", f"training history of {config['mode']}")
 
 
+def _accuracy(config: dict[str, Any]) -> str:
+    """Lines on how accurate the weights are on the test tasks, as far as that was measured."""
+    lines, known = [], config.get("reference", "none")
+    if "test_mse" in config:
+        of = f" (those in {config['reference_note']})" if known == "file" else ""
+        what = f"Mean squared error of these weights on the test tasks{of}, over the whole grid"
+        if known == "refined":
+            what = "Mean squared distance to each test task's own refined solution, over the whole grid"
+        lines.append(f"- {what}: {config['test_mse']:.2e}.")
+    elif "test_residual" in config:
+        lines.append("- No test task has a reference solution to compare with.")
+    if "test_residual" in config:
+        conditions = (
+            f", {config['test_mismatch']:.2e} of the conditions' mismatches"
+            if "test_mismatch" in config
+            else ""
+        )
+        lines.append(
+            "- Root mean square at fresh points, averaged over the test tasks: "
+            f"{config['test_residual']:.2e} of the equations' residuals{conditions}."
+        )
+    return "".join(f"{line}\n" for line in lines)
+
+
 def _card(problem: Problem, config: dict[str, Any]) -> str:
     names = problem.task.names
     example = ", ".join(f"{name}=..." for name in names)
@@ -65,9 +91,8 @@ network ({config["network"]["hidden_layers"]} hidden layers of {config["network"
 for the fields {", ".join(problem.fields)}.
 
 - Training: {config["stage"]["optimiser"]}, {config["iterations"]} steps, {config["seconds"]:.0f} s.
-- Mean squared error of these weights on the test tasks, over the whole grid: {config["test_mse"]:.2e}.
-- Out of the trained range the prediction is an extrapolation: `predict` says so in the attribute `in_range`;
-  `refine` improves it by the task's own physics.
+{_accuracy(config)}- Out of the trained range the prediction is an extrapolation: `predict` says so in the attribute
+  `in_range`; `refine` improves it by the task's own physics.
 
 ```python
 import pinnlora

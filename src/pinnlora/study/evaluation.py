@@ -13,6 +13,7 @@ import xarray as xr
 from torch import Tensor
 
 from pinnlora.files import read_netcdf
+from pinnlora.loss.measure import physics_errors, residual_map
 from pinnlora.nets.adapters import Full, Parametrisation
 from pinnlora.problem.base import Problem
 from pinnlora.problem.signature import Values
@@ -35,7 +36,7 @@ class Truth:
     fields: np.ndarray
 
     def chosen(self, split: str) -> np.ndarray:
-        """Reference fields of a split."""
+        """Reference fields of a split, nan for tasks that have none."""
         return self.fields[self.splits == split]
 
     def tasks(self, problem: Problem, split: str, symmetry: bool, like: Tensor) -> TaskSet:
@@ -45,7 +46,8 @@ class Truth:
 
 @dataclass
 class Result:
-    """What is known of one (method, rank); `errors` by split and name are (task, field)."""
+    """What is known of one (method, rank); `errors` by split and name are (task, field), or (task,) for residuals and
+    mismatches. `showcase` (point, field) and `showcase_residual` (point,) are the first test task's on the grid."""
 
     method: str
     rank: str
@@ -54,27 +56,37 @@ class Result:
     settings: dict[str, Any] = field(default_factory=dict)
     errors: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     showcase: np.ndarray | None = None
+    showcase_residual: np.ndarray | None = None
 
     def add(
         self, truth: Truth, split: str, parametrisation: Parametrisation, theta: Tensor, tasks: TaskSet
-    ) -> np.ndarray:
-        """Measure the fields of theta (task, size) on the whole grid; returns them, (task, point, field)."""
+    ) -> None:
+        """Measure theta (task, size): fields on the whole grid, residuals and mismatches at fresh points."""
         grid = grid_coords(truth.problem, theta.device, theta.dtype)
         fields = fields_of(parametrisation, theta, tasks, grid).double().cpu().numpy()
-        self.errors[split] = measure(truth, fields, split)
-        return fields
+        found = physics_errors(tasks.problem, parametrisation, theta, tasks.values)
+        physical = zip(("residual", "mismatch"), (each.double().cpu().numpy() for each in found), strict=True)
+        self.errors[split] = measure(truth, fields, split) | dict(physical)
+        if split == "test":
+            one = tasks.take(torch.tensor([0], device=theta.device))
+            where, first = one.to_network(grid), theta[:1]
+            residual = residual_map(tasks.problem, parametrisation, first, one.values, where)
+            self.showcase, self.showcase_residual = fields[0], residual[0].double().cpu().numpy()
 
 
 def measure(truth: Truth, fields: np.ndarray, split: str) -> dict[str, np.ndarray]:
     """mse, relative_l2 and mse_front, (task, field) each, of fields (task, point, field) on the whole grid.
 
-    A field that is zero everywhere has no size to be relative to: that of all fields of its task is taken.
+    A field that is zero everywhere has no size to be relative to: that of all fields of its task is taken. A task
+    without reference has nan, one that diverged inf.
     """
     reference = truth.chosen(split)
+    known = np.isfinite(reference).all((1, 2))[:, None]
     squares, norm = (fields - reference) ** 2, (reference**2).mean(1)
     norm = np.where(norm > 0, norm, norm.mean(1, keepdims=True))
     norm = np.where(norm > 0, norm, 1.0)
-    out = {"mse": squares.mean(1), "relative_l2": np.sqrt(squares.mean(1) / norm)}
+    mean = np.where(known, np.nan_to_num(squares.mean(1), nan=np.inf, posinf=np.inf), np.nan)
+    out = {"mse": mean, "relative_l2": np.sqrt(mean / norm)}
     named = {name: reference[..., k] for k, name in enumerate(truth.problem.fields)}
     band = truth.problem.front(of_split(truth.values, truth.splits, split), named)
     if band is not None:
@@ -93,7 +105,7 @@ def evaluate_fit(path: Path, truth: Truth, base: Tensor, device: torch.device, s
     settings = {key: known[key] for key in ("network", "stage")}
     result = Result(known["method"], str(known["rank"]), numbers, read_netcdf(path / "history.nc"), settings)
     tasks = truth.tasks(stored.problem, "test", known["network"]["symmetry"], stored.theta)
-    result.showcase = result.add(truth, "test", stored.parametrisation, stored.theta, tasks)[0]
+    result.add(truth, "test", stored.parametrisation, stored.theta, tasks)
     return result
 
 
@@ -129,8 +141,7 @@ def evaluate_surrogate(path: Path, truth: Truth, device: torch.device, settings:
     result = Result(config["mode"], str(config["rank"]), numbers, read_netcdf(path / "history.nc"), trained)
     for split in SPLITS:
         tasks = truth.tasks(surrogate.problem, split, surrogate.symmetry, surrogate.base.to(surrogate.dtype))
-        fields = result.add(truth, split, surrogate.parametrisation, surrogate.numbers(tasks), tasks)
-    result.showcase = fields[0]
+        result.add(truth, split, surrogate.parametrisation, surrogate.numbers(tasks), tasks)
     numbers["seconds_new_task"] = _seconds_predicting(surrogate, tasks)
     wanted = config["mode"] == "physics" and str(config["rank"]) == str(settings["figure_rank"])
     if wanted and settings["refine_steps"]:
@@ -146,7 +157,8 @@ def _refine(
     exact = truth.tasks(surrogate.problem, "test", surrogate.symmetry, theta)
     refined = Result("refined", result.rank, {})
     refined.add(truth, "test", parametrisation, theta, exact)
-    result.errors["test"]["mse_refined"] = refined.errors["test"]["mse"]
+    for name in ("mse", "residual", "mismatch"):
+        result.errors["test"][f"{name}_refined"] = refined.errors["test"][name]
     start = time.perf_counter()
     refine(surrogate, tasks.take(torch.tensor([0], device=theta.device)), steps, points)
     result.numbers["seconds_refine"] = time.perf_counter() - start

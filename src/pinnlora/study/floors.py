@@ -8,13 +8,17 @@ from pinnlora.study.evaluation import Truth
 
 
 def floors(truth: Truth, dtypes: set[str]) -> dict[str, float | str]:
-    """Floors of the lowest precision among `dtypes`, as mean squared errors on the test tasks.
+    """Floors of the lowest precision among `dtypes`, as mean squared errors on the test tasks that have a reference;
+    none where no task has one.
 
     floor_precision: the exact fields, rounded. floor_grid: the exact fields at the grid's points as a network of
     that precision is given them, to first order in the rounding of the coordinates.
     """
     lowest = "float32" if "float32" in dtypes else "float64"
     fields, axes = truth.chosen("test"), truth.problem.axes()
+    fields = fields[np.isfinite(fields).all((1, 2))]
+    if not len(fields):
+        return {}
     shape = tuple(len(axis) for axis in axes.values())
     moved = np.zeros_like(fields)
     for k, axis in enumerate(axes.values()):

@@ -14,6 +14,12 @@ ERRORS = {
     "mse_refined": "mean squared error after refinement by Levenberg-Marquardt",
     "mse_front": "mean squared error over the grid points of the front",
 }
+PHYSICAL = {
+    "residual": "root mean square of the equations' residuals at fresh points",
+    "mismatch": "root mean square of the conditions' mismatches at fresh points",
+    "residual_refined": "the same residual after refinement by Levenberg-Marquardt",
+    "mismatch_refined": "the same mismatch after refinement by Levenberg-Marquardt",
+}
 NUMBERS = {
     "parameters": ("trained numbers per task", "1"),
     "seconds": ("training time of the whole job", "s"),
@@ -56,21 +62,16 @@ def gather(results: list[Result], truth: Truth, figure_rank: str) -> xr.Dataset:
 def _add_errors(dataset: xr.Dataset, results: list[Result], place, truth: Truth) -> None:
     most = max(int((truth.splits == split).sum()) for split in SPLITS)
     shape = (len(dataset.method), len(dataset["rank"]), len(SPLITS), most, len(truth.problem.fields))
-    for name, long_name in ERRORS.items():
-        values = np.full(shape, np.nan)
+    dims = ("method", "rank", "split", "task", "field")
+    for name, long_name in (ERRORS | PHYSICAL).items():
+        depth = 4 if name in PHYSICAL else 5
+        values = np.full(shape[:depth], np.nan)
         for r in results:
             for split, errors in r.errors.items():
                 if name in errors:
-                    # a diverged task counts: inf, where nan would mean "not made"
-                    count = len(errors[name])
-                    kept = (
-                        errors[name]
-                        if name == "mse_front"
-                        else np.nan_to_num(errors[name], nan=np.inf, posinf=np.inf)
-                    )
-                    values[place[r.method, r.rank]][SPLITS.index(split), :count] = kept
-        dims = ("method", "rank", "split", "task", "field")
-        dataset[name] = (dims, values, {"long_name": long_name, "units": "1"})
+                    there = values[place[r.method, r.rank]][SPLITS.index(split)]
+                    there[: len(errors[name])] = errors[name]
+        dataset[name] = (dims[:depth], values, {"long_name": long_name, "units": "1"})
 
 
 def _add_histories(dataset: xr.Dataset, results: list[Result], place) -> None:
@@ -119,9 +120,9 @@ def _add_showcase(dataset: xr.Dataset, results: list[Result], truth: Truth, figu
         dataset.coords[name] = (name, axis, {"long_name": f"coordinate {name}", "units": "1"})
     reference = truth.chosen("test")[0]
     fields = len(truth.problem.fields)
-    dataset["showcase_reference"] = (
-        ("field", *axes), reference.T.reshape(fields, *shape), {"long_name": "reference of one test task", "units": "1"}
-    )  # fmt: skip
+    if np.isfinite(reference).all():
+        described = {"long_name": "reference of one test task", "units": "1"}
+        dataset["showcase_reference"] = (("field", *axes), reference.T.reshape(fields, *shape), described)
     if shown:
         stacked = np.stack([r.showcase.T.reshape(fields, *shape) for r in shown])
         dataset.coords["showcase_method"] = (
@@ -134,5 +135,10 @@ def _add_showcase(dataset: xr.Dataset, results: list[Result], truth: Truth, figu
             dims,
             stacked,
             {"long_name": "predictions for that task", "units": "1"},
+        )
+        dataset["showcase_residual"] = (
+            ("showcase_method", *axes),
+            np.stack([r.showcase_residual.reshape(shape) for r in shown]),
+            {"long_name": "root mean square over the equations of the residuals of those", "units": "1"},
         )
     dataset.attrs["showcase_task"] = 0

@@ -69,7 +69,9 @@ def inputs(settings: Settings, job: Job) -> dict[str, list[Job]]:
     match job.stage:
         case "tasks":
             return {}
-        case "reference" | "base":
+        case "reference":  # one that is refined starts from the base network
+            return tasks | (base if settings.problem(name).reference == "refined" else {})
+        case "base":
             return tasks
         case "evaluate":
             fits = [Job("fit", name, str(rank), method) for method, rank in settings.problem(name).fits()]
@@ -127,7 +129,7 @@ class Plan:
         """
         words = [MODULES[job.stage], "--settings", json.dumps(self.own_settings(job), sort_keys=True)]
         words += [word for option, group in paths.items() for path in group for word in (f"--{option}", path)]
-        if job.stage in TRAINING:
+        if job.stage in TRAINING or "base" in paths:
             words += ["--device", self.settings.device]
         return shlex.join([*words, "--provenance", self.wanted(job)])
 

@@ -1,7 +1,10 @@
 """What each job of the workflow is told: only the part of the settings that it uses."""
 
+from hashlib import sha256
+from pathlib import Path
+
 from pinnlora.errors import UserError
-from pinnlora.study.settings import ProblemSettings, Settings
+from pinnlora.study.settings import REFERENCES, ProblemSettings, Settings
 
 STAGES = ("tasks", "reference", "base", "fit", "teachers", "hypernetwork", "evaluate", "table", "figure")
 
@@ -36,7 +39,8 @@ def _own_part(settings: Settings, chosen: ProblemSettings, stage: str, rank, mod
         case "tasks":
             return {"tasks": chosen.tasks.model_dump(mode="json")}
         case "reference":
-            return {}
+            file = chosen.reference if chosen.reference not in REFERENCES else None
+            return {"reference": chosen.reference} | ({"sha256": digest(file)} if file else {})
         case "base":
             own = {"method": "base", "split": "base", "rank": "full"}
             return own | {"network": network, "stage": _stage(chosen, "base", "full")}
@@ -53,6 +57,11 @@ def _own_part(settings: Settings, chosen: ProblemSettings, stage: str, rank, mod
             return own | {"stage": _stage(chosen, mode, rank)}
     evaluation = chosen.evaluation.model_dump(mode="json")
     return {"evaluation": evaluation | {"figure_rank": figure_rank(chosen)}}
+
+
+def digest(file: str) -> str:
+    """A hash of what stands in a file."""
+    return sha256(Path(file).read_bytes()).hexdigest()[:16]
 
 
 def _stage(chosen: ProblemSettings, stage: str, rank: int | str) -> dict:

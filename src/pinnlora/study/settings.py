@@ -5,13 +5,13 @@ Every key is described in config/README.md.
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import Field, PlainValidator, PrivateAttr, ValidationError, model_validator
 
 from pinnlora.errors import UserError, did_you_mean
-from pinnlora.problem.load import Spec, known_problem, package_problems, problem_name
+from pinnlora.problem.load import Spec, has_reference, known_problem, package_problems, problem_name
 from pinnlora.study.settings_errors import lines
 from pinnlora.train.settings import (
     MODES,
@@ -27,6 +27,7 @@ from pinnlora.train.settings import (
     partial,
 )
 
+REFERENCES = ("auto", "none", "refined")
 FITS_OF_FULL_RANK = ("pinn", "finetuned")
 
 
@@ -46,9 +47,20 @@ class Evaluation(Strict):
     refine_points: Positive = 300
 
 
+def _reference(value: Any) -> str:
+    if isinstance(value, str) and value in REFERENCES:
+        return value
+    if not isinstance(value, str) or Path(value).suffix not in (".nc", ".nc4"):
+        raise ValueError(f"{value!r} is not one of {', '.join(REFERENCES)}, nor a FILE.nc")
+    if not Path(value).is_file():
+        raise ValueError(f"no file {value}")
+    return value
+
+
 class Overridable(Strict):
     """What a problem may have otherwise than the study."""
 
+    reference: Annotated[str, PlainValidator(_reference)] = "auto"
     lora_ranks: tuple[AdapterRank, ...] = (1, 2, 4, 8, 16, 32, 64)
     hypernetwork_ranks: tuple[Rank, ...] = (1, 2, 4, 8, "full")
     modes: tuple[Literal[MODES], ...] = MODES
@@ -138,6 +150,25 @@ def load_settings(*sources: Mapping | str | Path) -> Settings:
     return settings
 
 
+def load_study(*sources: Mapping | str | Path) -> Settings:
+    """As `load_settings`, for a study that will be run: UserError also where `data` has nothing to learn from."""
+    settings = load_settings(*sources)
+    for spec in settings.problems:
+        problem = settings.problem(spec)
+        own = problem.reference == "auto" and has_reference(spec)
+        if "data" in problem.modes and problem.reference in REFERENCES and not own:
+            why = (
+                "neither exact() nor reference()"
+                if problem.reference == "auto"
+                else f"reference: {problem.reference}"
+            )
+            raise UserError(
+                f"config: modes: data learns from reference solutions of the training tasks, but {problem.name} has "
+                f"{why}; leave data out, or give reference: FILE.nc"
+            )
+    return settings
+
+
 def _read(path: Path) -> dict:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -166,7 +197,9 @@ def _resolve(settings: Settings) -> Iterator[str]:
     for key, patch in settings.overrides.items():
         if problem_name(key) in specs:
             patches[problem_name(key)] = patch.model_dump(exclude_unset=True)
-        elif Spec.of(key).name not in package_problems():  # one that the study merely leaves out may keep its overrides
+        elif (
+            Spec.of(key).name not in package_problems()
+        ):  # one that the study merely leaves out may keep its overrides
             yield f"overrides.{key}: not among problems{did_you_mean(key, list(specs))}"
     base = settings.model_dump(include=set(Overridable.model_fields), exclude_unset=True)
     for name, spec in specs.items():

@@ -70,7 +70,7 @@ def appraise(
     reference: np.ndarray | None = None,
     validation: np.ndarray = NOTHING,
 ) -> Verdict:
-    """The verdict on theta (task, size) of `tasks`; reference (task, point, field) where it is known.
+    """The verdict on theta (task, size) of `tasks`; reference (task, point, field), nan where it is not known.
 
     validation: the loss over the training. What is measured is relative, per task.
     """
@@ -81,10 +81,12 @@ def appraise(
         full = Full(parametrisation.network), weights.double(), _double(one)
         rows.append(_residuals(*full) | {"estimated error": _estimated(*full, workspace)})
     measured = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    if reference is not None and np.isfinite(reference).all():
+    known = [] if reference is None else np.flatnonzero(np.isfinite(reference).all((1, 2)))
+    if len(known):
+        some = torch.from_numpy(known).to(theta.device)
         grid = grid_coords(tasks.problem, theta.device, theta.dtype)
-        found = fields_of(parametrisation, theta, tasks, grid).double().cpu().numpy()
-        measured["error (relative L2)"] = _distance(found, reference)
+        found = fields_of(parametrisation, theta[some], tasks.take(some), grid).double().cpu().numpy()
+        measured["error (relative L2)"] = _distance(found, reference[known])
     return _verdict(measured, validation)
 
 

@@ -60,6 +60,7 @@ def settings_within(problem: Problem, minutes: float) -> dict[str, Any]:
     large = minutes >= 10
     network = _network(problem) | {"width": 64 if large else 40, "hidden_layers": 6 if large else 4}
     return {
+        "modes": ["physics"],
         "tasks": {"train": 4, "validation": 20, "test": 20},
         "network": network,
         "hypernetwork": {"body": [128] * 3, "activation": "silu" if function else "tanh"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +79,12 @@ def grid_coords(problem: Problem, device: torch.device, dtype: torch.dtype) -> T
 
 
 def read_reference(path: Path, problem: Problem, chosen: np.ndarray | Sequence[int]) -> np.ndarray:
-    """Reference fields of some tasks (mask or indices), (task, point, field) in the order of `grid_coords`."""
+    """Reference fields of some tasks (mask or indices), (task, point, field) in the order of `grid_coords`; nan for
+    tasks without one."""
+    dataset = read_netcdf(path)
+    if dataset.attrs.get("reference") == "none":
+        points = math.prod(len(axis) for axis in problem.axes().values())
+        return np.full((len(dataset["split"][chosen]), points, len(problem.fields)), np.nan)
     dataset = read_netcdf(path, required=problem.fields)
     stacked = [dataset[name].values[chosen] for name in problem.fields]
     return np.stack([field.reshape(len(field), -1) for field in stacked], -1)
@@ -101,7 +107,8 @@ def fields_of(parametrisation: Parametrisation, theta: Tensor, tasks: TaskSet, c
 
 @dataclass(frozen=True)
 class Solutions:
-    """Reference fields (task, point, field) of some tasks on the evaluation grid (1, point, dim)."""
+    """Reference fields (task, point, field) of some tasks on the evaluation grid (1, point, dim), nan where a task
+    has none."""
 
     tasks: TaskSet
     grid: Tensor
@@ -113,6 +120,15 @@ class Solutions:
         some = next(iter(tasks.values.values()))
         fields = torch.as_tensor(reference).to(some.device, some.dtype)
         return cls(tasks, grid_coords(tasks.problem, some.device, some.dtype), fields)
+
+    @property
+    def known(self) -> Tensor:
+        """Which tasks have a reference, (task,)."""
+        return self.fields.isfinite().all(-1).all(-1)
+
+    def take(self, keep: Tensor) -> Solutions:
+        """Those of some tasks, by index."""
+        return Solutions(self.tasks.take(keep), self.grid, self.fields[keep])
 
     def sample(self, chosen: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
         """Network-frame coordinates and given-frame targets of tasks `chosen` at grid `points` (indices)."""
@@ -130,9 +146,14 @@ class Solutions:
             return (tasks.from_network(fields) - targets).square().mean((-1, -2))
 
     def everywhere(self, theta: Tensor, parametrisation: Parametrisation) -> Tensor:
-        """Mean squared error of each task on the whole grid, task by task: (task,)."""
-        found = fields_of(parametrisation, theta, self.tasks, self.grid)
-        return (found - self.fields).square().mean((-1, -2))
+        """Mean squared error on the whole grid of each task that has a reference, task by task: (task,)."""
+        own = self.take(self.known.nonzero()[:, 0])
+        found = (
+            fields_of(parametrisation, theta[self.known], own.tasks, own.grid)
+            if len(own.tasks)
+            else own.fields
+        )
+        return (found - own.fields).square().mean((-1, -2))
 
 
 @dataclass(frozen=True)
@@ -143,12 +164,14 @@ class Monitor:
     points: Tensor
 
     @classmethod
-    def of(cls, solutions: Solutions, points: int = 500) -> Monitor:
-        """Watch at most `points` of the grid's points, evenly spread."""
+    def of(cls, solutions: Solutions, points: int = 500) -> Monitor | None:
+        """Watch at most `points` of the grid's points, evenly spread; None where no task has a reference."""
+        if not bool(solutions.known.any()):
+            return None
         count = solutions.grid.shape[1]
         chosen = torch.linspace(0, count - 1, min(points, count), device=solutions.grid.device).long()
         return cls(solutions, chosen)
 
     def __call__(self, theta: Tensor, parametrisation: Parametrisation) -> float:
-        """theta (task, size) -> its error."""
-        return float(self.solutions.error(theta, parametrisation, self.points).mean())
+        """theta (task, size) -> its error, the mean over the tasks that have a reference."""
+        return float(self.solutions.error(theta, parametrisation, self.points)[self.solutions.known].mean())

@@ -60,7 +60,7 @@ def fit_hypernetwork(
         tasks = task_set(problem, of_split(values, splits, split), own.symmetry, where, dtype)
         return Solutions.of(tasks, read_reference(reference, problem, splits == split))
 
-    training = solutions("train")
+    training = solutions("train") if mode != "data" else _known(solutions("train"))
     embed = embedding_of(problem, shape.embedding)
     hypernetwork = Hypernetwork(
         embed(training.tasks.values).shape[1], shape.body,
@@ -85,6 +85,12 @@ def fit_hypernetwork(
     learner = learner_of(stage, hypernetwork)
     history = train(learner, stage.report_every, stage.patience, f"{problem.name} {mode}")
     return hypernetwork, parametrisation, history
+
+
+def _known(solutions: Solutions) -> Solutions:
+    if not bool(solutions.known.any()):
+        raise UserError("mode data: no training task has a reference solution to learn from")
+    return solutions.take(solutions.known.nonzero()[:, 0])
 
 
 def _taught(mode: str, teachers: Tensor | None, device: torch.device, dtype: torch.dtype) -> Tensor | None:

@@ -144,9 +144,9 @@ class Hyperlearner:
 
     @torch.no_grad()
     def validate(self) -> Tensor:
-        """Physics loss on the validation tasks for `physics`, else their mean squared error: (1,)."""
+        """Validation tasks' mean squared error; for `physics`, or without references, their physics loss: (1,)."""
         theta = self.hypernetwork(self.embed(self.validation.tasks.values))
-        if self.mode != "physics":
+        if self.mode != "physics" and bool(self.validation.known.all()):
             loss = self.validation.error(theta, self.parametrisation, self._watched)
         else:
             loss = self._physics.loss(self.validation.tasks.values, self._held_out).total(theta)

@@ -135,7 +135,8 @@ def _report(history: History, learner: Learner, losses, validation, step: int, s
 
 
 def _show(bar: tqdm, row: dict[str, float], quiet: bool) -> None:
-    text = f"loss {row['loss']:.2e}  validation {row['validation']:.2e}  mse {row['mse']:.2e}"
+    known = "" if np.isnan(row["mse"]) else f"  mse {row['mse']:.2e}"
+    text = f"loss {row['loss']:.2e}  validation {row['validation']:.2e}{known}"
     if not bar.disable:
         bar.set_postfix_str(text)
     elif not quiet:

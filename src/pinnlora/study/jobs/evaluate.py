@@ -19,6 +19,9 @@ from pinnlora.study.stored import read_fits
 from pinnlora.train.data import read_reference, read_tasks
 from pinnlora.train.setup import device_of
 
+REFERENCE = ("reference", "reference_note", "floor_reference", "floor_reference_note")
+"""Attributes of reference.nc that evaluation.nc has too."""
+
 
 def run(
     settings: dict[str, Any],
@@ -42,11 +45,11 @@ def run(
     results += [evaluate_fit(path, truth, start.theta, where, shown) for path in fit]
     results += [evaluate_surrogate(path, truth, where, own) for path in surrogate]
     known = read_netcdf(reference).attrs
-    share = float((splits == "train").mean()) * known["seconds"]
+    share = float((splits == "train").mean()) * known["seconds"]  # of all tasks, what `data` learns from
     for r in results:
         r.numbers["seconds_base"] = np.nan if r.method in ("pinn", "ansatz") else start.metadata["seconds"]
         r.numbers["seconds_reference"] = share if r.method == "data" else np.nan
-        print(f"{r.method:10s} rank {r.rank:>4}: test mse {r.errors['test']['mse'].mean():.3e}", flush=True)
+        print(f"{r.method:10s} rank {r.rank:>4}: test {_means(r.errors['test'])}", flush=True)
     dataset = gather(results, truth, str(own["figure_rank"]))
     trained = {f"{r.method} {r.rank}": r.settings for r in results}
     dataset.attrs.update(
@@ -56,9 +59,18 @@ def run(
         seed=settings["seed"],
         machine=machine(where),
         threads=torch.get_num_threads(),
-        floor_reference=known["floor_reference"],
-        floor_reference_note=known["floor_reference_note"],
+        **{name: known[name] for name in REFERENCE if name in known},
         **floors(truth, {r.settings["stage"]["dtype"] for r in results if "stage" in r.settings}),
         provenance=provenance,
     )
     write_netcdf(dataset, output, title=f"errors of all methods on {problem.name}")
+
+
+def _means(errors: dict[str, np.ndarray]) -> str:
+    """The mean error where there is a reference, residual and mismatch where there is not."""
+    means = {
+        name: np.nanmean(errors[name])
+        for name in ("mse", "residual", "mismatch")
+        if not np.isnan(errors[name]).all()
+    }
+    return "  ".join(f"{name} {mean:.3e}" for name, mean in means.items())

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from pinnlora.files import read_netcdf
+from pinnlora.loss.measure import physics_errors
 from pinnlora.study.bundle import save_bundle
 from pinnlora.study.stored import read_base, read_fits
 from pinnlora.surrogate import Surrogate
@@ -44,6 +47,19 @@ def run(
     surrogate = Surrogate(problem, parametrisation, hypernetwork, embed, start, symmetry)
     like = next(hypernetwork.parameters())
     test = task_set(problem, of_split(values, splits, "test"), symmetry, like.device, like.dtype)
-    error = Solutions.of(test, read_reference(reference, problem, splits == "test"))
-    test_mse = float(error.everywhere(surrogate.numbers(test), parametrisation).mean())
-    save_bundle(surrogate, output, settings, history, test_mse, provenance)
+    solutions = Solutions.of(test, read_reference(reference, problem, splits == "test"))
+    measured = _measured(surrogate, solutions, read_netcdf(reference).attrs)
+    save_bundle(surrogate, output, settings, history, measured, provenance)
+
+
+def _measured(surrogate: Surrogate, solutions: Solutions, known: dict[str, Any]) -> dict[str, float | str]:
+    """What is known of a surrogate on the test tasks, as `save_bundle` takes it; what is not is left out."""
+    theta, parametrisation = surrogate.numbers(solutions.tasks), surrogate.parametrisation
+    found = physics_errors(surrogate.problem, parametrisation, theta, solutions.tasks.values)
+    numbers = dict(
+        zip(("test_residual", "test_mismatch"), (float(each.mean()) for each in found), strict=True)
+    )
+    if bool(solutions.known.any()):
+        numbers["test_mse"] = float(solutions.everywhere(theta, parametrisation).mean())
+    about = {name: known[name] for name in ("reference", "reference_note") if name in known}
+    return about | {name: value for name, value in numbers.items() if not math.isnan(value)}

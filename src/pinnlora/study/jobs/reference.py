@@ -1,4 +1,4 @@
-"""The job `reference`: reference solutions of all tasks on the evaluation grid."""
+"""The job `reference`: reference solutions of tasks on the evaluation grid, as far as there are any."""
 
 from __future__ import annotations
 
@@ -6,37 +6,59 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
+from pinnlora.errors import UserError
 from pinnlora.files import write_netcdf
 from pinnlora.problem.load import load_problem
+from pinnlora.study.job_settings import digest
+from pinnlora.study.references import References, given_references, own_references, refined_references
 from pinnlora.train.data import read_tasks
 
 
-def run(settings: dict[str, Any], tasks: Path, output: Path, provenance: str = "") -> None:
-    """Write reference.nc, fields in float64."""
-    problem = load_problem(settings["problem"])
+def run(
+    settings: dict[str, Any],
+    tasks: Path,
+    output: Path,
+    base: Path | None = None,
+    device: str = "auto",
+    provenance: str = "",
+) -> None:
+    """Write reference.nc, fields in float64; `base` is where refining starts, and not used without it.
+
+    The attribute `reference` says what the fields are: none, exact, solver, refined or file.
+    """
+    problem, kind = load_problem(settings["problem"]), settings["reference"]
     values, splits = read_tasks(tasks, problem)
+    start = time.perf_counter()
+    match kind:
+        case "auto":
+            found = own_references(problem, values)
+        case "none":
+            found = References()
+        case "refined":
+            if base is None:
+                raise UserError("reference: refined starts from the base network: give --base DIR")
+            found = refined_references(problem, values, splits, base, settings["seed"], device)
+        case _:
+            if digest(kind) != settings["sha256"]:
+                raise UserError(f"reference: {kind} changed after the job was planned; run it again")
+            found = given_references(Path(kind), problem, values, splits)
+    seconds = time.perf_counter() - start
     axes = problem.axes()
     dataset = xr.Dataset(coords={"split": ("task", splits, {"long_name": "split of the task"})})
     for name, axis in axes.items():
-        dataset = dataset.assign_coords(
-            {name: (name, axis, {"long_name": f"coordinate {name}", "units": "1"})}
-        )
-    start = time.perf_counter()
-    fields = problem.reference(values)
-    seconds = time.perf_counter() - start
-    for name, field in fields.items():
+        described = {"long_name": f"coordinate {name}", "units": "1"}
+        dataset = dataset.assign_coords({name: (name, axis, described)})
+    for name, field in found.fields.items():
         dataset[name] = (("task", *axes), field, {"long_name": f"reference solution {name}", "units": "1"})
-    floor, note = problem.reference_floor(values, fields)
     dataset.attrs.update(
-        problem=settings["problem"],
-        seconds=seconds,
-        floor_reference=floor,
-        floor_reference_note=note,
+        problem=settings["problem"], reference=found.kind, seconds=seconds, reference_note=found.note,
         provenance=provenance,
-    )
+    )  # fmt: skip
+    if np.isfinite(found.floor):
+        dataset.attrs.update(floor_reference=found.floor, floor_reference_note=found.note)
     write_netcdf(dataset, output, title=f"reference solutions of {problem.name}")
-    print(
-        f"{len(splits)} reference solutions of {problem.name} in {seconds:.1f} s: error {floor:.1e}, {note}"
-    )
+    floor = f"error {found.floor:.1e}, " if np.isfinite(found.floor) else ""
+    print(f"reference of {problem.name}: {found.kind}, in {seconds:.1f} s: {floor}{found.note}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Any
 
 from pinnlora.errors import UserError
 from pinnlora.files import atomic, read_netcdf, refuse_foreign
@@ -57,10 +56,11 @@ def run(
 
     make("tasks", "tasks", output / "tasks.nc")
     made["tasks"] = output / "tasks.nc"
-    make("reference", "reference", output / "reference.nc")
     with own_card(where):
         make("fit", "base", output / "base", device=where)
-        made |= {"reference": output / "reference.nc", "base": output / "base"}
+        made["base"] = output / "base"
+        make("reference", "reference", output / "reference.nc", device=where)
+        made = {"tasks": made["tasks"], "reference": output / "reference.nc", "base": made["base"]}
         make("hypernetwork", "hypernetwork", output / "bundle", device=where)
         verdict = _judge(output, where)
     print("\n".join(verdict.table()))
@@ -92,25 +92,17 @@ def _judge(output: Path, device: str) -> Verdict:
     """The verdict on the bundle, which is written into its config.json and model card too."""
     bundle = output / "bundle"
     surrogate = load(bundle, device)
-    problem = surrogate.problem
-    values, splits = read_tasks(output / "tasks.nc", problem)
+    values, splits = read_tasks(output / "tasks.nc", surrogate.problem)
     tasks = surrogate.tasks(**of_split(values, splits, "test"))
     verdict = appraise(
         surrogate.parametrisation,
         surrogate.numbers(tasks),
         tasks,
-        _known(output / "reference.nc", problem, splits == "test"),
+        read_reference(output / "reference.nc", surrogate.problem, splits == "test"),
         read_netcdf(bundle / "history.nc")["validation"].values,
     )
     _note(bundle, verdict)
     return verdict
-
-
-def _known(path: Path, problem: Any, chosen: Any) -> Any:
-    """Reference solutions of these tasks, None where there are none."""
-    if not set(problem.fields) <= set(read_netcdf(path).variables):
-        return None
-    return read_reference(path, problem, chosen)
 
 
 def _note(bundle: Path, verdict: Verdict) -> None:
