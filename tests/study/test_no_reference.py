@@ -6,15 +6,21 @@ import re
 
 import numpy as np
 import pytest
+import torch
+import xarray as xr
+import yaml
+from typer.testing import CliRunner
 
 import pinnlora
+from pinnlora.cli import app
 from pinnlora.errors import UserError
 from pinnlora.files import read_netcdf
-from pinnlora.problem.load import has_reference
+from pinnlora.problem.load import has_reference, load_problem
 from pinnlora.report.jobs import figure, table
 from pinnlora.study.graph import Job, inputs
 from pinnlora.study.job_settings import job_settings
 from pinnlora.study.jobs import evaluate, fit, hypernetwork, reference, tasks
+from pinnlora.study.references import given_references, refined_references
 from pinnlora.study.settings import load_settings, load_study
 
 HEAT = '''
