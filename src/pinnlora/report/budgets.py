@@ -10,6 +10,7 @@ from pinnlora.study.names import PER_TASK
 OPTIMISERS = {
     "adam": "Adam",
     "adam+lbfgs": "Adam + L-BFGS",
+    "soap": "SOAP",
     "levenberg_marquardt": "LM",
     "gauss_newton": "GN",
 }

@@ -84,8 +84,8 @@ def _refuse(output: Path, force: bool) -> None:
 
 
 def _left(began: float, minutes: float) -> float:
-    """What remains of the time for the hypernetwork."""
-    return max(1.0, 60 * minutes * (1 - EVALUATION) - (time.perf_counter() - began))
+    """What remains of the time for the hypernetwork, less a share, at most a minute, for evaluation."""
+    return max(1.0, 60 * (minutes - min(1.0, EVALUATION * minutes)) - (time.perf_counter() - began))
 
 
 def _judge(output: Path, device: str) -> Verdict:
