@@ -5,16 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 from pinnlora.problem.base import Problem
-from pinnlora.train.loop import Learner
+from pinnlora.train.loop import History, Learner, train
 from pinnlora.train.settings import HypernetworkStage, StageSettings
 
 BASE, EVALUATION = 0.2, 0.12
 """The base network's share of the whole time, and what is kept for evaluation."""
 LEAST, REPORTS = 80, 40
 """Steps that a method of second order should have at least, and entries of a history."""
+
+Trained = TypeVar("Trained", bound=Learner)
 
 NEWTON = {"dtype": "float64", "momentum": 0.9, "damping": 1e-4}
 MARQUARDT = {"dtype": "float64", "damping": 1.0}
@@ -81,6 +83,15 @@ def _network(problem: Problem) -> dict[str, Any]:
     periodic = any(condition.periodic is not None for condition in problem.bound_conditions)
     network |= {"input_map": "periodic", "modes": 4} if periodic else {}
     return network | {"conditions": "soft" if rough else "auto"}
+
+
+def train_within(
+    stage: StageSettings, learner_of: Callable[[StageSettings], Trained], title: str
+) -> tuple[Trained, History]:
+    """Train a new learner as the stage says, within its budget if it has one."""
+    stage = paced(stage, learner_of)
+    learner = learner_of(stage)
+    return learner, train(learner, stage.report_every, stage.patience, title)
 
 
 def paced(stage: StageSettings, learner_of: Callable[[StageSettings], Learner]) -> StageSettings:

@@ -9,10 +9,10 @@ from torch import Tensor
 from pinnlora.nets.adapters import Parametrisation
 from pinnlora.problem.base import Problem
 from pinnlora.problem.signature import Values
-from pinnlora.train.budget import paced
+from pinnlora.train.budget import train_within
 from pinnlora.train.chain import fit_chain
 from pinnlora.train.data import Monitor, Solutions, task_set
-from pinnlora.train.loop import History, train
+from pinnlora.train.loop import History
 from pinnlora.train.settings import NetworkSettings, StageSettings
 from pinnlora.train.setup import (
     announce,
@@ -67,9 +67,7 @@ def fit(
     def learner_of(stage: StageSettings) -> TaskFits:
         return TaskFits(problem, parametrisation, tasks, start, stage, draw, monitor, first)
 
-    stage = paced(stage, learner_of)
-    learner = learner_of(stage)
-    history = train(learner, stage.report_every, stage.patience, f"{problem.name} {name}")
+    learner, history = train_within(stage, learner_of, f"{problem.name} {name}")
     return learner.theta.detach(), history
 
 
