@@ -6,6 +6,7 @@ import pytest
 import torch
 from small import generator
 
+from pinnlora.errors import UserError
 from pinnlora.optimise.first_order import FirstOrder, Schedule
 from pinnlora.optimise.soap import Soap
 
@@ -144,3 +145,8 @@ def test_normalised_tasks_count_alike():
         theta = torch.ones(2, 3, dtype=torch.float64, requires_grad=True)
         FirstOrder([theta], Schedule("constant", 1e-3, 10), normalise=power).step(theta, Bowls([1e4, 1.0]))
         assert float(theta.grad[0].norm() / theta.grad[1].norm()) == pytest.approx(ratio)
+
+
+def test_what_is_no_method_of_first_order_is_refused():
+    with pytest.raises(UserError, match="'auto' is no method of first order, expected adam or soap"):
+        FirstOrder([torch.zeros(1, 2)], Schedule("constant", 1e-3, 10), "auto")

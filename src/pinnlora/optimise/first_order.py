@@ -10,6 +10,7 @@ from statistics import median
 import torch
 from torch import Tensor
 
+from pinnlora.errors import UserError
 from pinnlora.loss.residuals import Objective, Terms
 from pinnlora.optimise.soap import Soap
 
@@ -74,6 +75,11 @@ class FirstOrder:
     _norms: deque[float] = field(init=False, default_factory=lambda: deque(maxlen=REMEMBERED))
 
     def __post_init__(self) -> None:
+        if self.method not in ("adam", "soap"):
+            raise UserError(
+                f"optimiser: {self.method!r} is no method of first order, expected adam or soap; "
+                "auto is replaced by what suits the problem before (train/budget.py)"
+            )
         if self.method == "soap":
             self._optimiser = Soap(self.parameters, self.schedule.rate)
         else:

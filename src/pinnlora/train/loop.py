@@ -125,6 +125,7 @@ def _phase(
             finished |= stale >= patience
             if learner.drop(finished):
                 break
+    bar.close()
 
 
 def _report(history: History, learner: Learner, losses, validation, step: int, seconds: float) -> None:

@@ -137,6 +137,9 @@ class StageSettings(Strict):
                 f"optimiser {self.optimiser} with lbfgs_steps {self.lbfgs_steps}: L-BFGS runs with "
                 "optimiser: adam+lbfgs and lbfgs_steps above 0, or not at all"
             )
+        for key in ("clip", "normalise"):
+            if getattr(self, key) and self.optimiser not in ("adam", "soap", "auto"):
+                raise ValueError(f"{key} is for optimiser: adam or soap, not {self.optimiser}: leave it out")
         if bool(self.continuation) != (self.continuation_steps > 0):
             raise ValueError("continuation and continuation_steps go together, give both or none")
         if self.chain and self.continuation:
@@ -156,6 +159,12 @@ class PerTaskStage(StageSettings):
     """A stage that trains networks of single tasks."""
 
     optimiser: Literal["adam", "adam+lbfgs", "levenberg_marquardt", "auto"] = "adam"
+
+    @model_validator(mode="after")
+    def _tasks_alone(self) -> Self:
+        if self.clip or self.normalise:
+            raise ValueError("clip and normalise are for hypernetworks, whose tasks share one gradient")
+        return self
 
 
 class HypernetworkStage(StageSettings):

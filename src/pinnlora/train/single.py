@@ -64,7 +64,10 @@ class TaskFits:
             )
         else:
             self.theta.requires_grad_()
-            self._adam = FirstOrder([self.theta], schedule(settings, settings.steps), independent=True)
+            method = settings.optimiser.removesuffix("+lbfgs")
+            self._adam = FirstOrder(
+                [self.theta], schedule(settings, settings.steps), method, independent=True
+            )
         self._lbfgs: LBFGS | None = None
         self._physics = Physics(self.problem, self.parametrisation, settings, self.draw, self.origin)
         self._held_out = self._physics.held_out(self.tasks.values, settings.points)
