@@ -258,6 +258,13 @@ def test_without_a_config_it_trains_by_the_clock_and_ends_with_a_verdict(run, tm
     assert run("predict", out / "bundle", "--set", "alpha=0.3", "-o", tmp_path / "out.nc")[0] == 0
 
 
+def test_a_task_that_holds_a_function_is_trained_by_soap(run, tmp_path):
+    status, said, error = run("train", own(tmp_path, MIXED), "-o", tmp_path / "heat", "--minutes", 0.08)
+    assert status == 0, error
+    assert "optimiser soap" in said and "dtype float32" in said and "estimated error" in said
+    assert "residual of heat" in run("info", tmp_path / "heat" / "bundle")[1]
+
+
 def test_an_earlier_training_is_replaced_by_force_only(run, tmp_path):
     (tmp_path / "tiny.yaml").write_text(CONFIG)
     spec, out = own(tmp_path, RIGHT), tmp_path / "heat"

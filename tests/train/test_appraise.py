@@ -8,6 +8,8 @@ from small import CPU, task_values
 from test_growing_time import AllenCahn, mean_square_error
 
 from pinnlora.nets.adapters import Full
+from pinnlora.problem.base import Problem
+from pinnlora.problem.signature import Condition
 from pinnlora.train.appraise import Verdict, _fallen, _verdict, appraise
 from pinnlora.train.data import task_set
 from pinnlora.train.fit import fit
@@ -54,6 +56,34 @@ def test_what_is_solved_is_converged(network):
         "error (relative L2)",
     }
     assert verdict.table()[1].startswith("residual of heat") and len(verdict.table()) == 7
+
+
+class Pair(Problem):
+    """Two heat equations, of which one has nothing to do."""
+
+    coords = Heat.coords
+    fields = ("u", "v")
+    task = Heat.task
+
+    def residual(self, u_t, u_xx, v_t, v_xx, alpha):
+        """Twice the same."""
+        return {"heat": u_t - alpha * u_xx, "idle": v_t - alpha * v_xx}
+
+    def start(self, x):
+        """One arch, and nothing."""
+        return {"u": torch.sin(torch.pi * x / 2), "v": 0.0}
+
+    def ends(self):
+        """Nothing."""
+        return {"u": 0.0, "v": 0.0}
+
+    conditions = [Condition(start, on="t=0"), Condition(ends, on=("x=0", "x=2"))]
+
+
+def test_what_vanishes_is_measured_by_what_does_not():
+    """v is zero to a millionth of u, and its equation's terms are no larger than its residual."""
+    verdict, _ = trained(Pair(), ALPHA, SOFT, steps=60, points=150)
+    assert verdict.text == "converged", verdict.text
 
 
 def test_too_few_steps_are_not_enough_and_the_verdict_says_so():

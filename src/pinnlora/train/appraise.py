@@ -18,7 +18,8 @@ from torch import Tensor
 from pinnlora.loss.draw import Draw
 from pinnlora.loss.points import draw_points
 from pinnlora.loss.residuals import Workspace
-from pinnlora.loss.terms import physics
+from pinnlora.loss.sampler import by_size, take
+from pinnlora.loss.terms import interior, physics
 from pinnlora.nets.adapters import Full, Parametrisation
 from pinnlora.nets.ansatz import fields_at, lifted
 from pinnlora.optimise.levenberg_marquardt import solve
@@ -36,6 +37,8 @@ FALLING = 0.5
 """A validation loss that loses more than this share in the last fifth of the steps is not at its end."""
 POINTS, FACE_POINTS = 3000, 300
 """Fresh points of the equations, and of each condition, a task."""
+FLOOR = 1e-3
+"""An equation or a field counts as no smaller than this share of the largest: one that vanishes has no size."""
 ROWS, STRICT, DAMPING = 600, 1e4, 1e-8
 """Of the error equation: its rows, the weight of conditions, and the damping relative to the rows' mean square."""
 
@@ -136,16 +139,18 @@ def _residuals(parametrisation: Parametrisation, theta: Tensor, task: TaskSet) -
 
 def _estimated(full: Full, theta: Tensor, task: TaskSet, workspace: Workspace) -> float:
     """The relative size of the error that the linearised equations have for their residual, of the worst field."""
-    problem, network = task.problem, full.network
-    count, draw = max(100, ROWS // len(problem.unknowns)), _fresh(theta, 12)
-    points = draw_points(problem, draw, task.values, count, count // 4, network.hard.left(problem))
-    objective = physics(problem, full, task.values, points, condition_weight=STRICT)
+    problem, network, draw = task.problem, full.network, _fresh(theta, 12)
+    count = max(100, ROWS // len(problem.unknowns))
+    points = draw_points(problem, draw, task.values, POINTS, count // 4, network.hard.left(problem))
+    where = points["interior"]
+    size = interior(problem, network, task.values, where).size(full, theta)
+    chosen, weight = by_size(size, count, draw.stream())
+    points["interior"], importance = take(where, chosen), {"interior": weight}
+    objective = physics(problem, full, task.values, points, importance, STRICT)
     _, r, jacobian, _ = objective.linearise(theta, workspace)
     move, _ = solve(jacobian, r, DAMPING * jacobian.square().sum((1, 2)) / r.shape[1])
-    part = min(
-        1.0, 1e-3 * float((theta.norm() + 1e-3) / move.norm().clamp_min(1e-300))
-    )  # so small that all is linear
-    where, fields = problem.coords.scale(draw.unit(1, POINTS, points["interior"].shape[-1], 99)), []
+    near = 1e-3 * (theta.norm() + 1e-3) / move.norm().clamp_min(1e-300)
+    part, fields = min(1.0, float(near)), []  # so small that all is linear
     with torch.no_grad():
         for numbers in (theta, theta + part * move):
             fields.append(
@@ -167,11 +172,15 @@ def _of_equations(problem: Problem, coords: Tensor, values: Values, jet_at: Jets
     with torch.enable_grad():
         rows = signature(problem, lookup(problem, coords, values, jet, signature.channels))
     sources = signature(problem, lookup(problem, coords, values, nothing, signature.channels))
-    found = {}
+    squares = {}
     for name, row in rows.items():
         (slope,) = torch.autograd.grad(row.sum(), jet, retain_graph=True)
-        terms = (slope * jet.detach()).square().sum((1, 3)) + sources[name].nan_to_num(0, 0, 0).square()
-        size = terms.mean().sqrt()
+        source = sources[name].nan_to_num(0, 0, 0)
+        squares[name] = (slope * jet.detach()).square().sum((1, 3)) + source.square()
+    found, largest = {}, max(terms.mean().sqrt() for terms in squares.values())
+    for name, row in rows.items():
+        terms = squares[name]
+        size = torch.maximum(terms.mean().sqrt(), FLOOR * largest)
         found[f"residual of {name}"] = float(row.detach().square().mean().sqrt() / size)
         found[f"largest residual of {name}"] = float((row.detach().abs() / (size + terms.sqrt())).max())
     return found
@@ -186,15 +195,16 @@ def _of_condition(
         half = coords.shape[1] // 2
         jump = (jet[:, 0, :half] - jet[:, 0, half:]).square().mean((0, 1)).sqrt()
         size = inside[:, 0].square().mean((0, 1)).sqrt()
+        size = torch.maximum(size, FLOOR * size.max())
         return {f"mismatch of {condition.name}": float((jump / size).max())}
     targets = condition.signature(problem, lookup(problem, coords, values, jet, condition.channels))
-    found = {}
+    found, least = {}, FLOOR * inside[:, 0].square().mean((0, 1)).max().sqrt()
     for name, target in targets.items():
         number, order = parse(problem, name)
         place = condition.channels.position(order)
         target = torch.as_tensor(target, dtype=jet.dtype, device=jet.device)
         missed = (jet[:, place, :, number] - target).square().mean().sqrt()
-        size = target.square().mean().sqrt() + inside[:, place, :, number].square().mean().sqrt()
+        size = target.square().mean().sqrt() + inside[:, place, :, number].square().mean().sqrt() + least
         found[f"mismatch of {condition.name} ({name})"] = float(missed / size) if missed else 0.0
     return found
 
@@ -202,7 +212,7 @@ def _of_condition(
 def _distance(found: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Relative L2 distance (task,) of fields (task, point, field), each field relative to its own size, the worst."""
     norm = np.sqrt((target**2).mean(1))
-    norm = np.where(norm > 0, norm, norm.max(1, keepdims=True))
+    norm = np.maximum(norm, FLOOR * norm.max(1, keepdims=True))
     with np.errstate(divide="ignore", invalid="ignore"):
         return (np.sqrt(((found - target) ** 2).mean(1)) / norm).max(1)
 
