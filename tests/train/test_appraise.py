@@ -81,8 +81,8 @@ class Pair(Problem):
 
 
 def test_what_vanishes_is_measured_by_what_does_not():
-    """v is zero to a millionth of u, and its equation's terms are no larger than its residual."""
-    verdict, _ = trained(Pair(), ALPHA, SOFT, steps=60, points=150)
+    """v is zero to rounding or a little more, and its equation's terms are no larger than its residual."""
+    verdict, _ = trained(Pair(), ALPHA, SMALL, steps=120, points=150)
     assert verdict.text == "converged", verdict.text
 
 
@@ -129,6 +129,6 @@ def test_every_kind_of_condition_has_a_mismatch(problem):
 def test_a_loss_that_still_falls_counts_against_what_is_not_far_below_the_tolerance():
     falling, flat = 10.0 ** -np.arange(20), np.ones(20)
     assert _fallen(falling) == pytest.approx(1 - 1e-4) and _fallen(flat) == 0 and _fallen(falling[:3]) == 0
-    near, far = {"residual of heat": np.array([5e-3])}, {"residual of heat": np.array([5e-4])}
+    near, far = {"estimated error": np.array([5e-3])}, {"estimated error": np.array([5e-4])}
     assert _verdict(near, flat).text == _verdict(far, falling).text == "converged"
     assert "still fell by 100% over the last fifth" in _verdict(near, falling).text
