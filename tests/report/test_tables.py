@@ -333,3 +333,28 @@ def test_errors_are_one_clear_line(tmp_path, full):
 )
 def test_numbers_are_short(value, expected):
     assert columns.Column("x", float, "x", columns.plain).cell(value) == expected
+
+
+def test_tasks_without_a_reference_are_left_out_and_it_is_said(full):
+    dataset = (
+        full[0].copy(deep=True).assign_attrs(reference="file", reference_note="mine.nc: 3 of 20 test tasks")
+    )
+    there = dataset["mse"].notnull().any("field")
+    dataset["residual"] = 1e-3 * there.where(there)
+    before = row(PER_TASK.frame(full[:1]), method="lora", rank="4")
+    dataset["mse"][{"task": slice(3, None)}] = np.nan
+    found = row(PER_TASK.frame([dataset]), method="lora", rank="4")
+    assert (found["tasks"], found["reference"], found["residual"]) == (20, "file", pytest.approx(1e-3))
+    of_three = full[0]["mse"].sel({"method": "lora", "rank": "4", "split": "test"})[:3]
+    assert found["mse"] == pytest.approx(float(of_three.mean())) != before["mse"]
+    text = page(1, [dataset])
+    assert text.count("kovasznay: 3 of 20 test tasks have a reference; errors are means over those.") == 1
+    assert "References are from mine.nc: 3 of 20 test tasks." in text
+
+
+def test_distances_to_refined_solutions_are_not_called_errors(full):
+    text = page(2, [full[0].assign_attrs(reference="refined"), full[1]])
+    ours, rest = text.split("## 2D Burgers")
+    header = " ".join(next(line for line in ours.splitlines() if line.startswith("| mode")).split())
+    assert "| train, distance | paper | validation, distance |" in header and "distance" not in rest
+    assert "Errors are distances to the task's own refined solution." in ours

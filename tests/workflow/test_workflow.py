@@ -125,6 +125,14 @@ def test_a_wrong_setting_is_one_line_before_any_job(project):
     assert "Traceback" not in done.stdout
 
 
+def test_data_without_a_reference_is_one_line_before_any_job(project):
+    (project / "heat.py").write_text("class Heat(Problem):\n    pass\n")
+    write(project, SMALL | {"problems": ["heat.py:Heat"], "modes": ["data", "physics"]})
+    done = snakemake(project)
+    assert done.returncode == 1 and "Traceback" not in done.stdout
+    assert "config: modes: data learns from reference solutions" in done.stdout
+
+
 def test_a_problem_of_ones_own(project):
     (project / "heat.py").write_text("class Heat:\n    pass\n")
     write(project, SMALL | {"problems": ["kovasznay", "burgers2d", "heat.py:Heat"]})

@@ -30,6 +30,6 @@ use rule tasks as reference with:
         f"{STUDY}/benchmarks/{{problem}}/reference.tsv"
     resources:
         mem_mb=4000,
-        runtime=60,
+        runtime=240,
     params:
         command=command_of("reference"),

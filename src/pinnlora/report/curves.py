@@ -20,6 +20,7 @@ from pinnlora.report.summaries import (
     per_problem,
     problem,
     rank_value,
+    reference,
     rows,
     shown,
 )
@@ -43,8 +44,6 @@ def error_against_rank(datasets: Sequence[xr.Dataset]) -> Figure:
             _rank_panel(axes, dataset)
             score = "test MSE" if any(map(compared, datasets)) else "residual of the test tasks"
             _finish(axes, dataset, "rank", score, "y")
-            if not compared(dataset):
-                axes.set_title(f"{axes.get_title()}, residual (no reference)")
         present = {row.method for dataset in datasets for row in rows(dataset)}
         order = [*COLOURS, *BASELINES]
         handles = [_key(method, method_label(method)) for method in order if method in present]
@@ -174,7 +173,8 @@ def _finish(axes: Axes, dataset: xr.Dataset, xlabel: str, ylabel: str, grid: str
     axes.set_xlabel(xlabel)
     if axes.get_subplotspec().is_first_col():
         axes.set_ylabel(ylabel)
-    axes.set_title(problem_label(problem(dataset)))
+    refined = ", to refined solutions" if reference(dataset) == "refined" else ""
+    axes.set_title(problem_label(problem(dataset)) + (refined if compared(dataset) else ", residuals only"))
     axes.grid(axis=grid, color="0.9", linewidth=0.5)
     axes.set_axisbelow(True)
 

@@ -16,6 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from pinnlora.report.showcase import Slices, cut, title
 from pinnlora.report.style import COLOURS, RC, row_label
+from pinnlora.report.summaries import reference
 
 DECADES = 8  # of error that one colour scale can still tell apart
 
@@ -32,6 +33,8 @@ def fields(dataset: xr.Dataset) -> Figure:
         figure = Figure(figsize=size, layout="constrained" if shape is None else "compressed")
         grid = figure.subplots(rows, columns, sharex=True, sharey=maps, squeeze=False)
         below = "MSE: mean squared error of this task over the whole grid and all fields"
+        if reference(dataset) == "refined":
+            below = "MSE: mean squared distance to this task's own refined solution, over grid and fields"
         if slices.reference is None:
             below = "no reference solution, hence no errors; residual: root mean square over the whole grid"
         figure.suptitle(f"{title(dataset, slices)}\n{below}")

@@ -63,7 +63,8 @@ def _accuracy(config: dict[str, Any]) -> str:
         what = f"Mean squared error of these weights on the test tasks{of}, over the whole grid"
         if known == "refined":
             what = "Mean squared distance to each test task's own refined solution, over the whole grid"
-        lines.append(f"- {what}: {config['test_mse']:.2e}.")
+        how = f"; {config['reference_note']}" if known == "refined" else ""
+        lines.append(f"- {what}: {config['test_mse']:.2e}{how}.")
     elif "test_residual" in config:
         lines.append("- No test task has a reference solution to compare with.")
     if "test_residual" in config:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import xarray as xr
-from scipy.interpolate import RegularGridInterpolator
+from scipy.interpolate import CubicSpline
 
 from pinnlora.errors import UserError
 from pinnlora.files import read_netcdf
@@ -89,20 +89,19 @@ def refined_references(
             break
     on_grid = found.cpu().numpy().reshape(len(tasks), *(len(axis) for axis in problem.axes().values()), -1)
     fields = {name: _spread(on_grid[..., k], chosen) for k, name in enumerate(problem.fields)}
-    note = f"each task refined by its own physics: what the last {steps} of {done} steps changed"
+    worst = f"{float(loss.max()):.0e} at worst"
+    note = f"each task refined by {done} steps on its own physics, to a loss of {worst}; what the last {steps} changed"
     return References("refined", fields, change, note)
 
 
 def _stage(base: dict) -> StageSettings:
-    """The base network's stage as one that refines; points are new in every round of steps, so that what the last
-    one changes includes what they miss, or at every step where they follow the residual."""
+    """A stage that refines, its terms and points those of the base network's; points are new in every round of steps,
+    so that what the last one changes includes what they miss, or at every step where they follow the residual."""
     stage = StageSettings(**base)
-    return stage.model_copy(
-        update={
-            "optimiser": "levenberg_marquardt", "dtype": "float64", "damping": 1e-10, "chain": False,
-            "points": max(stage.points, POINTS), "resample": 1 if stage.adaptive else sum(STEPS), "horizon": "none",
-            "balance": False, "causal": 0.0, "continuation": {}, "continuation_steps": 0,
-        }
+    same = ("condition_points", "condition_weight", "adaptive", "residual_weight")
+    return StageSettings(
+        optimiser="levenberg_marquardt", dtype="float64", damping=1e-10, points=max(stage.points, POINTS),
+        resample=1 if stage.adaptive else sum(STEPS), **{name: getattr(stage, name) for name in same},
     )  # fmt: skip
 
 
@@ -184,7 +183,6 @@ def _on_grid(path: Path, dataset: xr.Dataset, problem: Problem, fields: np.ndarr
                 f"{path}: {name} should rise, with 4 points or more, from {axis[0]:g} to {axis[-1]:g}; it has "
                 f"{len(given)} from {given.min():g} to {given.max():g}"
             )
-    inside = [axis.clip(given[0], given[-1]) for axis, given in zip(axes.values(), own, strict=True)]
-    points = np.stack(np.meshgrid(*inside, indexing="ij"), -1)
-    found = [RegularGridInterpolator(own, each, method="cubic")(points) for each in fields]
-    return np.stack(found), "; interpolated from its own grid by cubic splines, whose error is not known"
+    for k, (axis, given) in enumerate(zip(axes.values(), own, strict=True), start=1):
+        fields = CubicSpline(given, fields, axis=k)(axis.clip(given[0], given[-1]))
+    return fields, "; interpolated from its own grid by cubic splines, whose error is not known"

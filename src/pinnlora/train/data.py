@@ -146,13 +146,9 @@ class Solutions:
             return (tasks.from_network(fields) - targets).square().mean((-1, -2))
 
     def everywhere(self, theta: Tensor, parametrisation: Parametrisation) -> Tensor:
-        """Mean squared error on the whole grid of each task that has a reference, task by task: (task,)."""
+        """Mean squared error on the whole grid of each task with a reference, at least one, task by task: (task,)."""
         own = self.take(self.known.nonzero()[:, 0])
-        found = (
-            fields_of(parametrisation, theta[self.known], own.tasks, own.grid)
-            if len(own.tasks)
-            else own.fields
-        )
+        found = fields_of(parametrisation, theta[self.known], own.tasks, own.grid)
         return (found - own.fields).square().mean((-1, -2))
 
 
