@@ -24,7 +24,7 @@ from pinnlora.loss.residuals import Residuals
 from pinnlora.loss.terms import physics
 from pinnlora.nets.adapters import Full
 from pinnlora.nets.mlp import MLP
-from pinnlora.optimise.adam import Adam, Schedule
+from pinnlora.optimise.first_order import FirstOrder, Schedule
 from pinnlora.problem.base import Problem
 from pinnlora.problem.load import load_problem
 from pinnlora.problem.signature import lookup
@@ -74,7 +74,7 @@ def jets_objective(case: Case) -> Residuals:
 def jets_step(case: Case) -> tuple[Callable[[], None], Callable[[], tuple[float, Tensor]]]:
     """The step, and loss and gradient at the start."""
     objective, theta = jets_objective(case), case.start.clone().requires_grad_()
-    adam = Adam([theta], Schedule("constant", RATE, 1))
+    adam = FirstOrder([theta], Schedule("constant", RATE, 1))
 
     def check() -> tuple[float, Tensor]:
         loss = objective.total(theta).sum()

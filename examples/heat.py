@@ -1,7 +1,7 @@
 """The heat equation as an own problem: one short file is all that a new equation needs.
 
 pinnlora check examples/heat.py:Heat
-pinnlora train examples/heat.py:Heat -o results/heat --config examples/heat.yaml
+pinnlora train examples/heat.py:Heat --minutes 1 -o results/heat
 pinnlora predict results/heat/bundle --set alpha=0.02 -o heat.nc
 """
 

@@ -2,6 +2,7 @@
 
 import json
 import textwrap
+import time
 
 import numpy as np
 import pytest
@@ -232,6 +233,55 @@ def test_from_an_own_equation_to_a_bundle_in_one_command(run, tmp_path):
     assert all(recorded(out / name) for name in ("tasks.nc", "reference.nc", "base", "bundle"))
     assert run("predict", out / "bundle", "--set", "alpha=0.3", "-o", tmp_path / "out.nc")[0] == 0
     assert read_netcdf(tmp_path / "out.nc")["u"].shape == (11, 6)
+
+
+def test_without_a_config_it_trains_by_the_clock_and_ends_with_a_verdict(run, tmp_path):
+    spec, out = own(tmp_path, RIGHT), tmp_path / "heat"
+    began = time.perf_counter()
+    status, said, error = run("train", spec, "-o", out, "--minutes", 0.1, "--device", "cpu")
+    assert status == 0 and time.perf_counter() - began < 60, error
+    for words in (
+        "optimiser levenberg_marquardt",
+        "optimiser gauss_newton",
+        "held exactly: start (u), ends (u)",
+    ):
+        assert words in said
+    table = said[said.index("relative, on test tasks") :].splitlines()
+    named = [line[:30].split("  ")[0] for line in table[1:7]]
+    assert named[:2] == ["residual of heat", "largest residual of heat"] and named[4] == "estimated error"
+    verdict = table[-1].partition("; ")[2]
+    assert verdict == "converged" or verdict.startswith("not converged: ")
+    config = json.loads((out / "bundle" / "config.json").read_text())
+    assert config["verdict"] == verdict and config["stage"]["optimiser"] == "gauss_newton"
+    card = run("info", out / "bundle")[1]
+    assert f"Verdict after training: {verdict}" in card and "residual of heat" in card
+    assert run("predict", out / "bundle", "--set", "alpha=0.3", "-o", tmp_path / "out.nc")[0] == 0
+
+
+def test_a_task_that_holds_a_function_is_trained_by_soap(run, tmp_path):
+    status, said, error = run("train", own(tmp_path, MIXED), "-o", tmp_path / "heat", "--minutes", 0.08)
+    assert status == 0, error
+    assert "optimiser soap" in said and "dtype float32" in said and "estimated error" in said
+    assert "residual of heat" in run("info", tmp_path / "heat" / "bundle")[1]
+
+
+def test_an_earlier_training_is_replaced_by_force_only(run, tmp_path):
+    (tmp_path / "tiny.yaml").write_text(CONFIG)
+    spec, out = own(tmp_path, RIGHT), tmp_path / "heat"
+    arguments = ("train", spec, "-o", out, "--config", tmp_path / "tiny.yaml")
+    assert run(*arguments)[0] == 0
+    before = recorded(out / "bundle")
+    status, said, error = run(*arguments, "--rank", 2)
+    assert (status, said) == (1, "") and "--force" in error and error.count("\n") == 1
+    assert recorded(out / "bundle") == before
+    assert run(*arguments, "--rank", 2, "--force")[0] == 0 and recorded(out / "bundle") != before
+
+
+def test_a_problem_without_conditions_is_not_trained(run, tmp_path):
+    spec = own(tmp_path, OWN.replace("conditions = [", "unused = ["))
+    status, said, error = run("train", spec, "-o", tmp_path / "heat", "--minutes", 0.1)
+    assert status == 1 and not (tmp_path / "heat").exists()
+    assert "u needs 1 condition in t but has 0" in said and "error: Heat.conditions" in error
 
 
 @pytest.mark.parametrize("where", ["bundle/notes.txt", "base/notes.txt", "tasks.nc/notes.txt"])

@@ -153,7 +153,14 @@ def train(
     output: Out,
     rank: Annotated[int, typer.Option(min=1, help="rank of the adapters")] = 4,
     config: Annotated[Path | None, typer.Option(help="YAML with the keys of config/README.md")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.01, help="time for everything; 5 where there is no config")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="replace what was trained there before")] = False,
     device: Annotated[Where | None, typer.Option(help="auto, cpu or cuda; else as in the config")] = None,
 ) -> None:
-    """Train a physics hypernetwork for a problem: tasks, references, base, hypernetwork, in one directory."""
-    _run("train", spec=problem, output=output, rank=rank, config=config, device=device)
+    """Train a physics hypernetwork for a problem, and say whether it converged: all in one directory."""
+    _run(
+        "train", spec=problem, output=output, rank=rank, config=config, minutes=minutes, force=force,
+        device=device,
+    )  # fmt: skip

@@ -143,7 +143,7 @@ def _refining(config: dict[str, Any], steps: int, points: int) -> StageSettings:
             conditions["condition_points"] = math.ceil(share * count)
         else:
             conditions["condition_points"] = {name: math.ceil(share * each) for name, each in count.items()}
-        same = ("condition_weight", "adaptive", "residual_weight")
+        same = ("condition_weight", "adaptive", "residual_weight", "balance")
         conditions |= {name: getattr(trained, name) for name in same}
     return StageSettings(
         optimiser="levenberg_marquardt", dtype="float64", steps=steps, points=points, damping=1e-4, report_every=1,

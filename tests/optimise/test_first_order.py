@@ -8,7 +8,7 @@ import torch
 from scipy.optimize import minimize
 from small import generator, relative
 
-from pinnlora.optimise.adam import Adam, Schedule
+from pinnlora.optimise.first_order import FirstOrder, Schedule
 from pinnlora.optimise.lbfgs import LBFGS
 
 STARTS = torch.tensor([[-1.2, 1.0], [2.0, -1.5], [0.3, 0.0]], dtype=torch.float64)
@@ -122,9 +122,9 @@ class Bowl:
         return {"bowl": loss if self.broken is None else loss * self.broken}
 
 
-def adam(check_every: int = 5, rate: float = 0.1) -> tuple[Adam, torch.Tensor]:
+def adam(check_every: int = 5, rate: float = 0.1) -> tuple[FirstOrder, torch.Tensor]:
     theta = torch.tensor([[3.0, -2.0]], dtype=torch.float64, requires_grad=True)
-    return Adam([theta], Schedule("constant", rate, 1000), check_every=check_every), theta
+    return FirstOrder([theta], Schedule("constant", rate, 1000), check_every=check_every), theta
 
 
 def test_adam_descends_by_the_schedules_rate():
@@ -163,7 +163,7 @@ def test_independent_tasks_are_rolled_back_alone():
 
     def after(rows, broken):
         theta = start[rows].clone().requires_grad_()
-        method = Adam([theta], Schedule("constant", 0.1, 100), check_every=5, independent=True)
+        method = FirstOrder([theta], Schedule("constant", 0.1, 100), check_every=5, independent=True)
         bowl, halvings = Bowl(), []
         for step in range(14):
             bowl.broken = broken if 6 <= step < 10 else None
@@ -180,7 +180,7 @@ def test_independent_tasks_are_rolled_back_alone():
 
 def test_rows_say_which_tasks_are_still_trained():
     theta = torch.tensor([[3.0, -2.0], [2.0, 1.0]], dtype=torch.float64, requires_grad=True)
-    method = Adam([theta], Schedule("constant", 0.1, 100), check_every=2, independent=True)
+    method = FirstOrder([theta], Schedule("constant", 0.1, 100), check_every=2, independent=True)
     bowl, rows = Bowl(), torch.tensor([1])
     for _ in range(2):
         method.step(theta[rows], bowl, rows)

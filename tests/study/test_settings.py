@@ -68,6 +68,11 @@ def stage(name: str, **keys) -> dict:
             stage("physics", optimiser="levenberg_marquardt"),
             "training.physics.optimiser: 'levenberg_marquardt' ",
         ),
+        (stage("pinn", clip=2), "training.pinn: clip and normalise are for hypernetworks"),
+        (
+            stage("physics", optimiser="gauss_newton", clip=2),
+            "training.physics: clip is for optimiser: adam or soap",
+        ),
         (stage("pinn", lbfgs_steps=3), "training.pinn: optimiser adam with lbfgs_steps 3: "),
         (stage("pinn", optimiser="adam+lbfgs"), "training.pinn: optimiser adam+lbfgs with lbfgs_steps 0: "),
         (stage("pinn", continuation={"nu": 0.1}), "training.pinn: continuation and continuation_steps "),

@@ -19,6 +19,7 @@ class Script:
     dropped: list[list[bool]] = field(default_factory=list)
     restored: bool = False
     settles: int = 0
+    seconds: float = 0.0
 
     @property
     def steps(self) -> int:

@@ -45,12 +45,14 @@ class Balance:
     steps: int
     generator: torch.Generator
     weights: dict[str, float] = field(default_factory=dict)
+    _due: int = 0
 
     def renew(self, step: int, objective: Callable[[], Residuals], theta: Tensor) -> None:
         """When it is due, from the objective without these weights; the smallest weight is 1 at first."""
         every = max(1, int(GROWING * self.steps / RENEWALS))
-        if not self.wanted or self.settled(step) or step % every:
+        if not self.wanted or self.settled(step) or step < self._due:
             return
+        self._due = step + every
         found = traces(objective(), theta, self.generator)
         largest = max(found.values())
         for name, trace in found.items():

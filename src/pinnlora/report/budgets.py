@@ -10,6 +10,7 @@ from pinnlora.study.names import PER_TASK
 OPTIMISERS = {
     "adam": "Adam",
     "adam+lbfgs": "Adam + L-BFGS",
+    "soap": "SOAP",
     "levenberg_marquardt": "LM",
     "gauss_newton": "GN",
 }
@@ -23,7 +24,7 @@ def budget(row: Row) -> str:
     stage = row.trained("stage")
     if not stage:
         return ""
-    steps = f"{stage['steps']:,}"
+    steps = f"{stage['seconds']:g} s" if stage.get("seconds") else f"{stage['steps']:,}"
     if stage.get("lbfgs_steps"):
         steps = f"({steps} + {stage['lbfgs_steps']:,})"
     # Fits of single tasks are trained side by side, all that the job was given at every step.

@@ -129,7 +129,6 @@ def error_against_time(datasets: Sequence[xr.Dataset]) -> Figure:
                 if _history(axes, row):
                     labels.setdefault(row.method, {})[row_label(row.method, row.rank)] = None
             axes.set_xscale("log")
-            axes.tick_params(axis="x", which="minor", labelbottom=False)
             below = "seconds, with base,\nreferences and teachers"
             _finish(axes, dataset, below, "MSE of the test tasks,\nbest so far", "both")
             if not compared(dataset):

@@ -57,7 +57,7 @@ def fit_chain(
     The points are one fixed set, so that nothing but the task changes from fit to fit, and the damping stays at
     or above its start. Returns theta (task, size) and a history with one sample a level of the tree.
     """
-    still = {"resample": 0, "adaptive": False, "horizon": "none", "balance": False}
+    still = {"resample": 0, "adaptive": False, "horizon": "none", "balance": False, "seconds": 0.0}
     fixed = stage.model_copy(update=still | {"report_every": 10**9, "patience": 0})
     theta, history, began = start.clone(), History(), time.perf_counter()
     done = 0

@@ -9,9 +9,10 @@ from torch import Tensor
 from pinnlora.nets.adapters import Parametrisation
 from pinnlora.problem.base import Problem
 from pinnlora.problem.signature import Values
+from pinnlora.train.budget import train_within
 from pinnlora.train.chain import fit_chain
 from pinnlora.train.data import Monitor, Solutions, task_set
-from pinnlora.train.loop import History, train
+from pinnlora.train.loop import History
 from pinnlora.train.settings import NetworkSettings, StageSettings
 from pinnlora.train.setup import (
     announce,
@@ -62,8 +63,11 @@ def fit(
     if stage.chain:
         return fit_chain(problem, parametrisation, tasks, start, stage, draw)
     monitor = None if reference is None else Monitor.of(Solutions.of(tasks, reference))
-    learner = TaskFits(problem, parametrisation, tasks, start, stage, draw, monitor, first)
-    history = train(learner, stage.report_every, stage.patience, f"{problem.name} {name}")
+
+    def learner_of(stage: StageSettings) -> TaskFits:
+        return TaskFits(problem, parametrisation, tasks, start, stage, draw, monitor, first)
+
+    learner, history = train_within(stage, learner_of, f"{problem.name} {name}")
     return learner.theta.detach(), history
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from pinnlora.nets.adapters import Parametrisation
 from pinnlora.nets.hypernetwork import Hypernetwork
 from pinnlora.problem.base import Problem
 from pinnlora.problem.signature import Values
+from pinnlora.train.budget import train_within
 from pinnlora.train.data import Monitor, Solutions, of_split, read_reference, task_set
 from pinnlora.train.hyperlearner import Hyperlearner
-from pinnlora.train.loop import History, train
+from pinnlora.train.loop import History
 from pinnlora.train.settings import HypernetworkSettings, NetworkSettings, StageSettings
 from pinnlora.train.setup import (
     announce,
@@ -49,8 +51,7 @@ def fit_hypernetwork(
     stage, shape = StageSettings(**settings["stage"]), HypernetworkSettings(**settings["hypernetwork"])
     where, dtype = device_of(device), dtype_of(stage.dtype)
     mode, rank, seed = settings["mode"], settings["rank"], settings["seed"]
-    own = NetworkSettings(**settings["network"])
-    network = network_of(problem, own)
+    network = network_of(problem, own := NetworkSettings(**settings["network"]))
     parametrisation = parametrisation_of(network, rank, base_weights(network, base, where, dtype), own)
     taught = _taught(mode, teachers, where, dtype)
 
@@ -60,23 +61,24 @@ def fit_hypernetwork(
 
     training = solutions("train") if mode != "data" else _known(solutions("train"))
     embed = embedding_of(problem, shape.embedding)
-    hypernetwork = Hypernetwork(
-        embed(training.tasks.values).shape[1], shape.body,
-        _start(parametrisation, rank, base, mode, taught, seed), shape.activation,
-        torch_generator(seed, f"{mode} {rank} body"),
-    ).to(where, dtype)  # fmt: skip
-    announce(
-        f"{problem.name} {mode} rank {rank}", where, dtype, network, outputs=parametrisation.size,
-        hypernetwork=sum(p.numel() for p in hypernetwork.parameters()), optimiser=stage.optimiser,
-    )  # fmt: skip
-    learner = Hyperlearner(
-        problem, parametrisation, hypernetwork, mode, training, solutions("validation"), stage,
-        draw_of(seed, f"{mode} {rank} points", where, dtype), numpy_generator(seed, f"{mode} {rank} tasks"),
-        embed, taught, own.symmetry, Monitor.of(solutions("test")),
-        task_set(problem, of_split(values, splits, "base"), own.symmetry, where, dtype).values,
-    )  # fmt: skip
-    history = train(learner, stage.report_every, stage.patience, f"{problem.name} {mode}")
-    return hypernetwork, parametrisation, history
+    start, inputs = _start(parametrisation, settings, base, taught), embed(training.tasks.values).shape[1]
+    generator = torch_generator(seed, f"{mode} {rank} body")
+    hypernetwork = Hypernetwork(inputs, shape.body, start, shape.activation, generator).to(where, dtype)
+    title, weights = f"{problem.name} {mode}", sum(p.numel() for p in hypernetwork.parameters())
+    counts = {"outputs": parametrisation.size, "hypernetwork": weights, "optimiser": stage.optimiser}
+    announce(f"{title} rank {rank}", where, dtype, network, **counts)
+    watched, validation = Monitor.of(solutions("test")), solutions("validation")
+    origin = task_set(problem, of_split(values, splits, "base"), own.symmetry, where, dtype).values
+
+    def learner_of(stage: StageSettings) -> Hyperlearner:
+        return Hyperlearner(
+            problem, parametrisation, deepcopy(hypernetwork), mode, training, validation, stage,
+            draw_of(seed, f"{mode} {rank} points", where, dtype), numpy_generator(seed, f"{mode} {rank} tasks"),
+            embed, taught, own.symmetry, watched, origin,
+        )  # fmt: skip
+
+    learner, history = train_within(stage, learner_of, title)
+    return learner.hypernetwork, parametrisation, history
 
 
 def _known(solutions: Solutions) -> Solutions:
@@ -93,10 +95,13 @@ def _taught(mode: str, teachers: Tensor | None, device: torch.device, dtype: tor
     return teachers.to(device, dtype)
 
 
-def _start(parametrisation, rank, base: Tensor, mode: str, teachers: Tensor | None, seed: int) -> Tensor:
+def _start(
+    parametrisation: Parametrisation, settings: dict[str, Any], base: Tensor, teachers: Tensor | None
+) -> Tensor:
     """What the hypernetwork predicts before training: the teachers' mean, the base network, or no correction."""
+    mode, rank = settings["mode"], settings["rank"]
     if mode == "weights":
         return teachers.mean(0).double().cpu()
     if rank == "full":
         return base[0].double()
-    return parametrisation.initial(1, torch_generator(seed, f"{mode} {rank} start"))[0]
+    return parametrisation.initial(1, torch_generator(settings["seed"], f"{mode} {rank} start"))[0]

@@ -17,7 +17,7 @@ from pinnlora.loss.terms import supervised, weights
 from pinnlora.nets.adapters import Parametrisation
 from pinnlora.nets.ansatz import fields_at
 from pinnlora.nets.hypernetwork import Hypernetwork
-from pinnlora.optimise.adam import Adam
+from pinnlora.optimise.first_order import FirstOrder
 from pinnlora.optimise.gauss_newton import GaussNewton
 from pinnlora.problem.base import Problem
 from pinnlora.problem.signature import Values
@@ -47,16 +47,20 @@ class Hyperlearner:
     monitor: Monitor | None = None
     origin: Values | None = None
     steps: int = field(init=False)
+    seconds: float = field(init=False)
 
     def __post_init__(self) -> None:
         settings = self.settings
-        self.steps = settings.steps
+        self.steps, self.seconds = settings.steps, settings.seconds
         self._state = [p.detach().clone() for p in self.hypernetwork.parameters()]
         if settings.optimiser == "gauss_newton":
             self._newton = GaussNewton(self.hypernetwork, settings.damping, settings.rows, settings.momentum)
         else:
             self._newton = None
-            self._adam = Adam(list(self.hypernetwork.parameters()), schedule(settings, settings.steps))
+            self._first_order = FirstOrder(
+                list(self.hypernetwork.parameters()), schedule(settings, settings.steps), settings.optimiser,
+                settings.clip, settings.normalise,
+            )  # fmt: skip
         device = self.draw.device
         everything = self.training.grid.shape[1]
         count = min(everything, 600)
@@ -73,7 +77,8 @@ class Hyperlearner:
         if self._newton is not None:
             return self._newton.step(embedding, self._objective(values, chosen, embedding, step=step))
         theta = self.hypernetwork(embedding)
-        return self._adam.step(theta, self._objective(values, chosen, embedding, theta, step))
+        objective = self._objective(values, chosen, embedding, theta, step)
+        return self._first_order.step(theta, objective, at=step)
 
     def settled(self, step: int) -> bool:
         """Whether the whole problem is minimised by now."""

@@ -18,9 +18,11 @@ class Learner(Protocol):
     """What the loop needs to know of what it trains; a per-task learner has one entry a task, else one."""
 
     steps: int
+    seconds: float
+    """Wall time of all its phases; 0: as long as the steps take."""
 
     def step(self, step: int) -> dict[str, Tensor]:
-        """Improve once; losses by term, (task,)."""
+        """Improve once, as is due after `step` of its steps; losses by term, (task,)."""
 
     def settled(self, step: int) -> bool:
         """Whether states are judged by the validation loss yet: before, the latest one is kept."""
@@ -77,6 +79,8 @@ def train(
 ) -> History:
     """Run the learner's phases, keep the best state of every entry, stop entries that no longer improve.
 
+    A learner with a budget of seconds is where the clock says among its steps, of which some are left out or taken
+    twice: schedules come to their end in time.
     Progress is a bar on a terminal and a line an interval elsewhere, nothing when `quiet`.
     """
     history = History()
@@ -85,7 +89,7 @@ def train(
     learner.keep(torch.ones_like(history.best, dtype=torch.bool))
     more = True
     while more:
-        bar = tqdm(range(learner.steps), desc=title, disable=quiet or not sys.stderr.isatty())
+        bar = tqdm(total=learner.steps, desc=title, disable=quiet or not sys.stderr.isatty())
         _phase(learner, history, bar, report_every, patience, start, quiet)
         learner.restore()
         more = learner.next_phase()
@@ -98,10 +102,15 @@ def _phase(
 ) -> None:
     stale, settled = torch.zeros_like(history.best), learner.settled(0)
     finished = torch.zeros_like(history.best, dtype=torch.bool)
-    for step in bar:
+    done, following, began = 0, 0, time.perf_counter()
+    while (step := following) < learner.steps:
         losses = learner.step(step)
         history.iterations += 1
-        if (step + 1) % report_every and step + 1 < learner.steps:
+        done, following = done + 1, step + 1
+        if learner.seconds:
+            following = int((time.perf_counter() - began) / learner.seconds * learner.steps)
+        bar.update(following - step)
+        if done % report_every and following < learner.steps:
             continue
         validation = learner.validate()
         afresh = validation.isfinite() & (not settled)  # losses before were of a part of the problem
@@ -116,6 +125,7 @@ def _phase(
             finished |= stale >= patience
             if learner.drop(finished):
                 break
+    bar.close()
 
 
 def _report(history: History, learner: Learner, losses, validation, step: int, seconds: float) -> None:

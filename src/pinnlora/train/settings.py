@@ -93,11 +93,14 @@ def partial(model: type[BaseModel]) -> type[Strict]:
 class StageSettings(Strict):
     """How one stage is trained; config/README.md says what each key means."""
 
-    optimiser: Literal["adam", "adam+lbfgs", "levenberg_marquardt", "gauss_newton"] = "adam"
+    optimiser: Literal["adam", "adam+lbfgs", "soap", "levenberg_marquardt", "gauss_newton", "auto"] = "adam"
     dtype: Literal["float32", "float64"] = "float32"
     steps: Positive = 1000
+    seconds: Annotated[Real, Field(ge=0)] = 0.0
     lbfgs_steps: Count = 0
     learning_rate: PositiveReal = 1e-3
+    clip: Annotated[Real, Field(ge=0)] = 0.0
+    normalise: Annotated[Real, Field(ge=0, le=1)] = 0.0
     schedule: Literal["cosine", "steps", "constant"] = "cosine"
     decay_start: Count = 10000
     decay_every: Positive = 5000
@@ -134,6 +137,9 @@ class StageSettings(Strict):
                 f"optimiser {self.optimiser} with lbfgs_steps {self.lbfgs_steps}: L-BFGS runs with "
                 "optimiser: adam+lbfgs and lbfgs_steps above 0, or not at all"
             )
+        for key in ("clip", "normalise"):
+            if getattr(self, key) and self.optimiser not in ("adam", "soap", "auto"):
+                raise ValueError(f"{key} is for optimiser: adam or soap, not {self.optimiser}: leave it out")
         if bool(self.continuation) != (self.continuation_steps > 0):
             raise ValueError("continuation and continuation_steps go together, give both or none")
         if self.chain and self.continuation:
@@ -152,20 +158,26 @@ class StageSettings(Strict):
 class PerTaskStage(StageSettings):
     """A stage that trains networks of single tasks."""
 
-    optimiser: Literal["adam", "adam+lbfgs", "levenberg_marquardt"] = "adam"
+    optimiser: Literal["adam", "adam+lbfgs", "levenberg_marquardt", "auto"] = "adam"
+
+    @model_validator(mode="after")
+    def _tasks_alone(self) -> Self:
+        if self.clip or self.normalise:
+            raise ValueError("clip and normalise are for hypernetworks, whose tasks share one gradient")
+        return self
 
 
 class HypernetworkStage(StageSettings):
     """A stage that trains a hypernetwork on residuals or on solutions; its points are fixed, or new at every step."""
 
-    optimiser: Literal["adam", "gauss_newton"] = "adam"
+    optimiser: Literal["adam", "soap", "gauss_newton", "auto"] = "adam"
     resample: Annotated[Integer, Field(ge=0, le=1)] = 1
 
 
 class WeightsStage(StageSettings):
     """The stage that regresses weights."""
 
-    optimiser: Literal["adam"] = "adam"
+    optimiser: Literal["adam", "soap"] = "adam"
 
 
 def with_ranks(stage: type[StageSettings]) -> type[StageSettings]:

@@ -11,8 +11,8 @@ from pinnlora.loss.draw import Draw
 from pinnlora.loss.residuals import Residuals
 from pinnlora.loss.sampler import Points
 from pinnlora.nets.adapters import Parametrisation
-from pinnlora.optimise.adam import Adam, Schedule
 from pinnlora.optimise.damping import LOWEST
+from pinnlora.optimise.first_order import FirstOrder, Schedule
 from pinnlora.optimise.lbfgs import LBFGS
 from pinnlora.optimise.levenberg_marquardt import LevenbergMarquardt
 from pinnlora.problem.base import Problem
@@ -48,6 +48,7 @@ class TaskFits:
     monitor: Monitor | None = None
     origin: Values | None = None
     steps: int = field(init=False)
+    seconds: float = field(init=False)
     active: Tensor = field(init=False)
     best: Tensor = field(init=False)
 
@@ -56,14 +57,17 @@ class TaskFits:
         self.theta = self.theta.detach().clone()
         self.best = self.theta.clone()
         self.active = torch.arange(len(self.tasks), device=self.theta.device)
-        self.steps = settings.steps
+        self.steps, self.seconds = settings.steps, settings.seconds
         if settings.optimiser == "levenberg_marquardt":
             self._marquardt = LevenbergMarquardt(
                 len(self.tasks), settings.damping, lowest=settings.damping if settings.chain else LOWEST
             )
         else:
             self.theta.requires_grad_()
-            self._adam = Adam([self.theta], schedule(settings, settings.steps), independent=True)
+            method = settings.optimiser.removesuffix("+lbfgs")
+            self._adam = FirstOrder(
+                [self.theta], schedule(settings, settings.steps), method, independent=True
+            )
         self._lbfgs: LBFGS | None = None
         self._physics = Physics(self.problem, self.parametrisation, settings, self.draw, self.origin)
         self._held_out = self._physics.held_out(self.tasks.values, settings.points)
@@ -80,7 +84,7 @@ class TaskFits:
             return self._marquardt.step(self.theta, lambda keep: self._objective(keep, step), self.active)
         objective = self._objective(self.active, step)
         if self._lbfgs is None:
-            return self._adam.step(self.theta[self.active], objective, self.active)
+            return self._adam.step(self.theta[self.active], objective, self.active, step)
         moved, after = self._lbfgs.step(self.theta.detach()[self.active], objective.total)
         with torch.no_grad():
             self.theta[self.active] = moved

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from pinnlora.study.stored import read_base, save_fits
+from pinnlora.train.budget import suited
 from pinnlora.train.data import of_split, read_reference, read_tasks
 from pinnlora.train.fit import fit
-from pinnlora.train.settings import NetworkSettings, StageSettings
+from pinnlora.train.settings import NetworkSettings, PerTaskStage
 from pinnlora.train.setup import problem_of
 
 
@@ -23,10 +24,12 @@ def run(
 ) -> None:
     """Write the directory of fits: of T0 from random weights, or of a split from the base network."""
     problem = problem_of(settings)
+    stage = suited(PerTaskStage(**settings["stage"]), problem)
+    settings = settings | {"stage": stage.model_dump(mode="json")}
     values, splits = read_tasks(tasks, problem)
     split, start = settings["split"], None if base is None else read_base(base)
     theta, history = fit(
-        problem, of_split(values, splits, split), StageSettings(**settings["stage"]),
+        problem, of_split(values, splits, split), stage,
         NetworkSettings(**settings["network"]), settings["method"], settings["rank"], settings["seed"],
         device, start, None if reference is None else read_reference(reference, problem, splits == split),
         name="teachers" if split == "train" else None, origin=of_split(values, splits, "base"),

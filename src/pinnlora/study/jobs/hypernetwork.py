@@ -13,8 +13,10 @@ from pinnlora.loss.measure import physics_errors
 from pinnlora.study.bundle import save_bundle
 from pinnlora.study.stored import read_base, read_fits
 from pinnlora.surrogate import Surrogate
+from pinnlora.train.budget import suited
 from pinnlora.train.data import Solutions, of_split, read_reference, read_tasks, task_set
 from pinnlora.train.hyperfit import fit_hypernetwork
+from pinnlora.train.settings import HypernetworkStage
 from pinnlora.train.setup import embedding_of, problem_of
 
 
@@ -30,6 +32,8 @@ def run(
 ) -> None:
     """Write the bundle; its model card has the error of the saved weights on the test tasks."""
     problem = problem_of(settings)
+    stage = suited(HypernetworkStage(**settings["stage"]), problem)
+    settings = settings | {"stage": stage.model_dump(mode="json")}
     values, splits = read_tasks(tasks, problem)
     start, taught = read_base(base), None
     if teachers is not None:

@@ -2,34 +2,58 @@
 
 from __future__ import annotations
 
+import json
+import time
 from pathlib import Path
 
-from pinnlora.files import refuse_foreign
+from pinnlora.errors import UserError
+from pinnlora.files import atomic, read_netcdf, refuse_foreign
+from pinnlora.problem.load import load_problem
 from pinnlora.study.cards import own_card
 from pinnlora.study.job_settings import job_settings
 from pinnlora.study.jobs import check
 from pinnlora.study.provenance import begin
 from pinnlora.study.settings import load_settings, problem_name
+from pinnlora.surrogate import load
+from pinnlora.train.appraise import Verdict, appraise
+from pinnlora.train.budget import EVALUATION, settings_within
+from pinnlora.train.data import of_split, read_reference, read_tasks
+
+MINUTES = 5.0
+"""The budget where neither it nor a config is given."""
 
 
-def run(spec: str, output: Path, rank: int, config: Path | None, device: str | None = None) -> None:
-    """Write tasks.nc, reference.nc, base/ and bundle/ under `output`; `device` goes before the config's."""
+def run(
+    spec: str,
+    output: Path,
+    rank: int,
+    config: Path | None,
+    minutes: float | None = None,
+    force: bool = False,
+    device: str | None = None,
+) -> None:
+    """Write tasks.nc, reference.nc, base/ and bundle/ under `output`; `device` goes before the config's.
+
+    With `minutes`, or without a config, settings are chosen for the problem and the time; what the config says has
+    the last word. UserError where something was trained at `output` before, unless `force`.
+    """
+    began = time.perf_counter()
+    _refuse(output, force)
     check.run(spec)
-    sources = ([config] if config else []) + [{"problems": [spec]}]
-    settings = load_settings(*sources)
+    minutes = MINUTES if minutes is None and config is None else minutes
+    chosen = settings_within(load_problem(spec), minutes) if minutes else {}
+    settings = load_settings(chosen, *([config] if config else []), {"problems": [spec]})
     where = device or settings.device
     made: dict[str, Path] = {}
 
     def make(job: str, stage: str, path: Path, **more: str) -> None:
         """One job on all that was made before it."""
         own = job_settings(settings, problem_name(spec), stage, rank, "physics")
+        if minutes and stage == "hypernetwork" and own["stage"]["seconds"]:
+            own["stage"]["seconds"] = _left(began, minutes)
         module, provenance = begin(f"study.jobs.{job}", own, made.values())
         module.run(own, **made, output=path, provenance=provenance, **more)
 
-    for name in ("tasks.nc", "reference.nc"):
-        refuse_foreign(output / name, directory=False)  # before the training, not after it
-    for name in ("base", "bundle"):
-        refuse_foreign(output / name, directory=True)
     make("tasks", "tasks", output / "tasks.nc")
     made["tasks"] = output / "tasks.nc"
     with own_card(where):
@@ -38,6 +62,54 @@ def run(spec: str, output: Path, rank: int, config: Path | None, device: str | N
         make("reference", "reference", output / "reference.nc", device=where)
         made = {"tasks": made["tasks"], "reference": output / "reference.nc", "base": made["base"]}
         make("hypernetwork", "hypernetwork", output / "bundle", device=where)
+        verdict = _judge(output, where)
+    print("\n".join(verdict.table()))
     print(
         f"the bundle is {output / 'bundle'}: try `pinnlora predict {output / 'bundle'} --set ... -o out.nc`"
     )
+    print(f"{time.perf_counter() - began:.0f} s; {verdict.text}")
+
+
+def _refuse(output: Path, force: bool) -> None:
+    """Before anything else, not after the training."""
+    for name in ("tasks.nc", "reference.nc"):
+        refuse_foreign(output / name, directory=False)
+    for name in ("base", "bundle"):
+        refuse_foreign(output / name, directory=True)
+    there = [name for name in ("tasks.nc", "reference.nc", "base", "bundle") if (output / name).exists()]
+    if there and not force:
+        raise UserError(
+            f"{output} holds {there[-1]} from an earlier training: write elsewhere, or replace it with --force"
+        )
+
+
+def _left(began: float, minutes: float) -> float:
+    """What remains of the time for the hypernetwork, less a share, at most a minute, for evaluation."""
+    return max(1.0, 60 * (minutes - min(1.0, EVALUATION * minutes)) - (time.perf_counter() - began))
+
+
+def _judge(output: Path, device: str) -> Verdict:
+    """The verdict on the bundle, which is written into its config.json and model card too."""
+    bundle = output / "bundle"
+    surrogate = load(bundle, device)
+    values, splits = read_tasks(output / "tasks.nc", surrogate.problem)
+    tasks = surrogate.tasks(**of_split(values, splits, "test"))
+    verdict = appraise(
+        surrogate.parametrisation,
+        surrogate.numbers(tasks),
+        tasks,
+        read_reference(output / "reference.nc", surrogate.problem, splits == "test"),
+        read_netcdf(bundle / "history.nc")["validation"].values,
+    )
+    _note(bundle, verdict)
+    return verdict
+
+
+def _note(bundle: Path, verdict: Verdict) -> None:
+    config = json.loads((bundle / "config.json").read_text()) | {"verdict": verdict.text}
+    with atomic(bundle / "config.json") as temporary:
+        temporary.write_text(json.dumps(config, indent=2) + "\n")
+    card = (bundle / "README.md").read_text()
+    table = "\n".join(f"    {line}" for line in verdict.table())
+    with atomic(bundle / "README.md") as temporary:
+        temporary.write_text(f"{card}\nVerdict after training: {verdict.text}\n\n{table}\n")

@@ -1,0 +1,179 @@
+"""Adam and SOAP with a schedule, clipping and a guard against blow-ups; for single tasks and hypernetworks alike."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+from statistics import median
+
+import torch
+from torch import Tensor
+
+from pinnlora.errors import UserError
+from pinnlora.loss.residuals import Objective, Terms
+from pinnlora.optimise.soap import Soap
+
+REMEMBERED = 100
+"""How many steps the running median of the gradient's norm looks back."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The learning rate over the steps: `cosine` (one cycle with a short warm-up), `steps`, or `constant`."""
+
+    kind: str
+    rate: float
+    steps: int
+    decay_start: int = 10_000
+    decay_every: int = 5_000
+    decay_factor: float = 0.1
+    final_rate: float = 1e-7
+
+    def __call__(self, step: int) -> float:
+        """The rate at a step."""
+        if self.kind == "constant":
+            return self.rate
+        if self.kind == "steps":
+            drops = 0 if step < self.decay_start else 1 + (step - self.decay_start) // self.decay_every
+            return max(self.rate * self.decay_factor**drops, self.final_rate)
+        warm = max(1, self.steps // 50)
+        if step < warm:
+            return self.rate * (step + 1) / warm
+        return (
+            self.rate * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, self.steps - warm)))
+            + 1e-3 * self.rate
+        )
+
+
+@dataclass
+class FirstOrder:
+    """torch's Adam or our SOAP (`method`) on `parameters`; when the loss is not finite or leaps, return to the last
+    good state at half rate.
+
+    With `independent`, the one parameter is (task, size), and every task goes the way it would go alone. `clip`
+    bounds the gradient's norm to so many times its running median, and a gradient that is not finite moves nothing;
+    `normalise` is the power p of each task's loss L in its weight L^-p, detached, of sum one. 0 is without.
+    """
+
+    parameters: list[Tensor]
+    schedule: Schedule
+    method: str = "adam"
+    clip: float = 0.0
+    normalise: float = 0.0
+    leap: float = 100.0
+    check_every: int = 100
+    independent: bool = False
+    halvings: Tensor = field(init=False)
+    _start: list[Tensor] = field(init=False)
+    _optimiser: torch.optim.Optimizer = field(init=False)
+    _good: list[Tensor] = field(init=False, default_factory=list)
+    _good_loss: Tensor = field(init=False)
+    _count: int = field(init=False, default=0)
+    _shorter: float = field(init=False, default=1.0)
+    _each: Tensor | None = field(init=False, default=None)
+    _norms: deque[float] = field(init=False, default_factory=lambda: deque(maxlen=REMEMBERED))
+
+    def __post_init__(self) -> None:
+        if self.method not in ("adam", "soap"):
+            raise UserError(
+                f"optimiser: {self.method!r} is no method of first order, expected adam or soap; "
+                "auto is replaced by what suits the problem before (train/budget.py)"
+            )
+        if self.method == "soap":
+            self._optimiser = Soap(self.parameters, self.schedule.rate)
+        else:
+            fused = all(p.is_cuda for p in self.parameters)
+            self._optimiser = torch.optim.Adam(self.parameters, lr=self.schedule.rate, fused=fused or None)
+        first = self.parameters[0]
+        self._start = [p.detach().clone() for p in self.parameters]
+        entries = len(first) if self.independent else 1
+        self.halvings = torch.zeros(entries, dtype=torch.int64, device=first.device)
+        self._good_loss = first.new_full((entries,), math.inf).detach()
+
+    def step(
+        self, theta: Tensor, objective: Objective, rows: Tensor | None = None, at: int | None = None
+    ) -> Terms:
+        """One step on the weighted mean over tasks; theta (task, size) is a function of the parameters.
+
+        Independent tasks are summed instead: a mean would make them small against Adam's epsilon. `rows` says
+        which of them theta holds; `at` is the schedule's step, by default the number of steps taken.
+        """
+        losses = objective.losses(theta)
+        totals = torch.stack(list(losses.values())).sum(0)
+        self._count += 1
+        self._optimiser.zero_grad(set_to_none=True)
+        (totals.sum() if self.independent else (self._weights(totals.detach()) * totals).sum()).backward()
+        broken = None
+        if self._count % self.check_every == 0:
+            judged = totals.detach() if self.independent else totals.detach().mean().view(1)
+            broken = self._return(judged, rows)
+        if broken is not None and self.independent:
+            self.parameters[0].grad[broken] = 0.0
+        if (broken is None or self.independent) and self._clipped():
+            self._move(self._count - 1 if at is None else at)
+        return {name: value.detach() for name, value in losses.items()}
+
+    def _weights(self, totals: Tensor) -> Tensor:
+        """Each task's share (task,) in the loss."""
+        if not self.normalise:
+            return torch.full_like(totals, 1 / len(totals))
+        weights = totals.clamp_min(torch.finfo(totals.dtype).tiny) ** -self.normalise
+        return weights / weights.sum()
+
+    def _clipped(self) -> bool:
+        """Shorten a gradient that is much longer than usual; false for one that is not finite."""
+        if not self.clip:
+            return True
+        usual = self.clip * median(self._norms) if len(self._norms) >= 10 else math.inf
+        norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, usual))
+        if not math.isfinite(norm):
+            return False
+        self._norms.append(norm)
+        return True
+
+    def _move(self, at: int) -> None:
+        """The optimiser's step, shorter for what has been rolled back."""
+        for group in self._optimiser.param_groups:
+            group["lr"] = self.schedule(at) * self._shorter
+        if self._each is None:
+            self._optimiser.step()
+            return
+        (p,) = self.parameters
+        before = p.detach().clone()
+        self._optimiser.step()
+        with torch.no_grad():
+            p.copy_(torch.lerp(before, p, self._each))
+
+    def _state(self) -> list[Tensor]:
+        """The parameters and all that the optimiser remembers of them, which for tasks is of their shape."""
+        held = [self._optimiser.state[p].values() for p in self.parameters]
+        memory = [v for values in held for v in values if torch.is_tensor(v) and v.ndim]
+        return [*(p.detach() for p in self.parameters), *memory]
+
+    def _return(self, losses: Tensor, rows: Tensor | None) -> Tensor | None:
+        """Keep the entries that have a sound loss, return the others to what was kept last; the indices of these."""
+        if not self._optimiser.state:
+            return None
+        state = self._state()
+        if not self._good:
+            self._good = self._start + [torch.zeros_like(part) for part in state[len(self._start) :]]
+        entries = torch.arange(len(self.halvings), device=losses.device) if rows is None else rows
+        sound = losses.isfinite() & (losses < self.leap * self._good_loss[entries])
+        well, broken = entries[sound], entries[~sound]
+        self._good_loss[well] = torch.minimum(self._good_loss[well], losses[sound])
+        for live, good in zip(state, self._good, strict=True):
+            if self.independent:
+                good[well], live[broken] = live[well], good[broken]
+            else:
+                (good if len(well) else live).copy_(live if len(well) else good)
+        if not len(broken):
+            return None
+        if not self.independent and self._good_loss.isinf().all():
+            self._optimiser.state.clear()  # back to the very start
+        self.halvings[broken] += 1
+        if self.independent:
+            self._each = (0.5**self.halvings).to(self.parameters[0].dtype).unsqueeze(-1)
+        else:
+            self._shorter = 0.5 ** int(self.halvings)
+        return broken

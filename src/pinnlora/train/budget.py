@@ -1,0 +1,144 @@
+"""Training by budget: what suits a problem, and how much of it fits into a wall time, by a few steps on the watch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any, TypeVar
+
+from pinnlora.problem.base import Problem
+from pinnlora.train.loop import History, Learner, train
+from pinnlora.train.settings import HypernetworkStage, StageSettings
+
+BASE, EVALUATION = 0.2, 0.12
+"""The base network's share of the whole time, and what is kept for evaluation."""
+LEAST, REPORTS = 80, 40
+"""Steps that a method of second order should have at least, and entries of a history."""
+
+Trained = TypeVar("Trained", bound=Learner)
+
+NEWTON = {"dtype": "float64", "momentum": 0.9, "damping": 1e-4, "clip": 0.0, "normalise": 0.0}
+MARQUARDT = {"dtype": "float64", "damping": 1.0, "clip": 0.0, "normalise": 0.0}
+SOAP = {"dtype": "float32", "learning_rate": 3e-3, "schedule": "cosine", "clip": 2.0, "normalise": 0.5}
+
+
+def suited(stage: StageSettings, problem: Problem) -> StageSettings:
+    """The stage with `optimiser: auto` replaced by the one that suits the problem, and with that one's own keys.
+
+    Gauss-Newton needs tasks of few directions, for each step must pin the hypernetwork down between its tasks; where
+    a task holds a function SOAP is better. Single tasks are fitted by Levenberg-Marquardt.
+    """
+    if stage.optimiser != "auto":
+        return stage
+    if not isinstance(stage, HypernetworkStage):
+        keys = {"optimiser": "levenberg_marquardt"} | MARQUARDT
+    elif problem.task.functions:
+        keys = {"optimiser": "soap"} | SOAP
+    else:
+        keys = {"optimiser": "gauss_newton"} | NEWTON
+    return stage.model_copy(update=keys)
+
+
+def settings_within(problem: Problem, minutes: float) -> dict[str, Any]:
+    """The settings of a study that trains a problem's physics hypernetwork in so many minutes.
+
+    Points and tasks are upper bounds: `paced` finds out what there is time for.
+    """
+    function, fields = bool(problem.task.functions), len(problem.unknowns)
+    tasks = min(32, 8 + 4 * problem.task.size)
+    points = max(24, min(200, 2600 // (tasks * fields)))
+    auto = {"optimiser": "auto", "horizon": "auto", "balance": True, "steps": 10**6}
+    base = {"points": 250 * len(problem.coords.names), "condition_points": 60, "steps": 400, "adaptive": True}
+    physics = {
+        "points": points,
+        "condition_points": max(8, points // 4),
+        "tasks_per_step": tasks,
+        "rows": 10**4,
+    }
+    physics |= {"adaptive": True, "steps": 2000}
+    if function:
+        physics = {"points": 16, "condition_points": 12, "tasks_per_step": 72}
+    large = minutes >= 10
+    network = _network(problem) | {"width": 64 if large else 40, "hidden_layers": 6 if large else 4}
+    return {
+        "modes": ["physics"],
+        "tasks": {"train": 4, "validation": 20, "test": 20},
+        "network": network,
+        "hypernetwork": {"body": [128] * 3, "activation": "silu" if function else "tanh"},
+        "training": {
+            "base": auto | base | {"seconds": 60 * minutes * (0.5 * BASE if function else BASE)},
+            "physics": auto | physics | {"seconds": 60 * minutes * (1 - BASE - EVALUATION)},
+        },
+    }  # fmt: skip
+
+
+def _network(problem: Problem) -> dict[str, Any]:
+    """A problem's own ansatz and symmetry where it has them; conditions held exactly but for random functions:
+    their second derivatives are noise, which a trial function that holds them would have for a source."""
+    own = {"lift": "lift", "symmetry": "canonical"}
+    network = {key: getattr(type(problem), name) is not getattr(Problem, name) for key, name in own.items()}
+    given = {name for c in problem.bound_conditions if c.signature for name in c.signature.names}
+    rough = not network["lift"] and bool(given & set(problem.task.functions))
+    periodic = any(condition.periodic is not None for condition in problem.bound_conditions)
+    network |= {"input_map": "periodic", "modes": 4} if periodic else {}
+    return network | {"conditions": "soft" if rough else "auto"}
+
+
+def train_within(
+    stage: StageSettings, learner_of: Callable[[StageSettings], Trained], title: str
+) -> tuple[Trained, History]:
+    """Train a new learner as the stage says, within its budget if it has one."""
+    stage = paced(stage, learner_of)
+    learner = learner_of(stage)
+    return learner, train(learner, stage.report_every, stage.patience, title)
+
+
+def paced(stage: StageSettings, learner_of: Callable[[StageSettings], Learner]) -> StageSettings:
+    """A stage with a budget of `seconds`: its steps, at most as many as it names, from the time that a step takes.
+
+    A method of second order gets fewer points where less than LEAST steps would fit else. `learner_of` makes a
+    learner that is thrown away; what is measured is taken off the budget.
+    """
+    if not stage.seconds:
+        return stage
+    began, second_order = time.perf_counter(), stage.optimiser in ("gauss_newton", "levenberg_marquardt")
+    if second_order:
+        for trial in (0.3, 0.6):  # a step costs between the first and the third power of its rows
+            once, _ = _measured(learner_of(_scaled(stage, trial)), 2)
+            factor = trial * (stage.seconds / LEAST / once) ** 0.7
+            if factor < trial:
+                break
+        stage = _scaled(stage, min(1.0, factor))
+    once, validation = _measured(learner_of(stage), 2 if second_order else 8)
+    left = max(0.5 * stage.seconds, stage.seconds - (time.perf_counter() - began))
+    reports = max(5, min(REPORTS, int(0.1 * left / validation)))
+    steps = max(1, min(stage.steps, int((left - reports * validation) / once)))
+    left = min(left, steps * once + reports * validation)
+    print(
+        f"budget {left:.0f} s: a step takes {1e3 * once:.0f} ms, {steps} steps of {stage.points} points",
+        flush=True,
+    )
+    every = max(1, steps // reports)
+    return stage.model_copy(update={"steps": steps, "seconds": left, "report_every": every})
+
+
+def _scaled(stage: StageSettings, factor: float) -> StageSettings:
+    """With fewer points everywhere."""
+
+    def part(count: int) -> int:
+        return max(1, round(factor * count))
+
+    on_faces = stage.condition_points
+    on_faces = part(on_faces) if isinstance(on_faces, int) else {k: part(v) for k, v in on_faces.items()}
+    return stage.model_copy(update={"points": part(stage.points), "condition_points": on_faces})
+
+
+def _measured(learner: Learner, count: int) -> tuple[float, float]:
+    """Seconds of a step, the median of `count` after one that warms up, and of a validation."""
+    times = []
+    for call in (*[lambda: sum(learner.step(0).values())] * (count + 1), learner.validate):
+        start = time.perf_counter()
+        float(call().mean())  # a GPU has finished when a number is asked for
+        times.append(time.perf_counter() - start)
+    return median(times[1:-1]), times[-1]

@@ -1,0 +1,151 @@
+"""Training by budget: the optimiser that suits, settings that fit, steps from the watch, and an end in time."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+import torch
+from declared import Heat
+
+from pinnlora.problem.load import load_problem
+from pinnlora.study.settings import load_settings
+from pinnlora.train import budget, loop
+from pinnlora.train.budget import paced, settings_within, suited
+from pinnlora.train.loop import train
+from pinnlora.train.settings import HypernetworkStage, PerTaskStage, StageSettings
+
+
+@pytest.mark.parametrize(
+    ("stage", "name", "optimiser", "dtype"),
+    [
+        (HypernetworkStage, "kovasznay", "gauss_newton", "float64"),
+        (HypernetworkStage, "burgers1d", "soap", "float32"),
+        (PerTaskStage, "burgers1d", "levenberg_marquardt", "float64"),
+    ],
+)
+def test_the_optimiser_that_suits(stage, name, optimiser, dtype):
+    found = suited(stage(optimiser="auto", steps=7), load_problem(name))
+    assert (found.optimiser, found.dtype, found.steps) == (optimiser, dtype, 7)
+    assert (found.clip, found.normalise) == ((2.0, 0.5) if optimiser == "soap" else (0.0, 0.0))
+    named = stage(optimiser="adam", clip=3.0)
+    assert suited(named, load_problem(name)) is named
+
+
+@pytest.mark.parametrize("name", ["kovasznay", "burgers1d", "burgers2d"])
+@pytest.mark.parametrize("minutes", [0.1, 5, 60])
+def test_settings_are_those_of_a_study_and_their_shares_fit(name, minutes):
+    settings = load_settings(settings_within(load_problem(name), minutes), {"problems": [name]})
+    problem = settings.problem(name)
+    base, physics = problem.stage("base"), problem.stage("physics", 4)
+    assert base.seconds + physics.seconds < 60 * minutes and physics.seconds > 2 * base.seconds
+    rows = physics.tasks_per_step * (
+        physics.points * len(load_problem(name).fields) + physics.condition_points
+    )
+    assert rows < physics.rows
+    assert problem.network.conditions == "auto" and physics.horizon == "auto"
+
+
+@dataclass
+class Clock:
+    """What the package takes for the time."""
+
+    now: float = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch) -> Clock:
+    made = Clock()
+    for module in (budget, loop):
+        monkeypatch.setattr(module, "time", made)
+    return made
+
+
+@dataclass
+class Watched:
+    """A learner whose step takes a tenth of a millisecond a point, and notes what it is asked for."""
+
+    stage: StageSettings
+    clock: Clock
+    slower: float = 1.0
+    asked: list[int] = field(default_factory=list)
+
+    def __post_init__(self):
+        self.steps, self.seconds = self.stage.steps, self.stage.seconds
+
+    def step(self, step):
+        self.asked.append(step)
+        self.clock.now += self.slower * 1e-4 * self.stage.points
+        return {"one": torch.ones(1)}
+
+    def validate(self):
+        self.clock.now += 2e-4
+        return torch.ones(1)
+
+    def settled(self, step):
+        return True
+
+    def keep(self, better):
+        pass
+
+    def restore(self):
+        pass
+
+    def next_phase(self):
+        return False
+
+    def error(self):
+        return 0.0
+
+
+def test_steps_come_from_the_time_that_they_take(clock):
+    stage = StageSettings(steps=10**6, seconds=1.0, points=20)
+    found = paced(stage, lambda stage: Watched(stage, clock))
+    assert found.points == 20 and found.seconds == pytest.approx(0.98, abs=3e-3)  # less what was measured
+    assert found.steps == 486 == int((1 - 9 * 2e-3 - 2e-4 - 40 * 2e-4) / 2e-3)
+    assert found.report_every == found.steps // 40
+    few = paced(stage.model_copy(update={"steps": 50}), lambda stage: Watched(stage, clock))
+    assert few.steps == 50 and few.seconds == pytest.approx(50 * 2e-3 + 40 * 2e-4)
+    assert paced(StageSettings(), Watched) == StageSettings()
+
+
+def test_a_second_order_method_gets_fewer_points_rather_than_too_few_steps(clock):
+    more = {"optimiser": "levenberg_marquardt", "steps": 10**6, "condition_points": {"walls": 300}}
+
+    def found(points: int, seconds: float) -> StageSettings:
+        stage = StageSettings(points=points, seconds=seconds, **more)
+        return paced(stage, lambda stage: Watched(stage, clock))
+
+    short = found(400, 1.0)
+    assert 50 < short.points < 200 and short.steps > 30
+    assert short.condition_points["walls"] == pytest.approx(0.75 * short.points, abs=1)
+    assert found(40, 2.0).points == 40
+
+
+def test_a_slow_machine_skips_steps_and_ends_in_time(clock):
+    """Three times as slow as measured: schedules still come to their end, evenly."""
+    learner = Watched(StageSettings(steps=100, seconds=0.3, points=30), clock, slower=3.0)
+    history = train(learner, 10, quiet=True)
+    assert clock.now < 0.32 and history.iterations in (33, 34)
+    assert learner.asked[0] == 0 and learner.asked[-1] > 95 and np.diff(learner.asked).max() <= 4
+    assert history.rows[-1]["step"] == history.iterations
+
+
+def test_a_fast_machine_uses_its_time(clock):
+    learner = Watched(StageSettings(steps=100, seconds=0.3, points=30), clock, slower=0.5)
+    assert train(learner, 10, quiet=True).iterations > 190
+    assert set(learner.asked) == set(range(100))
+
+
+def test_without_a_budget_every_step_is_taken(clock):
+    learner = Watched(StageSettings(steps=30, points=1), clock)
+    train(learner, 10, quiet=True)
+    assert learner.asked == list(range(30))
+
+
+def test_heat_is_within_what_is_offered():
+    """An own problem of one number: Gauss-Newton on as many rows as are allowed."""
+    physics = settings_within(Heat(), 2)["training"]["physics"]
+    assert physics["optimiser"] == "auto" and physics["adaptive"] and physics["tasks_per_step"] == 12
