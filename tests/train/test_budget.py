@@ -27,7 +27,7 @@ def test_the_optimiser_that_suits(stage, name, optimiser, dtype):
     found = suited(stage(optimiser="auto", steps=7), load_problem(name))
     assert (found.optimiser, found.dtype, found.steps) == (optimiser, dtype, 7)
     assert (found.clip, found.normalise) == ((2.0, 0.5) if optimiser == "soap" else (0.0, 0.0))
-    named = stage(optimiser="adam", damping=3.0)
+    named = stage(optimiser="adam", learning_rate=3e-3)
     assert suited(named, load_problem(name)) is named
 
 
