@@ -1,4 +1,5 @@
-# make run: the default study.  make test, make lint: checks.  make publish: docs/default and the README's numbers.  make clean: all but results and what is known of them.
+# make run: the default study.  make test, make lint: checks.  make clean: all but results and what is known of them.
+# make publish: docs/default and the README's numbers, from a finished default study.
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)

@@ -22,6 +22,7 @@ from pinnlora.surrogate import Surrogate, load, refine
 from pinnlora.train.data import TaskSet, fields_of, grid_coords, of_split, task_set
 from pinnlora.train.fit import fit
 from pinnlora.train.settings import NetworkSettings, StageSettings
+from pinnlora.train.setup import network_of
 
 SPLITS = ("train", "validation", "test")
 
@@ -111,15 +112,12 @@ def evaluate_fit(path: Path, truth: Truth, base: Tensor, device: torch.device, s
 
 def evaluate_base(truth: Truth, base: Tensor, network: dict[str, Any]) -> list[Result]:
     """What training adds to: the base network (1, size) alone for every task, and the ansatz without a network."""
-    from pinnlora.train.setup import network_of
-
     settings = NetworkSettings(**network)
     problem = truth.problem.formulated(settings.formulation)
     full = Full(network_of(problem, settings))
+    kinds = {"base": base} | ({"ansatz": torch.zeros_like(base)} if full.network.ansatz else {})
     results = []
-    for name, theta in [("base", base), ("ansatz", torch.zeros_like(base))][
-        : 2 if full.network.ansatz else 1
-    ]:
+    for name, theta in kinds.items():
         results.append(Result(name, "full", {"parameters": 0}, settings={"network": network}))
         for split in SPLITS:
             tasks = truth.tasks(problem, split, settings.symmetry, base)
