@@ -125,3 +125,28 @@ def test_a_residual_that_is_not_a_number_leaves_the_weights_alone(momentum):
     assert newton._damping.item() == pytest.approx(4 * damping)
     newton.step(setting.embedding, setting.objective)  # and it goes on
     assert setting.weights().isfinite().all() and not torch.equal(setting.weights(), before)
+
+
+def test_a_step_that_fails_is_tried_again_with_more_damping_on_the_same_linear_model(setting, monkeypatch):
+    rows, jacobian = setting.explicit()
+    before, asked = setting.weights(), []
+
+    def twice_wrong(damping, before, after, predicted):
+        asked.append(float(damping))
+        accepted = torch.tensor([len(asked) == 3])
+        return torch.where(accepted, damping / 3, 4 * damping), accepted
+
+    monkeypatch.setattr("pinnlora.optimise.gauss_newton.adapt", twice_wrong)
+    newton = GaussNewton(setting.hypernetwork, damping=1e-2)
+    newton.step(setting.embedding, setting.objective)
+    assert asked == pytest.approx([1e-2, 4e-2, 16e-2])
+    assert relative(setting.weights() - before, damped_step(jacobian, rows, 16e-2)) < 1e-9
+    assert newton._damping.item() == pytest.approx(16e-2 / 3)
+
+
+def test_a_step_that_always_fails_is_given_up(monkeypatch):
+    setting, never = Setting(), torch.tensor([False])
+    before = setting.weights()
+    monkeypatch.setattr("pinnlora.optimise.gauss_newton.adapt", lambda damping, *_: (4 * damping, never))
+    GaussNewton(setting.hypernetwork).step(setting.embedding, setting.objective)
+    assert torch.equal(setting.weights(), before)

@@ -154,3 +154,13 @@ def test_a_task_that_fails_stays_where_it_is():
     assert torch.equal(theta[1].nan_to_num(7), before[1].nan_to_num(7))
     assert method.dampings[1].item() == pytest.approx(4e-2)
     assert not torch.equal(theta[0], before[0]) and theta[0].isfinite().all()
+
+
+def test_a_task_whose_step_fails_is_tried_again_with_more_damping_the_others_are_not():
+    x = torch.linspace(0, 2, 15, dtype=torch.float64)
+    rows = Exponentials(x, torch.stack((torch.exp(2 * x), 1 + 0.1 * x)))
+    start, method = torch.tensor([[1.0, -3.0], [1.0, 0.0]]).double(), LevenbergMarquardt(2, damping=0.1)
+    theta = start.clone()
+    method.step(theta, lambda keep: rows, torch.arange(2))
+    assert method.dampings.tolist() == pytest.approx([0.1 * 16 / 3, 0.1 / 3]), "two tries failed, and none"
+    assert (rows.total(theta) < rows.total(start)).all()

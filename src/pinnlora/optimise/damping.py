@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 LOWEST, HIGHEST = 1e-14, 1e12
+TRIES = 4
+"""Dampings that one linear model, which is most of a step's work, is tried with before the step is given up."""
 
 
 def adapt(

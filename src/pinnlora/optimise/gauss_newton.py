@@ -10,7 +10,7 @@ from torch import Tensor
 from pinnlora.errors import UserError
 from pinnlora.loss.residuals import Residuals, Terms, Workspace
 from pinnlora.nets.hypernetwork import Hypernetwork
-from pinnlora.optimise.damping import adapt
+from pinnlora.optimise.damping import TRIES, adapt
 from pinnlora.optimise.gram import lower_gram, solve_lower
 
 
@@ -35,6 +35,15 @@ def kernel(hypernetwork: Hypernetwork, embedding: Tensor, jacobian: Tensor) -> T
     return total.view(tasks * rows, tasks * rows)
 
 
+def _solve(gram: Tensor, damping: Tensor, r: Tensor) -> Tensor:
+    """(K + mu I)^-1 r; nan where the factorisation fails, which the damping rule rejects."""
+    diagonal = gram.diagonal().clone()
+    gram.diagonal().add_(damping)
+    z = solve_lower(gram, r)
+    gram.diagonal().copy_(diagonal)
+    return z
+
+
 @dataclass
 class GaussNewton:
     """Damped Gauss-Newton steps for all weights of a hypernetwork; `rows` bounds the memory of a step.
@@ -56,32 +65,46 @@ class GaussNewton:
         self._damping = torch.full((1,), self.damping, dtype=parameter.dtype, device=parameter.device)
 
     def step(self, embedding: Tensor, objective: Residuals) -> Terms:
-        """One step on the rows of `objective` for the tasks embedded as (task, inputs); returns losses (task,)."""
+        """One step on the rows of `objective` for the tasks embedded as (task, inputs); returns losses (task,).
+
+        The linear model is most of a step's work: where its step makes things worse, it is asked again with more
+        damping and without momentum, up to `TRIES` times in all, before the step is given up.
+        """
         with torch.no_grad():
             theta = self.hypernetwork(embedding)
         self._check(len(theta), objective, theta)
         losses, r, jacobian, frozen = objective.linearise(theta, self._workspace)
-        tasks, rows, _ = jacobian.shape
-        scale = tasks**-0.5
-        flat, jacobian = r.flatten() * scale, jacobian.mul_(scale)
+        flat, jacobian = r.flatten() * len(theta) ** -0.5, jacobian.mul_(len(theta) ** -0.5)
         before = flat.square().sum().view(1)
         right, carried = self._carry(embedding, flat, jacobian)
         gram = kernel(self.hypernetwork, embedding, jacobian)
-        z = self._solve(gram, right)
-        predicted = before - (self._damping * z).square().sum().view(1)
-        pull = (jacobian.mT @ z.view(tasks, rows, 1)).squeeze(-1)
-        move = self._pull_back(embedding, pull, carried)
-        with torch.no_grad():
-            old = [p.clone() for p in self.hypernetwork.parameters()]
-            for p, m in zip(self.hypernetwork.parameters(), move, strict=True):
-                p.add_(m)
-            after = frozen.total(self.hypernetwork(embedding)).mean().view(1)
-            self._damping, accepted = adapt(self._damping, before, after, predicted)
-            for p, o in zip(self.hypernetwork.parameters(), old, strict=True):
-                p.copy_(torch.where(accepted, p, o))
-            if self.momentum:
-                self._previous = [torch.where(accepted, m, 0.0) for m in move]
+        for _ in range(TRIES):
+            z = _solve(gram, self._damping, right)
+            predicted = before - (self._damping * z).square().sum().view(1)
+            pull = (jacobian.mT @ z.view(*r.shape, 1)).squeeze(-1)
+            move = self._pull_back(embedding, pull, carried)
+            if self._moved(move, embedding, frozen, before, predicted) or not before.isfinite():
+                break
+            right, carried = flat, None
         return losses
+
+    @torch.no_grad()
+    def _moved(
+        self, move: list[Tensor], embedding: Tensor, frozen: Residuals, before: Tensor, predicted: Tensor
+    ) -> bool:
+        """Make the move, or take it back if it does not lower the loss; adapts the damping."""
+        parameters = list(self.hypernetwork.parameters())
+        old = [p.clone() for p in parameters]
+        for p, m in zip(parameters, move, strict=True):
+            p.add_(m)
+        after = frozen.total(self.hypernetwork(embedding)).mean().view(1)
+        self._damping, accepted = adapt(self._damping, before, after, predicted)
+        if self.momentum:
+            self._previous = move if bool(accepted) else None
+        if not bool(accepted):
+            for p, o in zip(parameters, old, strict=True):
+                p.copy_(o)
+        return bool(accepted)
 
     def _check(self, tasks: int, objective: Residuals, theta: Tensor) -> None:
         """Before the Jacobian takes its memory, once: the number of rows does not change."""
@@ -108,11 +131,6 @@ class GaussNewton:
 
         _, tangent = torch.func.jvp(outputs, (primal,), (named,))
         return r + (jacobian @ tangent.unsqueeze(-1)).flatten(), carried
-
-    def _solve(self, gram: Tensor, r: Tensor) -> Tensor:
-        """(K + mu I)^-1 r; nan where the factorisation fails, which the damping rule rejects."""
-        gram.diagonal().add_(self._damping)
-        return solve_lower(gram, r)
 
     def _pull_back(self, embedding: Tensor, pull: Tensor, carried: list[Tensor] | None) -> list[Tensor]:
         """The step in the hypernetwork's weights, -J_w^T z, by one reverse pass (plus the momentum)."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pinnlora.loss.residuals import Residuals, Terms, Workspace
-from pinnlora.optimise.damping import LOWEST, adapt
+from pinnlora.optimise.damping import LOWEST, TRIES, adapt
 from pinnlora.optimise.gram import lower_gram, solve_lower
 
 
@@ -39,34 +39,54 @@ class LevenbergMarquardt:
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
     def _step(self, theta: Tensor, residuals: Residuals, keep: Tensor) -> Terms:
+        """Tasks whose step makes things worse are tried again with more damping, up to `TRIES` times in all."""
         here, damping = theta[keep], self.dampings[keep]
         losses, r, jacobian, frozen = residuals.linearise(here, self._workspace)
-        move, predicted = solve(jacobian, r, damping)
-        before = r.square().sum(-1)
-        with torch.no_grad():
-            after = frozen.total(here + move)
-        self.dampings[keep], accepted = adapt(damping, before, after, predicted, self.lowest)
-        theta[keep] = torch.where(accepted.unsqueeze(-1), here + move, here)
+        model, before = LinearModel(jacobian, r), r.square().sum(-1)
+        left = torch.arange(len(keep), device=keep.device)
+        for _ in range(TRIES):
+            move, predicted = model.step(damping[left], left)
+            trial = here.index_add(0, left, move)
+            with torch.no_grad():
+                after = frozen.total(trial)[left]
+            damping[left], accepted = adapt(damping[left], before[left], after, predicted, self.lowest)
+            theta[keep[left[accepted]]] = trial[left[accepted]]
+            left = left[~accepted & before[left].isfinite()]
+            if not len(left):
+                break
+        self.dampings[keep] = damping
         return losses
 
 
-def solve(jacobian: Tensor, r: Tensor, damping: Tensor) -> tuple[Tensor, Tensor]:
-    """The damped Gauss-Newton step and the decrease it predicts: (task, size), (task,).
+class LinearModel:
+    """Minimises |r + J d|^2 + mu |d|^2 for any damping mu; jacobian (task, row, size), r (task, row).
 
-    Minimises |r + J d|^2 + mu |d|^2. With more rows than columns by (J^T J + mu I) d = -J^T r, else
-    d = -J^T (J J^T + mu I)^-1 r. A failed factorisation gives a step of nan, which the damping rule rejects.
+    With more rows than columns by (J^T J + mu I) d = -J^T r, else d = -J^T (J J^T + mu I)^-1 r. The Gram matrix is
+    made once.
     """
-    rows, size = jacobian.shape[1:]
-    mu = damping[:, None]
-    if rows >= size:
-        gradient = (jacobian.mT @ r.unsqueeze(-1)).squeeze(-1)
-        move = -_damped(lower_gram(jacobian.mT), mu, gradient)
-        return move, (mu * move.square()).sum(-1) - (gradient * move).sum(-1)
-    z = _damped(lower_gram(jacobian), mu, r)
-    move = -(jacobian.mT @ z.unsqueeze(-1)).squeeze(-1)
-    return move, r.square().sum(-1) - (mu * z).square().sum(-1)
+
+    def __init__(self, jacobian: Tensor, r: Tensor):
+        self.jacobian = jacobian
+        self.tall = jacobian.shape[1] >= jacobian.shape[2]
+        self.gram = lower_gram(jacobian.mT if self.tall else jacobian)
+        self.right = (jacobian.mT @ r.unsqueeze(-1)).squeeze(-1) if self.tall else r
+
+    def step(self, damping: Tensor, tasks: Tensor) -> tuple[Tensor, Tensor]:
+        """The damped Gauss-Newton step of some tasks, by index, and the decrease it predicts: (task, size), (task,).
+
+        A failed factorisation gives a step of nan, which the damping rule rejects.
+        """
+        gram, right, mu = self.gram[tasks], self.right[tasks], damping[:, None]
+        gram.diagonal(dim1=-2, dim2=-1).add_(mu)
+        z = solve_lower(gram, right)
+        if self.tall:
+            return -z, (mu * z.square()).sum(-1) + (right * z).sum(-1)
+        whole = len(tasks) == len(self.jacobian)  # indexing would copy the Jacobian
+        jacobian = self.jacobian if whole else self.jacobian[tasks]
+        move = -(jacobian.mT @ z.unsqueeze(-1)).squeeze(-1)
+        return move, right.square().sum(-1) - (mu * z).square().sum(-1)
 
 
-def _damped(gram: Tensor, mu: Tensor, right: Tensor) -> Tensor:
-    gram.diagonal(dim1=-2, dim2=-1).add_(mu)
-    return solve_lower(gram, right)
+def solve(jacobian: Tensor, r: Tensor, damping: Tensor) -> tuple[Tensor, Tensor]:
+    """The step of all tasks, and the decrease it predicts: (task, size), (task,)."""
+    return LinearModel(jacobian, r).step(damping, torch.arange(len(r), device=r.device))
