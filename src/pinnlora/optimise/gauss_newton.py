@@ -68,7 +68,7 @@ class GaussNewton:
         """One step on the rows of `objective` for the tasks embedded as (task, inputs); returns losses (task,).
 
         The linear model is most of a step's work: where its step makes things worse, it is asked again with more
-        damping and without momentum, up to `TRIES` times in all, before the step is given up.
+        damping, up to `TRIES` times in all, before the step is given up.
         """
         with torch.no_grad():
             theta = self.hypernetwork(embedding)
@@ -85,7 +85,6 @@ class GaussNewton:
             move = self._pull_back(embedding, pull, carried)
             if self._moved(move, embedding, frozen, before, predicted) or not before.isfinite():
                 break
-            right, carried = flat, None
         return losses
 
     @torch.no_grad()
