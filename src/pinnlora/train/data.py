@@ -18,6 +18,9 @@ from pinnlora.nets.ansatz import fields_at
 from pinnlora.problem.base import Problem
 from pinnlora.problem.signature import Values
 
+CHUNK = 2048
+"""Points of a task evaluated at once: what lies between two products stays in the cache."""
+
 
 @dataclass(frozen=True)
 class TaskSet:
@@ -98,9 +101,10 @@ def fields_of(parametrisation: Parametrisation, theta: Tensor, tasks: TaskSet, c
         one = tasks.take(torch.tensor([k], device=theta.device))
         weights = parametrisation.weights(theta[k : k + 1])
         where = one.to_network(coords if coords.shape[0] == 1 else coords[k : k + 1])
-        parts = []
-        for part in where.split(16384, 1):
-            parts.append(fields_at(one.problem, parametrisation.network, weights, part, one.values))
+        parts = [
+            fields_at(one.problem, parametrisation.network, weights, part, one.values)
+            for part in where.split(CHUNK, 1)
+        ]
         out.append(one.from_network(torch.cat(parts, 1)))
     return torch.cat(out)
 
