@@ -41,6 +41,12 @@ def atomic(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
 
 
+def write_text(path: str | Path, text: str) -> None:
+    """A text file in UTF-8; all or nothing."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
 @contextmanager
 def atomic_directory(path: str | Path) -> Iterator[Path]:
     """An empty directory beside `path`, to be filled by the caller; it takes the place of `path` at the end.

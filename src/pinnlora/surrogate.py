@@ -79,7 +79,7 @@ class Surrogate:
         """As `predict`, after a few Levenberg-Marquardt steps on the task's own physics (no data needed)."""
         tasks = self._one(task)
         parametrisation, theta = refine(self, tasks, steps, points, seed)
-        out = self.dataset(_as(tasks, torch.float64), theta, task, parametrisation)
+        out = self.dataset(tasks.to(theta.device, torch.float64), theta, task, parametrisation)
         out.attrs["refinement_steps"] = steps
         return out
 
@@ -106,11 +106,6 @@ class Surrogate:
         return out
 
 
-def _as(tasks: TaskSet, dtype: torch.dtype) -> TaskSet:
-    move = None if tasks.move is None else {name: value.to(dtype) for name, value in tasks.move.items()}
-    return TaskSet(tasks.problem, {name: value.to(dtype) for name, value in tasks.values.items()}, move)
-
-
 def refine(
     surrogate: Surrogate, tasks: TaskSet, steps: int, points: int, seed: int = 0
 ) -> tuple[Parametrisation, Tensor]:
@@ -125,7 +120,7 @@ def refine(
     unadapted = getattr(surrogate.parametrisation, "unadapted", ())
     settings = NetworkSettings(hidden_layers=network.hidden_layers, unadapted=unadapted)
     parametrisation = parametrisation_of(network, rank, base, settings)
-    exact = _as(tasks, torch.float64)
+    exact = tasks.to(theta.device, torch.float64)
     stage = _refining(surrogate.config or {}, steps, points)
     draw = draw_of(seed, "refine", theta.device, torch.float64)
     learner = TaskFits(surrogate.problem, parametrisation, exact, theta, stage, draw)

@@ -60,6 +60,6 @@ def residual_map(
     parts = []
     for some in coords.split(16384, 1):
         block = interior(problem, parametrisation.network, values, some, residual_weight=False)
-        equations = len(Residuals((block,), parametrisation).losses(theta))
-        parts.append(block.size(parametrisation, theta) * (some.shape[1] / equations) ** 0.5)
+        jet = parametrisation.network.forward(parametrisation.weights(theta), some, block.channels)
+        parts.append(torch.stack([row.square() for row in block.terms(jet).values()]).mean(0).sqrt())
     return torch.cat(parts, 1)

@@ -28,7 +28,8 @@ def budget(row: Row) -> str:
     if stage.get("lbfgs_steps"):
         steps = f"({steps} + {stage['lbfgs_steps']:,})"
     # Fits of single tasks are trained side by side, all that the job was given at every step.
-    tasks = stage.get("tasks_per_step") if is_hypernetwork(row) else _fitted(row)
+    fitted = 1 if row.method == "base" else row.tasks()
+    tasks = stage.get("tasks_per_step") if is_hypernetwork(row) else fitted
     points = "" if row.method == "weights" else f"{stage['points']:,}"
     if row.method in CONDITIONED:
         conditions = stage["condition_points"]
@@ -36,10 +37,6 @@ def budget(row: Row) -> str:
         points = f"({' + '.join([points, *(f'{count:,}' for count in conditions)])})"
     product = " x ".join(filter(None, [steps, f"{tasks:,}", points]))
     return f"{OPTIMISERS[stage['optimiser']]}, {stage['dtype']}: {product}"
-
-
-def _fitted(row: Row) -> int:
-    return 1 if row.method == "base" else row.tasks()
 
 
 def trial_function(row: Row) -> str:

@@ -77,9 +77,8 @@ def _rank_panel(axes: Axes, dataset: xr.Dataset) -> None:
             _theirs(axes, theirs.sort_values("rank", key=lambda r: r.map(rank_value)), method, at)
     for row in rows(dataset):
         if row.method in BASELINES:
-            axes.axhline(
-                mean(row.scores()), label=row.method, linestyle=LINES[row.method], zorder=1, **BASELINE
-            )
+            style = BASELINE | {"linestyle": LINES[row.method], "zorder": 1}
+            axes.axhline(mean(row.scores()), label=row.method, **style)
     axes.set_xticks(list(places.values()), ranks)
 
 
@@ -88,15 +87,11 @@ def _ours(axes: Axes, own: Sequence[Row], at: dict[str, float]) -> None:
         return
     centre = np.array([mean(row.scores()) for row in own])
     low, high = np.array([[row.scores().min(), row.scores().max()] for row in own]).T
-    style = {
-        "color": COLOURS[own[0].method],
-        "marker": MARKERS[own[0].method],
-        "elinewidth": 0.8,
-        "zorder": 3,
-    }
+    method = own[0].method
+    style = {"color": COLOURS[method], "marker": MARKERS[method], "elinewidth": 0.8, "zorder": 3}
     reach = np.maximum([centre - low, high - centre], 0.0)  # rounding can leave the mean outside by an ulp
     bars = axes.errorbar([at[row.rank] for row in own], centre, yerr=reach, **style)
-    bars.set_label(f"{problem(own[0].dataset)} {own[0].method}")
+    bars.set_label(f"{problem(own[0].dataset)} {method}")
 
 
 def _theirs(axes: Axes, printed: pd.DataFrame, method: str, at: dict[str, float]) -> None:

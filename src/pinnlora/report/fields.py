@@ -87,10 +87,9 @@ def _draw_maps(figure: Figure, grid: np.ndarray, slices: Slices) -> None:
         _map(axes, slices, np.maximum(slices.errors[row, column], norm.vmin), norm, "magma")
     bar = {"location": "bottom", "fraction": 0.02, "pad": 0.01}
     wide = 18 * (grid.shape[1] - 1)  # times as long as thick: both bars equally thick
-    first = figure.colorbar(
-        ScalarMappable(field_norm, "viridis"), ax=grid[:, 0], aspect=18, extend="both", **bar
-    )
-    rest = figure.colorbar(ScalarMappable(norm, "magma"), ax=grid[:, 1:], aspect=wide, extend="min", **bar)
+    values, errors = ScalarMappable(field_norm, "viridis"), ScalarMappable(norm, "magma")
+    first = figure.colorbar(values, ax=grid[:, 0], aspect=18, extend="both", **bar)
+    rest = figure.colorbar(errors, ax=grid[:, 1:], aspect=wide, extend="min", **bar)
     first.set_label(slices.fields[0])
     rest.set_label("residual" if slices.reference is None else "absolute error")
 

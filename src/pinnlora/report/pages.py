@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from pinnlora.errors import UserError
-from pinnlora.files import atomic
+from pinnlora.files import atomic, write_text
 from pinnlora.report.columns import ERROR, Column, markdown
 from pinnlora.report.style import problem_label
 from pinnlora.report.summaries import compared, measured_on, per_problem, problem, reference
@@ -90,19 +90,14 @@ def write(
         raise UserError(f"there is no table {number}; expected 1, 2 or 3")
     with atomic(output) as temporary:
         TABLES[number].frame(datasets).to_csv(temporary, index=False)
-    with atomic(markdown) as temporary:
-        text = f"{page(number, datasets)}\n<!-- provenance {provenance} -->\n"
-        Path(temporary).write_text(text, encoding="utf-8")
+    write_text(markdown, f"{page(number, datasets)}\n<!-- provenance {provenance} -->\n")
 
 
 def _as_distance(column: Column) -> Column:
     """The same with another header where it holds errors, which are distances to refined solutions."""
     physical = column.key.startswith(("residual", "mismatch"))
-    return (
-        replace(column, header=f"{column.header}, distance")
-        if column.show is ERROR and not physical
-        else column
-    )
+    renamed = column.show is ERROR and not physical
+    return replace(column, header=f"{column.header}, distance") if renamed else column
 
 
 def _circumstances(dataset: xr.Dataset) -> str:

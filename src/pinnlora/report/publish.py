@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from pinnlora.errors import UserError
-from pinnlora.files import atomic
+from pinnlora.files import write_text
 from pinnlora.report.columns import ERROR, PRINTED_ERROR, Column, frame, markdown, plain
 from pinnlora.report.curves import error_against_rank, error_against_time
 from pinnlora.report.fields import fields
@@ -48,18 +48,13 @@ def publish(study: Path, docs: Path, readme: Path) -> None:
         raise UserError(f"{readme} has no {START} with {END} below it; put both where the results belong")
     commit = commit_of(datasets, readme.resolve().parent)
     for number in TABLES:
-        _write(docs / f"table{number}.md", page(number, datasets))
+        write_text(docs / f"table{number}.md", page(number, datasets))
     save(error_against_rank(datasets), docs / "error_against_rank.png")
     save(error_against_time(datasets), docs / "error_against_time.png")
     for dataset in datasets:
         save(fields(dataset), docs / f"{problem(dataset)}.png")
     block = results(study, datasets, commit, Path(os.path.relpath(docs, readme.parent)).as_posix())
-    _write(readme, f"{before}{start}\n{block}{end}{after}")
-
-
-def _write(path: Path, text: str) -> None:
-    with atomic(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(readme, f"{before}{start}\n{block}{end}{after}")
 
 
 def finished(study: Path) -> list[xr.Dataset]:

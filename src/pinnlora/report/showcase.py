@@ -43,10 +43,8 @@ def cut(dataset: xr.Dataset) -> Slices:
         )
     reference, prediction = dataset.get("showcase_reference"), dataset["showcase_prediction"]
     if reference is None:
-        kind, error = (
-            "residual",
-            dataset["showcase_residual"].expand_dims(column=["residual of the equations"]),
-        )
+        kind, error = "residual", dataset["showcase_residual"]
+        error = error.expand_dims(column=["residual of the equations"])
         scores = np.sqrt((error**2).mean([d for d in error.dims if d != "showcase_method"], skipna=False))
     else:
         kind, error = "MSE", abs(prediction - reference).isel(field=slice(MOST_ERROR_COLUMNS))

@@ -119,11 +119,8 @@ class Row:
 
     def printed(self, table: int) -> dict:
         """The paper's row of table 1 or 2, empty where the paper has none; a variant has its problem's."""
-        frame = paper(table)
-        keys = (problem(self.dataset).partition("-")[0], self.method, self.rank)
-        same = frame[
-            (frame["problem"] == keys[0]) & (frame["method"] == keys[1]) & (frame["rank"] == keys[2])
-        ]
+        family, frame = problem(self.dataset).partition("-")[0], paper(table)
+        same = frame[(frame[["problem", "method", "rank"]] == [family, self.method, self.rank]).all(axis=1)]
         return same.iloc[0].to_dict() if len(same) else {}
 
     def history(self) -> tuple[np.ndarray, np.ndarray]:

@@ -48,7 +48,8 @@ class Truth:
 @dataclass
 class Result:
     """What is known of one (method, rank); `errors` by split and name are (task, field), or (task,) for residuals and
-    mismatches. `showcase` (point, field) and `showcase_residual` (point,) are the first test task's on the grid."""
+    mismatches. `showcase` (point, field) and `showcase_residual` (point,) are the first test task's on the grid, where
+    figures show this one."""
 
     method: str
     rank: str
@@ -60,15 +61,22 @@ class Result:
     showcase_residual: np.ndarray | None = None
 
     def add(
-        self, truth: Truth, split: str, parametrisation: Parametrisation, theta: Tensor, tasks: TaskSet
+        self,
+        truth: Truth,
+        split: str,
+        parametrisation: Parametrisation,
+        theta: Tensor,
+        tasks: TaskSet,
+        show: bool = False,
     ) -> None:
-        """Measure theta (task, size): fields on the whole grid, residuals and mismatches at fresh points."""
+        """Measure theta (task, size): fields on the whole grid, residuals and mismatches at fresh points; `show` the
+        first task."""
         grid = grid_coords(truth.problem, theta.device, theta.dtype)
         fields = fields_of(parametrisation, theta, tasks, grid).double().cpu().numpy()
         found = physics_errors(tasks.problem, parametrisation, theta, tasks.values)
         physical = zip(("residual", "mismatch"), (each.double().cpu().numpy() for each in found), strict=True)
         self.errors[split] = measure(truth, fields, split) | dict(physical)
-        if split == "test":
+        if show:
             one = tasks.take(torch.tensor([0], device=theta.device))
             where, first = one.to_network(grid), theta[:1]
             residual = residual_map(tasks.problem, parametrisation, first, one.values, where)
@@ -106,7 +114,8 @@ def evaluate_fit(path: Path, truth: Truth, base: Tensor, device: torch.device, s
     settings = {key: known[key] for key in ("network", "stage")}
     result = Result(known["method"], str(known["rank"]), numbers, read_netcdf(path / "history.nc"), settings)
     tasks = truth.tasks(stored.problem, "test", known["network"]["symmetry"], stored.theta)
-    result.add(truth, "test", stored.parametrisation, stored.theta, tasks)
+    show = str(known["rank"]) in shown and known["method"] != "pinn"
+    result.add(truth, "test", stored.parametrisation, stored.theta, tasks, show)
     return result
 
 
@@ -137,12 +146,13 @@ def evaluate_surrogate(path: Path, truth: Truth, device: torch.device, settings:
     }
     trained = {key: config[key] for key in ("network", "hypernetwork", "stage")}
     result = Result(config["mode"], str(config["rank"]), numbers, read_netcdf(path / "history.nc"), trained)
+    shown = result.rank == str(settings["figure_rank"])
     for split in SPLITS:
         tasks = truth.tasks(surrogate.problem, split, surrogate.symmetry, surrogate.base.to(surrogate.dtype))
-        result.add(truth, split, surrogate.parametrisation, surrogate.numbers(tasks), tasks)
+        theta, show = surrogate.numbers(tasks), shown and split == "test"
+        result.add(truth, split, surrogate.parametrisation, theta, tasks, show)
     numbers["seconds_new_task"] = _seconds_predicting(surrogate, tasks)
-    wanted = config["mode"] == "physics" and str(config["rank"]) == str(settings["figure_rank"])
-    if wanted and settings["refine_steps"]:
+    if shown and config["mode"] == "physics" and settings["refine_steps"]:
         _refine(result, surrogate, tasks, truth, settings)
     return result
 

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from pinnlora.study.evaluation import SPLITS, Result, Truth
-from pinnlora.study.names import BASELINES, METHODS
+from pinnlora.study.names import METHODS
 
 ERRORS = {
     "mse": "mean squared error over the evaluation grid",
@@ -32,7 +32,7 @@ NUMBERS = {
 }
 
 
-def gather(results: list[Result], truth: Truth, figure_rank: str) -> xr.Dataset:
+def gather(results: list[Result], truth: Truth) -> xr.Dataset:
     """All results as one dataset; a (method, rank) that was not trained is nan."""
     methods = [method for method in METHODS if any(r.method == method for r in results)]
     ranks = sorted(
@@ -55,7 +55,7 @@ def gather(results: list[Result], truth: Truth, figure_rank: str) -> xr.Dataset:
         dataset[name] = (("method", "rank"), values, {"long_name": long_name, "units": units})
     _add_histories(dataset, results, place)
     _add_tasks(dataset, truth)
-    _add_showcase(dataset, results, truth, figure_rank)
+    _add_showcase(dataset, results, truth)
     return dataset
 
 
@@ -107,14 +107,10 @@ def _add_tasks(dataset: xr.Dataset, truth: Truth) -> None:
         )
 
 
-def _add_showcase(dataset: xr.Dataset, results: list[Result], truth: Truth, figure_rank: str) -> None:
+def _add_showcase(dataset: xr.Dataset, results: list[Result], truth: Truth) -> None:
     axes = truth.problem.axes()
     shape = tuple(len(axis) for axis in axes.values())
-    left_out = (*BASELINES, "pinn")
-    shown = [
-        r for r in results if r.method == "finetuned" or (r.method not in left_out and r.rank == figure_rank)
-    ]
-    shown.sort(key=lambda r: METHODS.index(r.method))
+    shown = sorted((r for r in results if r.showcase is not None), key=lambda r: METHODS.index(r.method))
     labels = ["finetuned" if r.method == "finetuned" else f"{r.method} rank {r.rank}" for r in shown]
     for name, axis in axes.items():
         dataset.coords[name] = (name, axis, {"long_name": f"coordinate {name}", "units": "1"})

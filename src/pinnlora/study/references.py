@@ -51,9 +51,8 @@ def own_references(problem: Problem, values: Values) -> References:
     fields = problem.reference(values)
     if fields is None:
         return References()
-    return References(
-        "solver" if problem.has_solver else "exact", fields, *problem.reference_floor(values, fields)
-    )
+    kind = "solver" if problem.has_solver else "exact"
+    return References(kind, fields, *problem.reference_floor(values, fields))
 
 
 def refined_references(
@@ -70,9 +69,8 @@ def refined_references(
     tasks = task_set(start.problem, wanted, start.metadata["network"]["symmetry"], like.device, torch.float64)
     draw = draw_of(seed, "reference points", like.device, torch.float64)
     theta = like.repeat(len(tasks), 1)
-    learner = TaskFits(
-        start.problem, start.parametrisation, tasks, theta, _stage(start.metadata["stage"]), draw
-    )
+    stage = _stage(start.metadata["stage"])
+    learner = TaskFits(start.problem, start.parametrisation, tasks, theta, stage, draw)
     grid, began, done = grid_coords(problem, like.device, torch.float64), time.perf_counter(), 0
     found, loss = fields_of(start.parametrisation, learner.theta, tasks, grid), learner.validate()
     for steps in STEPS:
@@ -164,25 +162,19 @@ def _matches(path: Path, dataset: xr.Dataset, values: Values) -> np.ndarray:
 def _on_grid(path: Path, dataset: xr.Dataset, problem: Problem, fields: np.ndarray) -> tuple[np.ndarray, str]:
     """Fields (task, *the file's coordinates) on the problem's grid, and what to say about it."""
     axes = problem.axes()
-    own = [dataset[name].values.astype(float) for name in axes]
     span = dict(zip(problem.coords.names, np.subtract(problem.coords.high, problem.coords.low), strict=True))
-    if all(
-        len(a) == len(b) and np.allclose(a, b, rtol=0, atol=1e-9 * span[name])
-        for (name, a), b in zip(axes.items(), own, strict=True)
-    ):
+    pairs = [
+        (name, axis, dataset[name].values.astype(float), 1e-9 * span[name]) for name, axis in axes.items()
+    ]
+    if all(len(a) == len(b) and np.allclose(a, b, rtol=0, atol=room) for _, a, b, room in pairs):
         return fields, ""
-    for (name, axis), given in zip(axes.items(), own, strict=True):
-        room = 1e-9 * span[name]
-        if (
-            len(given) < 4
-            or (np.diff(given) <= 0).any()
-            or given[0] > axis[0] + room
-            or given[-1] < axis[-1] - room
-        ):
+    for name, axis, given, room in pairs:
+        covers = len(given) and given[0] <= axis[0] + room and given[-1] >= axis[-1] - room
+        if len(given) < 4 or (np.diff(given) <= 0).any() or not covers:
             raise UserError(
                 f"{path}: {name} should rise, with 4 points or more, from {axis[0]:g} to {axis[-1]:g}; it has "
                 f"{len(given)} from {given.min():g} to {given.max():g}"
             )
-    for k, (axis, given) in enumerate(zip(axes.values(), own, strict=True), start=1):
+    for k, (_, axis, given, _) in enumerate(pairs, start=1):
         fields = CubicSpline(given, fields, axis=k)(axis.clip(given[0], given[-1]))
     return fields, "; interpolated from its own grid by cubic splines, whose error is not known"

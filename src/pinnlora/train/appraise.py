@@ -81,7 +81,7 @@ def appraise(
     for k in range(len(tasks)):
         one = tasks.take(torch.tensor([k], device=theta.device))
         weights = parametrisation.weights(theta[k : k + 1]).flat()
-        full = Full(parametrisation.network), weights.double(), _double(one)
+        full = Full(parametrisation.network), weights.double(), one.to(theta.device, torch.float64)
         rows.append(_residuals(*full) | {"estimated error": _estimated(*full, workspace)})
     measured = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     known = [] if reference is None else np.flatnonzero(np.isfinite(reference).all((1, 2)))
@@ -216,8 +216,3 @@ def _distance(found: np.ndarray, target: np.ndarray) -> np.ndarray:
     norm = np.maximum(norm, FLOOR * norm.max(1, keepdims=True))
     with np.errstate(divide="ignore", invalid="ignore"):
         return (np.sqrt(((found - target) ** 2).mean(1)) / norm).max(1)
-
-
-def _double(tasks: TaskSet) -> TaskSet:
-    move = None if tasks.move is None else {name: value.double() for name, value in tasks.move.items()}
-    return TaskSet(tasks.problem, {name: value.double() for name, value in tasks.values.items()}, move)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from pinnlora.nets.adapters import Parametrisation
 from pinnlora.problem.base import Problem
 from pinnlora.problem.signature import Values
 from pinnlora.train.budget import train_within
@@ -53,7 +51,10 @@ def fit(
     network = network_of(problem, settings)
     weights = None if base is None else base_weights(network, base, where, dtype)
     parametrisation = parametrisation_of(network, rank, weights, settings)
-    start = _start(parametrisation, method, base, len(tasks), torch_generator(seed, f"{name} start"))
+    if method == "finetuned":
+        start = base.repeat(len(tasks), 1)
+    else:
+        start = parametrisation.initial(len(tasks), torch_generator(seed, f"{name} start"))
     announce(
         f"{problem.name} {name} rank {rank}", where, dtype, network,
         tasks=len(tasks), parameters=parametrisation.size, weights=network.size, optimiser=stage.optimiser,
@@ -69,11 +70,3 @@ def fit(
 
     learner, history = train_within(stage, learner_of, f"{problem.name} {name}")
     return learner.theta.detach(), history
-
-
-def _start(
-    parametrisation: Parametrisation, method: str, base: Tensor | None, tasks: int, generator: torch.Generator
-) -> Tensor:
-    if method == "finetuned":
-        return base.repeat(tasks, 1)
-    return parametrisation.initial(tasks, generator)

@@ -32,7 +32,7 @@ def device_of(text: str) -> torch.device:
 
 def dtype_of(text: str) -> torch.dtype:
     """float32 or float64."""
-    return {"float32": torch.float32, "float64": torch.float64}[text]
+    return getattr(torch, text)
 
 
 def torch_generator(seed: int, name: str, device: torch.device | str = "cpu") -> torch.Generator:
@@ -75,16 +75,9 @@ def network_of(problem: Problem, settings: NetworkSettings) -> MLP:
             raise UserError(
                 f"network.input_map: periodic, but problem {problem.name} has no Periodic condition; use identity"
             )
-    return MLP(
-        len(box.names),
-        len(problem.unknowns),
-        settings.width,
-        settings.hidden_layers,
-        tuple((axis, box.low[axis], box.high[axis] - box.low[axis]) for axis in axes),
-        settings.modes,
-        settings.lift,
-        hard,
-    )
+    waves = tuple((axis, box.low[axis], box.high[axis] - box.low[axis]) for axis in axes)
+    coords, fields, shape = len(box.names), len(problem.unknowns), (settings.width, settings.hidden_layers)
+    return MLP(coords, fields, *shape, waves, settings.modes, settings.lift, hard)
 
 
 def parametrisation_of(
@@ -108,15 +101,10 @@ def embedding_of(problem: Problem, kind: str) -> Callable[[dict[str, Tensor]], T
 
 def announce(title: str, device: torch.device, dtype: torch.dtype, network: MLP, **counts: int | str) -> None:
     """The first lines of every training job: what runs where, how large it is, what is held exactly and what not."""
-    where = (
-        f"{device.type}, {torch.get_num_threads()} threads"
-        if device.type == "cpu"
-        else torch.cuda.get_device_name()
-    )
-    print(
-        f"{time.strftime('%H:%M:%S')} {title}: device {where}; dtype {str(dtype).removeprefix('torch.')}",
-        flush=True,
-    )
+    on_cpu = device.type == "cpu"
+    where = f"cpu, {torch.get_num_threads()} threads" if on_cpu else torch.cuda.get_device_name()
+    precision = str(dtype).removeprefix("torch.")
+    print(f"{time.strftime('%H:%M:%S')} {title}: device {where}; dtype {precision}", flush=True)
     print("; ".join(f"{name} {value}" for name, value in counts.items()), flush=True)
     for line in network.hard.describe() if network.hard != NONE else ():
         print(line, flush=True)

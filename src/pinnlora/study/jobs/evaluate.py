@@ -50,7 +50,7 @@ def run(
         r.numbers["seconds_base"] = np.nan if r.method in ("pinn", "ansatz") else start.metadata["seconds"]
         r.numbers["seconds_reference"] = share if r.method == "data" else np.nan
         print(f"{r.method:10s} rank {r.rank:>4}: test {_means(r.errors['test'])}", flush=True)
-    dataset = gather(results, truth, str(own["figure_rank"]))
+    dataset = gather(results, truth)
     trained = {f"{r.method} {r.rank}": r.settings for r in results}
     dataset.attrs.update(
         problem=settings["problem"],

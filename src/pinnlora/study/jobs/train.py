@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from pinnlora.errors import UserError
-from pinnlora.files import atomic, read_netcdf, refuse_foreign
+from pinnlora.files import read_netcdf, refuse_foreign, write_text
 from pinnlora.problem.load import load_problem
 from pinnlora.study.cards import own_card
 from pinnlora.study.job_settings import job_settings
@@ -107,9 +107,7 @@ def _judge(output: Path, device: str) -> Verdict:
 
 def _note(bundle: Path, verdict: Verdict) -> None:
     config = json.loads((bundle / "config.json").read_text()) | {"verdict": verdict.text}
-    with atomic(bundle / "config.json") as temporary:
-        temporary.write_text(json.dumps(config, indent=2) + "\n")
+    write_text(bundle / "config.json", json.dumps(config, indent=2) + "\n")
     card = (bundle / "README.md").read_text()
     table = "\n".join(f"    {line}" for line in verdict.table())
-    with atomic(bundle / "README.md") as temporary:
-        temporary.write_text(f"{card}\nVerdict after training: {verdict.text}\n\n{table}\n")
+    write_text(bundle / "README.md", f"{card}\nVerdict after training: {verdict.text}\n\n{table}\n")
