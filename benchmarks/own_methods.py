@@ -35,7 +35,7 @@ from pinnlora.train.data import fields_of
 
 RANK = 4
 """Of the adapters: what `pinnlora train` takes by itself."""
-LAYERS, WIDTH, INTERIOR, FACE = 4, 64, 5000, 300
+LAYERS, WIDTH, INTERIOR, FACE = 4, 64, 3000, 200
 """DeepXDE's hidden layers, their width, points of the equation, and points of a condition on each of its faces."""
 ADAM, RATE, FRESH, TOGETHER = 0.6, 3e-3, 20, 10
 """Adam's share of the time, its first rate, the steps between fresh points; L-BFGS iterations between looks."""

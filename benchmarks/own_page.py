@@ -68,13 +68,16 @@ def _summary(targets: Mapping[str, float], found: Mapping[tuple, Cell], time: fl
         return "No cell of pinnlora was run."
     mean = [name for name, cell in ran.items() if cell["mean"] > targets[name]]
     worst = [name for name, cell in ran.items() if cell["worst"] > targets[name] and name not in mean]
-    text = f"Of {len(ran)} problems that pinnlora was run on, "
-    text += f"{len(mean)} miss the target: {', '.join(mean)}." if mean else "none misses the target."
+    text = f"pinnlora misses its target in {len(mean)} of {len(ran)} problems that were run"
+    text += f": {', '.join(mean)}." if mean else "."
     if worst:
         text += f" Within it in the mean, but not in the worst task: {', '.join(worst)}."
     deceived = [n for n, cell in ran.items() if cell["verdict"] == "converged" and not cell["worst"] <= 1e-2]
     if deceived:
         text += f" The verdict is wrong, for the worst task's error is above 1e-2: {', '.join(deceived)}."
+    late = [name for name, cell in ran.items() if cell["seconds"] > 66 * time]
+    if late:
+        text += f" It took more than a tenth longer than it was given: {', '.join(late)}."
     both = [
         (cell, found[name, "deepxde", time]) for name, cell in ran.items() if (name, "deepxde", time) in found
     ]

@@ -94,13 +94,22 @@ def test_a_cell_runs_end_to_end_once(tmp_path, method):
 
 
 def test_the_page_tells_missed_targets_wrong_verdicts_and_what_was_not_run():
-    cells = [cell(), cell(method="deepxde", mean=1e-2, worst=1e-1, verdict=""), cell(minutes=5.0, mean=5e-5)]
+    cells = [
+        cell(),
+        cell(method="deepxde", mean=1e-2, worst=1e-1, verdict=""),
+        cell(minutes=5.0, mean=5e-5, seconds=340.0),
+    ]
     cells += [cell(problem="wave", worst=0.5, mean=0.1, current=False), cell(problem="poisson", mean=1e-6)]
     text = page(cells, {"heat": 1e-4, "wave": 1e-4, "poisson": 1e-4, "heat2d": 1e-4}, [2.0, 5.0])
     two, five = text.split("## After 5 minutes")
-    assert "Of 3 problems that pinnlora was run on, 2 miss the target: heat, wave." in two
+    assert "misses its target in 2 of 3 problems that were run: heat, wave." in two
     assert "not in the worst task: poisson" in two and "above 1e-2: wave." in two
-    assert "below DeepXDE's on 1 of 1" in two and "none misses the target" in five
+    assert (
+        "below DeepXDE's on 1 of 1" in two
+        and "in 0 of 1 problems" in five
+        and "longer than it was given: heat" in five
+    )
+    assert "longer than" not in two
     rows = [line for line in two.splitlines() if line.startswith("| heat2d")]
     assert len(rows) == 1 and rows[0].count("not run") == 5
     assert "other code than now" in next(
