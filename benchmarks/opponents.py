@@ -79,8 +79,11 @@ def deepxde() -> Any:
     return dde
 
 
-def deepxde_residual(dde: Any, problem: Problem, values: dict[str, Tensor]):
-    """The residual as DeepXDE wants it, with the derivatives of its own `dde.grad`."""
+def deepxde_residual(dde: Any, problem: Problem, values_at: Callable[[Tensor], dict[str, Tensor]]):
+    """The residual as DeepXDE wants it, with the derivatives of its own `dde.grad`.
+
+    `values_at` gives the parameters, (1,) or (point,), at the network's inputs (point, dim).
+    """
 
     def residual(x: Tensor, y: Tensor) -> list[Tensor]:
         def derivative(number: int, order: tuple[int, ...]) -> Tensor:
@@ -88,7 +91,7 @@ def deepxde_residual(dde: Any, problem: Problem, values: dict[str, Tensor]):
                 return dde.grad.hessian(y, x, component=number, i=order[0], j=order[1])[:, 0]
             return dde.grad.jacobian(y, x, i=number, j=order[0])[:, 0] if order else y[:, number]
 
-        rows = problem.residual_signature(problem, finder(problem, values, x, derivative)).values()
+        rows = problem.residual_signature(problem, finder(problem, values_at(x), x, derivative)).values()
         return [row.unsqueeze(-1) for row in rows]
 
     return residual
@@ -107,7 +110,7 @@ def deepxde_model(case: Any) -> Any:
     ]
     interior = case.points["interior"][0].detach().numpy()
     box = dde.geometry.Hypercube(np.array(problem.coords.low), np.array(problem.coords.high))
-    residual = deepxde_residual(dde, problem, case.values)
+    residual = deepxde_residual(dde, problem, lambda _: case.values)
     with contextlib.redirect_stdout(io.StringIO()):
         data = dde.data.PDE(box, residual, conditions, anchors=interior)
         sizes = [case.network.shapes[0][1], *(out for out, _ in case.network.shapes)]
@@ -144,7 +147,7 @@ def deepxde_example(dde: Any, problem: Problem, re: float, points: int) -> Any:
         dde.icbc.DirichletBC(box, prescribed(problem, re, name), on, component=k)
         for k, (name, on) in enumerate(faces.items())
     ]
-    residual = deepxde_residual(dde, problem, {"re": torch.tensor([re])})
+    residual = deepxde_residual(dde, problem, lambda _: {"re": torch.tensor([re])})
     with contextlib.redirect_stdout(io.StringIO()):
         data = dde.data.PDE(box, residual, conditions, num_domain=points, num_boundary=400)
         net = dde.nn.FNN([2] + 4 * [50] + [3], "tanh", "Glorot normal")
