@@ -188,13 +188,18 @@ def test_distributions_cannot_be_changed_and_compare_by_value():
         (Uniform(a=(-1, 3)), -1.2, 3.2),
     ],
 )
-def test_fresh_tasks_are_spread_evenly_over_a_little_more_than_the_range(distribution, low, high):
+def test_fresh_tasks_lie_as_chebyshev_nodes_over_a_little_more_than_the_range(distribution, low, high):
     drawn = np.sort(distribution.spread(4000, np.random.default_rng(0), 0.05)["a"])
     assert low <= drawn[0] and drawn[-1] <= high
     assert drawn[0] == pytest.approx(low, abs=1e-3 * (high - low))
     assert drawn[-1] == pytest.approx(high, rel=1e-3, abs=1e-3 * (high - low))
     middle = (low * high) ** 0.5 if isinstance(distribution, LogUniform) else (low + high) / 2
     assert np.median(drawn) == pytest.approx(middle, rel=1e-3)
+    logarithm = isinstance(distribution, LogUniform)
+    whole, left, found = (np.log(x) if logarithm else np.asarray(x, float) for x in (high, low, drawn))
+    share = (found - left) / (whole - left)
+    for part, below in ((0.1, 0.204833), (0.25, 1 / 3), (0.9, 0.795167)):  # arcsine distribution function
+        assert np.mean(share < part) == pytest.approx(below, abs=2e-3)
     exact = np.sort(distribution.spread(4000, np.random.default_rng(0), 0.0)["a"])
     ends = distribution.ranges[0][1:]
     assert ends[0] <= exact[0] and exact[-1] <= ends[1]

@@ -47,14 +47,15 @@ class _Scalars(Distribution):
         return {name: self._place(u, a, b) for (name, a, b), u in zip(self.ranges, unit, strict=True)}
 
     def spread(self, count: int, rng: np.random.Generator, margin: float = 0.0) -> dict[str, np.ndarray]:
-        """As `sample`, but evenly spread (a Latin hypercube) over a little more than the ranges: what a training
-        step wants of its fresh tasks, because errors are largest at the ends of what was trained.
+        """As `sample`, but without gaps (a Latin hypercube), denser towards the ends, and over a little more than the
+        ranges: what a training step wants of its fresh tasks, because errors are largest at the ends.
 
-        `margin` is added at both ends, as a fraction of the embedded range.
+        The density is that of Chebyshev nodes, 1 / (pi sqrt(1 - x^2)) on [-1, 1], which keeps the error of an
+        interpolating polynomial even. `margin` is added at both ends, as a fraction of the embedded range.
         """
         from scipy.stats import qmc
 
-        unit = qmc.LatinHypercube(self.size, rng=rng).random(count).T
+        unit = (1 - np.cos(np.pi * qmc.LatinHypercube(self.size, rng=rng).random(count).T)) / 2
         wide = [(name, *self._widened(a, b, margin)) for name, a, b in self.ranges]
         return {name: self._place(u, a, b) for (name, a, b), u in zip(wide, unit, strict=True)}
 
