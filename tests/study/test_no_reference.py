@@ -266,7 +266,7 @@ def test_a_refined_reference_is_the_solution(made, capsys):
     assert np.isnan(found["u"].values[~chosen]).all() and chosen.sum() == 2
     error = ((found["u"].values - truth)[chosen] ** 2).mean()
     assert math.sqrt(error) < 1e-8
-    assert error < found.attrs["floor_reference"] < 1e-13
+    assert error / 10 < found.attrs["floor_reference"] < 1e-13, "an estimate: the right order, no bound"
     with pytest.raises(UserError, match="refined starts from the base network"):
         reference.run(settings, home / "tasks.nc", home / "other.nc")
 
