@@ -134,7 +134,7 @@ def test_a_product_draws_the_same_first_tasks_and_spreads_every_number():
     spread, again = MIXED.spread(8, generator), MIXED.spread(8, generator)
     for name, place in (("a", spread["a"] - 1), ("nu", np.log(spread["nu"] / 1e-3) / np.log(100))):
         cells = np.floor(8 * np.arccos(1 - 2 * place) / np.pi)
-        assert sorted(cells) == list(range(8)), name  # a Latin hypercube: one between neighbouring Chebyshev nodes
+        assert sorted(cells) == list(range(8)), name  # one between neighbouring Chebyshev nodes
     assert not np.array_equal(spread["a"], again["a"])
     values, _ = sample_splits(MIXED, {"train": 5}, seed=7)
     assert values["u0"].shape == (6, 32) and len(np.unique(values["a"])) == 6
