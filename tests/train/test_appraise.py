@@ -38,7 +38,7 @@ def trained(problem, values, network, **stage) -> tuple[Verdict, torch.Tensor]:
 
 
 SMALL = NetworkSettings(width=16, hidden_layers=2, conditions="auto")
-SOFT = NetworkSettings(width=16, hidden_layers=2)
+SOFT = NetworkSettings(width=16, hidden_layers=2, conditions="soft")
 ALPHA = {"alpha": np.array([0.03])}
 
 

@@ -149,7 +149,7 @@ def _take(plan: _Plan, number: int, target: str, values: Values) -> str:
     condition = plan.problem.bound_conditions[number]
     if plan.own is None:
         given, why = _given(plan, number, target)
-        why = why or _rough(plan.problem, condition, target, values)
+        why = why or _random(plan.problem, condition) or _rough(plan.problem, condition, target, values)
         if why:
             return why
         field, _ = parse(plan.problem, target)
@@ -221,6 +221,12 @@ def _is_periodic(plan: _Plan, condition: BoundCondition, values: Values) -> bool
         for face in condition.faces
     ]
     return bool((ends[0] - ends[1]).abs().max() < MISSED * (1 + ends[0].abs().max()))
+
+
+def _random(problem: Problem, condition: BoundCondition) -> str:
+    """Says so when a target holds a random function: its second derivatives are noise, and would be a source."""
+    found = sorted(set(condition.signature.names) & set(problem.task.functions))
+    return f"it prescribes {found[0]}, a random function, whose derivatives are noise" if found else ""
 
 
 def _rough(problem: Problem, condition: BoundCondition, target: str, values: Values) -> str:

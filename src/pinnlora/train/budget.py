@@ -74,15 +74,11 @@ def settings_within(problem: Problem, minutes: float) -> dict[str, Any]:
 
 
 def _network(problem: Problem) -> dict[str, Any]:
-    """A problem's own ansatz and symmetry where it has them; conditions held exactly but for random functions:
-    their second derivatives are noise, which a trial function that holds them would have for a source."""
+    """A problem's own ansatz and symmetry where it has them."""
     own = {"lift": "lift", "symmetry": "canonical"}
     network = {key: getattr(type(problem), name) is not getattr(Problem, name) for key, name in own.items()}
-    given = {name for c in problem.bound_conditions if c.signature for name in c.signature.names}
-    rough = not network["lift"] and bool(given & set(problem.task.functions))
     periodic = any(condition.periodic is not None for condition in problem.bound_conditions)
-    network |= {"input_map": "periodic", "modes": 4} if periodic else {}
-    return network | {"conditions": "soft" if rough else "auto"}
+    return network | ({"input_map": "periodic", "modes": 4} if periodic else {})
 
 
 def train_within(

@@ -215,7 +215,7 @@ class NetworkSettings(Strict):
     formulation: str = "default"
     symmetry: bool = False
     lift: bool = False
-    conditions: Literal["soft", "hard", "auto"] = "soft"
+    conditions: Literal["soft", "hard", "auto"] = "auto"
 
     @model_validator(mode="after")
     def _maps_exist(self) -> Self:
