@@ -9,6 +9,7 @@ from torch import cos, pi, sin
 
 from pinnlora import Box, Condition, Periodic, Problem, Uniform
 
+
 class KuramotoSivashinsky(Problem):
     """Kuramoto-Sivashinsky equation: u_t + u u_x + u_xx + nu u_xxxx = 0, periodic, from two waves."""
 
