@@ -154,6 +154,110 @@ class Rod(Problem):
     conditions = [Condition(ends, on=("x=0", "x=3"))]
 
 
+class Plate(Problem):
+    """A clamped plate: value and normal slope on all four walls."""
+
+    coords = Box(x=(0, 1), y=(-1, 1))
+    fields = ("u",)
+    task = Uniform(a=(1, 2))
+
+    def exact(self, x, y, a):
+        """A plane wave."""
+        return {"u": torch.sin(a * x + 2 * y)}
+
+    def residual(self, u_xxxx, u_xxyy, u_yyyy, x, y, a):
+        """The plate equation, loaded as the wave needs."""
+        return {"plate": u_xxxx + 2 * u_xxyy + u_yyyy - (a**2 + 4) ** 2 * torch.sin(a * x + 2 * y)}
+
+    def edge(self, x, y, a):
+        """The wave."""
+        return {"u": torch.sin(a * x + 2 * y)}
+
+    def across_x(self, x, y, a):
+        """Its slope in x."""
+        return {"u_x": a * torch.cos(a * x + 2 * y)}
+
+    def across_y(self, x, y, a):
+        """Its slope in y."""
+        return {"u_y": 2 * torch.cos(a * x + 2 * y)}
+
+    conditions = [
+        Condition(across_y, on=("y=-1", "y=1")),
+        Condition(edge, on=("x=0", "x=1", "y=-1", "y=1")),
+        Condition(across_x, on=("x=0", "x=1")),
+    ]
+
+
+class Dispersion(Problem):
+    """Airy's equation for waves that disperse: two conditions at one end, one at the other."""
+
+    coords = Box(x=(0, 3), t=(0, 1))
+    fields = ("u",)
+    task = Uniform(c=(1, 2))
+
+    def residual(self, u_t, u_xxx, c):
+        """Third order in space."""
+        return {"airy": u_t + c * u_xxx}
+
+    def exact(self, x, t, c):
+        """A wave to the left."""
+        return {"u": torch.sin(x + c * t)}
+
+    def start(self, x):
+        """A sine."""
+        return {"u": torch.sin(x)}
+
+    def ends(self, x, t, c):
+        """The wave."""
+        return {"u": torch.sin(x + c * t)}
+
+    def slope(self, x, t, c):
+        """Its slope."""
+        return {"u_x": torch.cos(x + c * t)}
+
+    conditions = [Condition(start, on="t=0"), Condition(ends, on=("x=0", "x=3")), Condition(slope, on="x=3")]
+
+
+class Jerk(Problem):
+    """Third order in time: value, velocity and acceleration at the start."""
+
+    coords = Box(t=(0, 2))
+    fields = ("u",)
+    task = Uniform(k=(1, 2))
+
+    def residual(self, u, u_ttt, k):
+        """Growth."""
+        return {"jerk": u_ttt - k**3 * u}
+
+    def exact(self, t, k):
+        """An exponential."""
+        return {"u": torch.exp(k * t)}
+
+    def start(self, k):
+        """All that it starts with."""
+        return {"u_tt": k**2, "u": 1.0, "u_t": k}
+
+    conditions = [Condition(start, on="t=0")]
+
+
+class Ripples(Problem):
+    """The Kuramoto-Sivashinsky equation, periodic."""
+
+    coords = Box(xi=(0, 2), t=(0, 1))
+    fields = ("u",)
+    task = Uniform(a=(1, 2))
+
+    def residual(self, u, u_t, u_xi, u_xi_xi, u_xi_xi_xi_xi):
+        """Fourth order in space, in a coordinate of two letters."""
+        return {"ripples": u_t + u * u_xi + u_xi_xi + 0.1 * u_xi_xi_xi_xi}
+
+    def start(self, xi, a):
+        """One wave."""
+        return {"u": a * torch.sin(math.pi * xi)}
+
+    conditions = [Condition(start, on="t=0"), Periodic("xi")]
+
+
 class Mixed(Problem):
     """One condition of every kind that stays soft, beside one that is held."""
 

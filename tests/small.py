@@ -5,7 +5,7 @@ import math
 import numpy as np
 import torch
 from torch import Tensor
-from torch.func import hessian, jacfwd, vmap
+from torch.func import jacfwd, vmap
 
 from pinnlora.nets.adapters import Full, LowRank
 from pinnlora.nets.mlp import MLP, Weights
@@ -52,9 +52,11 @@ def plain_jet(network: MLP, matrices, biases, coords: Tensor, orders) -> Tensor:
 
 def function_jet(function, coords: Tensor, orders) -> Tensor:
     """Values and derivatives of (dim,) -> (field,) by torch.func, at coords (point, dim)."""
-    value, first, second = (vmap(f)(coords) for f in (function, jacfwd(function), hessian(function)))
-    parts = {0: lambda: value, 1: lambda i: first[..., i], 2: lambda i, j: second[..., i, j]}
-    return torch.stack([parts[len(order)](*order) for order in orders])
+    found = [vmap(function)(coords)]
+    for _ in range(max(len(order) for order in orders)):
+        function = jacfwd(function)
+        found.append(vmap(function)(coords))
+    return torch.stack([found[len(order)][(..., *order)] for order in orders])
 
 
 def task_values(problem: Problem, count: int, seed: int = 0) -> dict[str, Tensor]:

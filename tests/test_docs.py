@@ -32,5 +32,6 @@ def test_every_subject_has_its_block():
         " * LogUniform(",
         "def weight",
         '"v"',
+        "u_xxxx",
     ):
         assert any(word in block[block.index("class ") :] for block in BLOCKS), word

@@ -4,13 +4,27 @@ import math
 
 import pytest
 import torch
-from small import CPU, dense, generator, plain_jet, plain_rows, random_theta, relative, task_values, tiny
+from declared import Dispersion, Plate, Ripples
+from small import (
+    CPU,
+    dense,
+    generator,
+    plain_jet,
+    plain_rows,
+    random_theta,
+    random_weights,
+    relative,
+    task_values,
+    tiny,
+)
 from torch.func import jacrev
 
 from pinnlora.loss.draw import Draw
 from pinnlora.loss.points import draw_points
 from pinnlora.loss.residuals import Workspace
 from pinnlora.loss.terms import _causal, physics, supervised, weights
+from pinnlora.nets.adapters import Full, LowRank
+from pinnlora.nets.mlp import MLP
 from pinnlora.problem.channels import VALUE
 
 PROBLEMS = ("kovasznay", "burgers2d", "burgers1d")
@@ -59,6 +73,32 @@ def test_rows_and_jacobian_are_those_of_torch_func(name, kind):
         assert relative(rows[task], expected) < 1e-10
         derivative = jacrev(lambda flat: plain_rows(alone, still, flat))(theta[task])  # noqa: B023
         assert relative(jacobian[task], derivative) < 1e-10
+
+
+@pytest.mark.parametrize("kind", ["lora", "full"])
+@pytest.mark.parametrize("problem", [Plate(), Dispersion(), Ripples()], ids=lambda problem: problem.name)
+def test_rows_and_jacobian_of_third_and_fourth_order(problem, kind):
+    network = MLP(2, 1, width=5, hidden_layers=2)
+    base = random_weights(network, 1, seed=9)
+    parametrisation = Full(network) if kind == "full" else LowRank(network, base, 2, unadapted=(1,))
+    theta, values = random_theta(parametrisation, 1), task_values(problem, 1)
+    points = draw_points(problem, Draw(generator(1), CPU, torch.float64), values, 5, 3)
+    objective = physics(problem, parametrisation, values, points)
+    _, rows, jacobian, frozen = objective.linearise(theta)
+    assert relative(rows[0], plain_rows(objective, frozen, theta[0])) < 1e-10
+    expected = jacrev(lambda flat: plain_rows(objective, frozen, flat))(theta[0])
+    assert relative(jacobian[0], expected) < 1e-10
+    (gradient,) = torch.autograd.grad(objective.total(theta.requires_grad_()).sum(), theta)
+    assert relative(gradient, 2 * (jacobian.mT @ rows.unsqueeze(-1)).squeeze(-1)) < 1e-11
+
+
+def test_periodicity_of_a_fourth_order_equation_has_slopes_up_to_the_third():
+    problem, network = Ripples(), MLP(2, 1, width=5, hidden_layers=2)
+    values = task_values(problem, 1)
+    points = draw_points(problem, Draw(generator(1), CPU, torch.float64), values, 5, 3)
+    losses = physics(problem, Full(network), values, points).losses(random_theta(Full(network), 1))
+    slopes = ["u", "u_xi", "u_xi_xi", "u_xi_xi_xi"]
+    assert list(losses) == ["ripples", "start_u", *(f"periodic_{name}" for name in slopes)]
 
 
 @pytest.mark.parametrize("kind", ["lora", "full"])

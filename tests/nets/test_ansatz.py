@@ -4,12 +4,14 @@ import math
 
 import pytest
 import torch
+from declared import Plate
 from small import CPU, dense, function_jet, generator, plain, random_theta, relative, task_values, tiny
 
 from pinnlora.errors import UserError
 from pinnlora.loss.draw import Draw
 from pinnlora.loss.points import draw_points
 from pinnlora.loss.terms import interior, physics, supervised
+from pinnlora.nets.adapters import Full
 from pinnlora.nets.ansatz import lifted
 from pinnlora.nets.mlp import MLP
 from pinnlora.problem.channels import Channels
@@ -49,6 +51,26 @@ def test_fields_and_their_derivatives():
     assert relative(fields, truth(coords)) < 1e-10
     initial = PROBLEM.function_values("u0", VALUES["u0"], coords)[:, :4]
     assert relative(fields[:, 0, :4, 0], initial) < 1e-12
+
+
+def test_an_own_ansatz_of_fourth_order():
+    """offset + factor N with jets of all mixtures of x and t."""
+    problem, network = Plate(), MLP(2, 1, width=5, hidden_layers=2, lift=True)
+    channels, coords = Channels.of([(0, 0, 1, 1), (0, 0, 0, 1), (1, 1, 1)]), some_points()
+    theta = random_theta(Full(network), 2)
+    parts = [lambda p: torch.exp(p[0]) * torch.cos(p[1]), lambda p: torch.sin(p[0] * p[1])]
+    jets = [torch.stack([function_jet(lambda p: part(p).view(1), at, channels.orders) for at in coords])  # noqa: B023
+            for part in parts]  # fmt: skip
+    problem.lift = lambda coords, values, channels: tuple(jets)
+    jet = network.forward(network.unflatten(theta), coords, channels)
+    found = lifted(problem, network, coords, {}, channels)(jet)
+    for task in range(2):
+        matrices, biases = dense(Full(network), theta[task])
+
+        def u(point, matrices=matrices, biases=biases):
+            return parts[0](point) + parts[1](point) * plain(network, matrices, biases, point)
+
+        assert relative(found[task], function_jet(u, coords[task], channels.orders)) < 1e-10
 
 
 def test_physics_sees_the_fields():

@@ -4,9 +4,22 @@ import math
 
 import pytest
 import torch
-from declared import Heat, Mixed, Poisson, Released, Rod, Schroedinger, Torus, Wave
+from declared import (
+    Dispersion,
+    Heat,
+    Jerk,
+    Mixed,
+    Plate,
+    Poisson,
+    Released,
+    Ripples,
+    Rod,
+    Schroedinger,
+    Torus,
+    Wave,
+)
 from small import CPU, dense, function_jet, generator, plain, plain_rows, random_theta, relative, task_values
-from torch.func import jacrev
+from torch.func import jacfwd, jacrev
 
 from pinnlora.errors import UserError
 from pinnlora.loss.draw import Draw
@@ -28,6 +41,10 @@ PROBLEMS = {
     "schroedinger": Schroedinger(),
     "released": Released(),
     "rod": Rod(),
+    "plate": Plate(),
+    "dispersion": Dispersion(),
+    "jerk": Jerk(),
+    "ripples": Ripples(),
     "kovasznay": load_problem("kovasznay"),
     "burgers1d": load_problem("burgers1d"),
     "burgers2d": load_problem("burgers2d"),
@@ -83,14 +100,65 @@ def by_hand(problem, network, values, task):
         pressure = problem.exact(one, y, numbers["re"])["p"] + (1 - x) * n[2]
         return torch.cat((velocity, pressure.view(1)))
 
-    return {"heat": heat, "poisson": poisson, "wave": wave, "kovasznay": kovasznay}[problem.name]
+    def plate(p, n):
+        """w on the walls, where the polynomials of `hermite` take its value and slope: P_x w + P_y w - P_x P_y w."""
+
+        def w(x, y):
+            return torch.sin(numbers["a"] * x + 2 * y)
+
+        def in_x(f):
+            return lambda x, y: hermite(x, lambda s: f(s, y), 0.0, 1.0)
+
+        def in_y(f):
+            return lambda x, y: hermite(y, lambda s: f(x, s), -1.0, 2.0)
+
+        x, y = p
+        walls = in_x(w)(x, y) + in_y(w)(x, y) - in_x(in_y(w))(x, y)
+        return walls + (4 * x * (1 - x) * (1 + y) * (1 - y)) ** 2 * n
+
+    def dispersion(p, n):
+        x, t = p
+        c, end = numbers["c"], torch.tensor(3.0)
+        s = x / 3
+
+        def ends(t):  # a parabola by both values and one slope
+            left, right, slope = torch.sin(c * t), torch.sin(end + c * t), torch.cos(end + c * t)
+            return left * (1 - s) ** 2 + right * s * (2 - s) - 3 * slope * s * (1 - s)
+
+        start = torch.sin(x) + ends(t) - ends(torch.zeros_like(t))
+        return (start + t * 27 / 4 * s * (1 - s) ** 2 * n).view(1)
+
+    def jerk(p, n):
+        k, t = numbers["k"], p[0]
+        return 1 + k * t + (k * t) ** 2 / 2 + (t / 2) ** 3 * n
+
+    return locals()[problem.name]
 
 
-@pytest.mark.parametrize("name", ["heat", "poisson", "wave", "kovasznay"])
-def test_values_and_derivatives_are_those_of_the_formula(name):
+def hermite(x, f, low, length):
+    """The cubic through value and slope of f at both ends of [low, low + length], at x."""
+    s = (x - low) / length
+    ends = [torch.full_like(x, end) for end in (low, low + length)]
+    (a, b), (c, d) = ([f(e) for e in ends], [length * jacfwd(f)(e) for e in ends])
+    return (1 + 2 * s) * (1 - s) ** 2 * a + s**2 * (3 - 2 * s) * b + s * (1 - s) ** 2 * c - s**2 * (1 - s) * d
+
+
+@pytest.mark.parametrize(
+    ("name", "orders"),
+    [
+        ("heat", [(0, 0), (0, 1), (1, 1)]),
+        ("poisson", [(0, 0), (0, 1), (1, 1)]),
+        ("wave", [(0, 0), (0, 1), (1, 1)]),
+        ("kovasznay", [(0, 0), (0, 1), (1, 1)]),
+        ("plate", [(0, 0, 0, 0), (0, 0, 0, 1), (0, 0, 1, 1), (1, 1, 1, 1)]),
+        ("dispersion", [(0, 0, 0), (0, 0, 1, 1)]),
+        ("jerk", [(0, 0, 0, 0)]),
+    ],
+)
+def test_values_and_derivatives_are_those_of_the_formula(name, orders):
     problem = PROBLEMS[name]
     full, theta, values = setting(problem)
-    channels, coords = Channels.of([(0, 0), (0, 1), (1, 1)]), interior(problem)
+    channels, coords = Channels.of(orders), interior(problem)
     jet = full.network.forward(full.weights(theta), coords, channels)
     found = lifted(problem, full.network, coords, values, channels)(jet)
     for task in range(TASKS):
@@ -110,7 +178,8 @@ def test_derivatives_are_those_of_the_values(name):
     problem = PROBLEMS[name]
     full, theta, values = setting(problem)
     axes = range(len(problem.coords.names))
-    channels = Channels.of([(i, j) for i in axes for j in axes if i <= j])
+    seconds = [(i, j) for i in axes for j in axes if i <= j]
+    channels = Channels.of([*seconds, *problem.residual_signature.channels.orders])
     if name == "burgers1d":  # its Fourier series knows what its residual asks for
         channels = problem.residual_signature.channels
     coords = interior(problem, 3)
@@ -162,7 +231,7 @@ def side(problem) -> torch.Tensor:
     return torch.tensor(problem.coords.high, dtype=torch.float64) - low(problem)
 
 
-@pytest.mark.parametrize("name", ["kovasznay", "wave", "schroedinger"])
+@pytest.mark.parametrize("name", ["kovasznay", "wave", "schroedinger", "plate", "dispersion", "ripples"])
 def test_jacobian_with_a_trial_function(name):
     problem = PROBLEMS[name]
     full, theta, values = setting(problem)

@@ -9,7 +9,7 @@ from pinnlora.nets.adapters import Full, LowRank
 from pinnlora.nets.mlp import MLP, Tape, Weights
 from pinnlora.problem.channels import Channels
 
-CHANNELS = Channels.of([(0, 0), (0, 1), (1, 1), (2,)])
+CHANNELS = Channels.of([(0, 0), (0, 1), (1, 1, 1, 1), (2,)])
 NETWORK = MLP(3, 2, width=6, hidden_layers=3)
 KINDS = {
     "full": Full(NETWORK),

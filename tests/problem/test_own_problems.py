@@ -43,8 +43,12 @@ def misspelt(self, u_t, u_y):
     return {"heat": u_t - u_y}
 
 
-def third(self, u_t, u_xxx):
-    return {"heat": u_t - u_xxx}
+def fifth(self, u_t, u_xxxxx):
+    return {"heat": u_t - u_xxxxx}
+
+
+def mixed(self, u_xxtt, u_xxxy):
+    return {"heat": u_xxtt - u_xxxy}
 
 
 def parameter(self, u_t, alhpa):
@@ -55,7 +59,8 @@ def parameter(self, u_t, alhpa):
     ("replaced", "words"),
     [
         ({"residual": misspelt}, ["'u_y'", "did you mean 'u_", "Fields: u", "in x, t", "parameters: alpha"]),
-        ({"residual": third}, ["'u_xxx'", "up to second order in x, t"]),
+        ({"residual": fifth}, ["'u_xxxxx'", "up to fourth order in x, t"]),
+        ({"residual": mixed}, ["'u_xxxy'", "did you mean 'u_xxx"]),
         ({"residual": parameter}, ["'alhpa'", "did you mean 'alpha'"]),
         ({"conditions": target("w")}, ["'w'", "Fields: u"]),
         ({"conditions": target("u", on="t=1")}, ["on='t=1'", "x=0, x=1, t=0, t=2"]),

@@ -131,6 +131,21 @@ ERRORS = {
         'u_tt, u_xx, x, alpha):\n        return {"heat": u_tt - alpha * u_xx}',
         ["hold u_tt", "2 conditions in t but has 1", "u and u_t"],
     ),
+    "a third order with two ends alone": (
+        "u_t, u_x, u_xx, x, alpha):\n        " + ROW,
+        'u_t, u_x, u_xxx, alpha):\n        return {"heat": u_t + u * u_x + alpha * u_xxx}',
+        ["hold u_xxx", "3 conditions in x", "has 2", "u and u_x", "Periodic('x')"],
+    ),
+    "a beam that is only supported": (
+        "u_t, u_x, u_xx, x, alpha):\n        " + ROW,
+        'u_t, u_xxxx, alpha):\n        return {"heat": u_t + alpha * u_xxxx}',
+        ["hold u_xxxx", "4 conditions in x", "has 2"],
+    ),
+    "a third order in time": (
+        "u_t, u_x, u_xx, x, alpha):\n        " + ROW,
+        'u_ttt, u_xx, alpha):\n        return {"heat": u_ttt - alpha * u_xx}',
+        ["hold u_ttt", "3 conditions in t but has 1", "u and u_t and u_tt"],
+    ),
     "no condition at all": (ROW, 'return {"heat": u_x + alpha * u}', ["Heat.conditions: there are none"]),
     "two starts": (
         BOTH,
@@ -276,6 +291,74 @@ POSED = {
         def clamped(self):
             return {"u": 0.0, "u_x": 0.0}
         conditions = [Condition(clamped, on=("x=0", "x=1"))]
+    """,
+    "a clamped beam": """
+        def residual(self, u_tt, u_xxxx, alpha):
+            return {"beam": u_tt + alpha * u_xxxx}
+        def rest(self, x):
+            return {"u": x**2 * (1 - x) ** 2, "u_t": 0.0}
+        def clamps(self):
+            return {"u": 0.0, "u_x": 0.0}
+        conditions = [Condition(rest, on="t=0"), Condition(clamps, on=("x=0", "x=1"))]
+    """,
+    "a supported beam": """
+        def residual(self, u_t, u_xxxx, alpha):
+            return {"beam": u_t + alpha * u_xxxx}
+        def supports(self):
+            return {"u": 0.0, "u_xx": 0.0}
+        conditions = [Condition(start, on="t=0"), Condition(supports, on=("x=0", "x=1"))]
+    """,
+    "a beam free at one end": """
+        def residual(self, u_xxxx, alpha):
+            return {"beam": u_xxxx - alpha}
+        def clamp(self):
+            return {"u": 0.0, "u_x": 0.0}
+        def free(self):
+            return {"u_xx": 0.0, "u_xxx": 0.0}
+        conditions = [Condition(clamp, on="x=0"), Condition(free, on="x=1")]
+    """,
+    "a plate with free edges": """
+        coords = Box(x=(0, 1), y=(0, 1))
+        def residual(self, u_xxxx, u_xxyy, u_yyyy, alpha):
+            return {"plate": u_xxxx + 2 * u_xxyy + u_yyyy - alpha}
+        def supports(self):
+            return {"u": 0.0, "u_xx": 0.0}
+        def free(self, u_xx, u_xxy):
+            return {"u_yy": -0.3 * u_xx, "u_yyy": -1.7 * u_xxy}
+        conditions = [Condition(supports, on=("x=0", "x=1")), Condition(free, on=("y=0", "y=1"))]
+    """,
+    "a third order with three conditions": """
+        def residual(self, u, u_t, u_x, u_xxx, alpha):
+            return {"kdv": u_t + u * u_x + alpha * u_xxx}
+        def slope(self):
+            return {"u_x": -torch.pi}
+        conditions = [
+            Condition(start, on="t=0"), Condition(ends, on=("x=0", "x=1")), Condition(slope, on="x=1")
+        ]
+    """,
+    "a third order that vanishes where the field does": """
+        def residual(self, u, u_t, u_x, u_xx, u_xxt, u_xxx, alpha):
+            return {"peaks": u_t - u_xxt + (3 * u + alpha) * u_x - 2 * u_x * u_xx - u * u_xxx}
+        conditions = [Condition(start, on="t=0"), Condition(ends, on=("x=0", "x=1"))]
+    """,
+    "a third order with time in it": """
+        def residual(self, u, u_t, u_x, u_xxt, alpha):
+            return {"bbm": u_t + alpha * (1 + u) * u_x - u_xxt}
+        conditions = [Condition(start, on="t=0"), Condition(ends, on=("x=0", "x=1"))]
+    """,
+    "a third order from one end": """
+        def residual(self, u, u_xx, u_xxx, alpha):
+            return {"layer": alpha * u_xxx + u * u_xx}
+        def wall(self):
+            return {"u": 0.0, "u_x": 0.0, "u_xx": 0.3}
+        conditions = [Condition(wall, on="x=0")]
+    """,
+    "a fourth order on a ring": """
+        def residual(self, u, u_t, u_x, u_xx, u_xxxx, alpha):
+            return {"ripples": u_t + u * u_x + u_xx + alpha * u_xxxx}
+        def wave(self, x):
+            return {"u": torch.sin(2 * torch.pi * x)}
+        conditions = [Condition(wave, on="t=0"), Periodic("x")]
     """,
     "no stress at an outflow": """
         coords = Box(x=(0, 1), y=(0, 1))

@@ -68,7 +68,13 @@ def stage(name: str, **keys) -> dict:
             stage("physics", optimiser="levenberg_marquardt"),
             "training.physics.optimiser: 'levenberg_marquardt' ",
         ),
-        (stage("pinn", clip=2), "training.pinn: clip and normalise are for hypernetworks"),
+        (stage("pinn", clip=2), "training.pinn: clip, normalise and average are for hypernetworks"),
+        (stage("lora", average=0.9), "training.lora: clip, normalise and average are for hypernetworks"),
+        (
+            stage("physics", optimiser="gauss_newton", average=0.9),
+            "training.physics: average is for optimiser: adam or soap",
+        ),
+        (stage("physics", average=1), "training.physics.average"),
         (
             stage("physics", optimiser="gauss_newton", clip=2),
             "training.physics: clip is for optimiser: adam or soap",

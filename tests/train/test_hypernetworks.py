@@ -204,3 +204,35 @@ def test_a_new_hypernetwork_predicts_its_start_with_little_change_from_task_to_t
     outputs = body(torch.rand(40, 2, generator=generator(2), dtype=torch.float64) * 2 - 1).detach()
     assert relative(outputs.mean(0), start) < 0.2
     assert 0 < float(outputs.std(0).max()) < 0.3 * float(start.std())
+
+
+def test_the_average_of_the_weights_is_what_is_validated_and_kept():
+    learner, decay, states = learner_of("data", average=0.8, learning_rate=0.1), 0.8, []
+    for step in range(6):
+        learner.step(step)
+        states.append([p.detach().clone() for p in learner.hypernetwork.parameters()])
+    counts = [(1 - decay) * decay ** (5 - k) / (1 - decay**6) for k in range(6)]
+    assert sum(counts) == pytest.approx(1)
+    mean = [sum(c * s for c, s in zip(counts, of, strict=True)) for of in zip(*states, strict=True)]
+    loss = learner.validate()
+    learner.keep(torch.tensor([True]))
+    learner.restore()
+    for found, expected, last in zip(learner.hypernetwork.parameters(), mean, states[-1], strict=True):
+        torch.testing.assert_close(found.detach(), expected, rtol=1e-12, atol=1e-14)
+        assert relative(found.detach(), last) > 1e-3
+    plain = learner_of("data")
+    plain.hypernetwork.load_state_dict(learner.hypernetwork.state_dict())
+    torch.testing.assert_close(plain.validate(), loss)  # the same tasks and points
+
+
+def test_the_average_forgets_what_blew_up():
+    learner = learner_of("data", average=0.9, steps=300)
+    for step in range(100):
+        learner.step(step)
+    with torch.no_grad():
+        for p in learner.hypernetwork.parameters():
+            p.fill_(torch.nan)
+    for step in range(100, 202):
+        learner.step(step)
+    assert int(learner._first_order.halvings) == 1
+    assert bool(learner.validate().isfinite())

@@ -13,7 +13,7 @@ from pinnlora.nets.ansatz import field_channels, lifted, observed
 from pinnlora.nets.mlp import MLP
 from pinnlora.problem.base import Problem
 from pinnlora.problem.channels import Channels
-from pinnlora.problem.signature import BoundCondition, Values, lookup, parse
+from pinnlora.problem.signature import BoundCondition, Values, lookup, parse, spelled
 
 
 def supervised(
@@ -144,15 +144,15 @@ def _periodic(
 ) -> Block:
     """Values and normal derivatives at both ends; coords holds the low end's points, then the high end's."""
     half = coords.shape[1] // 2
-    normal = condition.channels.position((condition.periodic,))
+    axes = problem.coords.names
 
     def terms(jet: Tensor) -> Terms:
         jet = fields(jet)
         jump = jet[:, :, :half] - jet[:, :, half:]
         out = {}
         for k, name in enumerate(problem.unknowns):
-            out[f"{condition.name}_{name}"] = jump[:, 0, :, k]
-            out[f"{condition.name}_{name}_{problem.coords.names[condition.periodic]}"] = jump[:, normal, :, k]
+            for channel, order in enumerate(condition.channels.orders):
+                out[f"{condition.name}_{spelled(axes, name, order)}"] = jump[:, channel, :, k]
         return out
 
     return Block(coords, condition.channels, terms, factor / half, sides=2)

@@ -172,16 +172,15 @@ def _given(plan: _Plan, number: int, target: str) -> tuple[tuple[Given, ...], st
     field, order = parse(plan.problem, target)
     before = plan.given[field]
     for face in condition.faces:
-        if order not in ((), (face.axis,)):
-            return before, "a derivative along its face or of second order"
+        if set(order) - {face.axis}:
+            return before, "a derivative along its face"
         new = Given(face.axis, face.value == box.high[face.axis], len(order), number, target)
         same = [g for g in before if (g.axis, g.high) == (new.axis, new.high)]
         if any(g.order == new.order for g in same):
             return before, "the same is prescribed there by another condition"
-        if order and not same:
-            return before, "a derivative where the value is not prescribed"
-        if order and any(g.order and g.axis != new.axis for g in before):
-            return before, "derivatives are held at the ends of one coordinate only"
+        if len(same) < new.order:
+            lacking = "value" if not same else "derivative of next lower order"
+            return before, f"a derivative where the {lacking} is not prescribed"
         before = (*before, new)
     return tuple(sorted(before, key=lambda g: not any(o.order and o.axis == g.axis for o in before))), ""
 

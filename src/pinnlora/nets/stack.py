@@ -52,13 +52,13 @@ def through(
     tasks = max(jet.shape[0], matrices[0].shape[0])
     maps = [part.expand(tasks, *part.shape[1:]) for part in (*matrices, *biases)]
     if torch.is_grad_enabled() and any(part.requires_grad for part in maps):
-        return _Stack.apply(jet, channels.seconds, memory, *maps)
-    return _push(jet, channels.seconds, maps, jet.new_empty)
+        return _Stack.apply(jet, channels, memory, *maps)
+    return _push(jet, channels, maps, jet.new_empty)
 
 
 class _Stack(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, jet: Tensor, seconds, memory: Memory, *maps: Tensor) -> Tensor:
+    def forward(ctx, jet: Tensor, channels: Channels, memory: Memory, *maps: Tensor) -> Tensor:
         matrices = maps[: len(maps) // 2]
         sizes = [len(matrix) * matrix.shape[1] * math.prod(jet.shape[1:3]) for matrix in matrices[:-1]]
         ctx.kept, ctx.flat = [], memory.take(sum(sizes), jet)
@@ -70,9 +70,9 @@ class _Stack(torch.autograd.Function):
             rest = rest[math.prod(shape) :]
             return ctx.kept[-1]
 
-        ctx.seconds, ctx.memory = seconds, memory
+        ctx.channels, ctx.memory = channels, memory
         ctx.save_for_backward(jet, *matrices)
-        return _push(jet, seconds, maps, room)
+        return _push(jet, channels, maps, room)
 
     @staticmethod
     @once_differentiable
@@ -99,13 +99,13 @@ class _Stack(torch.autograd.Function):
                 if k > first:
                     y = inputs[k]
                     dy, dz_below = (flat[: y.numel()].view(y.shape) for flat in spare)
-                    dz = pull_tanh(_product(dz, matrices[k][tasks], dy), y, ctx.seconds, dz_below)
+                    dz = pull_tanh(_product(dz, matrices[k][tasks], dy), y, ctx.channels, dz_below)
         ctx.memory.give(ctx.flat, *spare)
         ctx.kept = ctx.flat = None
         return None, None, None, *down, *shift
 
 
-def _push(jet: Tensor, seconds, maps: Sequence[Tensor], room) -> Tensor:
+def _push(jet: Tensor, channels: Channels, maps: Sequence[Tensor], room) -> Tensor:
     """All chunks through all maps; `room(*shape)` is where each map's activations go, map by map within a chunk."""
     matrices, biases = maps[: len(maps) // 2], maps[len(maps) // 2 :]
     out = jet.new_empty(len(biases[0]), *jet.shape[1:3], biases[-1].shape[1])
@@ -113,7 +113,7 @@ def _push(jet: Tensor, seconds, maps: Sequence[Tensor], room) -> Tensor:
         x = _part(jet, tasks, points)
         for matrix, bias in zip(matrices[:-1], biases[:-1], strict=True):
             x = _product(x, matrix[tasks].mT, room(*x.shape[:3], matrix.shape[1]))
-            push_tanh(x, bias[tasks], seconds, out=x)
+            push_tanh(x, bias[tasks], channels, out=x)
         end = torch.matmul(x, matrices[-1][tasks].mT.unsqueeze(1))
         end[:, 0] += biases[-1][tasks].unsqueeze(-2)
         out[tasks, :, points] = end

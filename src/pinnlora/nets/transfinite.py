@@ -4,6 +4,8 @@ G is the Boolean sum of one Hermite interpolation an axis (Gordon's transfinite 
 two dimensions). With P_a the interpolation between the faces of axis a, it is the sum over non-empty sets S of
 axes of (-1)^(|S| + 1) prod_{a in S} P_a: each part is a function prescribed on a face, at an edge or corner of it,
 times one polynomial an axis of S. The two depend on different coordinates, so that jets need no product rule.
+Where two faces that both prescribe normal derivatives meet, as around a clamped plate, the function on the first is
+differentiated along it, across the second.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ Polynomial = tuple[float, ...]
 
 @dataclass(frozen=True)
 class Given:
-    """What one condition prescribes of one unknown on one face: its value (order 0) or d/d axis (order 1)."""
+    """What one condition prescribes of one unknown on one face: its value (order 0) or a derivative in `axis`."""
 
     axis: int
     high: bool
@@ -40,13 +42,21 @@ class Given:
 
 @dataclass(frozen=True)
 class Part:
-    """One summand of G: sign times `target` of a condition at the coordinates `at`, times a polynomial an axis."""
+    """One summand of G: sign times a polynomial an axis times what a condition says at the coordinates `at`: its
+    `target`, at edges differentiated along the face by `across`."""
 
     sign: int
     condition: int
     target: str
     at: tuple[tuple[int, float], ...]
     blends: tuple[tuple[int, Polynomial], ...]
+    across: Index = ()
+
+    def split(self, order: Index) -> tuple[Index, Index]:
+        """A derivative of the summand: that of what the condition says, `across` included, and of the polynomials."""
+        held = {axis for axis, _ in self.at}
+        free = (axis for axis in order if axis not in held)
+        return tuple(sorted((*free, *self.across))), tuple(axis for axis in order if axis in held)
 
 
 @dataclass(frozen=True)
@@ -93,7 +103,8 @@ def patch_of(given: Sequence[Given], box: Box) -> Patch:
         for ends in every(*(options[axis] for axis in chosen)):
             first = ends[0][0]
             at, factors = (tuple((g.axis, pair[k]) for g, *pair in ends) for k in (0, 1))
-            parts.append(Part((-1) ** (len(chosen) + 1), first.condition, first.target, at, factors))
+            across = tuple(sorted(g.axis for g, *_ in ends[1:] for _ in range(g.order)))
+            parts.append(Part((-1) ** (len(chosen) + 1), first.condition, first.target, at, factors, across))
     return Patch(tuple(parts), tuple((axis, envelope(*_counts(given, axis))) for axis in options))
 
 
@@ -112,12 +123,10 @@ def transfinite(
         factors.append(_separable(patch.envelope, axis_jet, channels, torch.ones_like(coords[..., 0])))
         offset = torch.zeros_like(factors[-1])
         for part in patch.parts:
-            known, held = data[part.condition, part.target, part.at], {axis for axis, _ in part.at}
             for k, order in enumerate(channels.orders):
-                free = tuple(axis for axis in order if axis not in held)
-                if free in known:
-                    rest = tuple(axis for axis in order if axis in held)
-                    term = part.sign * known[free] * _at_order(part.blends, axis_jet, rest)
+                said, rest = part.split(order)
+                if said in data[part]:
+                    term = part.sign * data[part][said] * _at_order(part.blends, axis_jet, rest)
                     offset = _added(offset, k, term)
         offsets.append(offset)
     tasks = max(len(offset) for offset in offsets)
@@ -170,9 +179,9 @@ def _separable(shapes, axis_jet, channels: Channels, one: Tensor) -> Tensor:
 
 def _prescribed(
     problem: Problem, parts: set[Part], coords: Tensor, values: Values, channels: Channels
-) -> dict[tuple, dict[Index, Tensor]]:
-    """(condition, target, at) -> derivatives along the face (task, point), all faces of a condition in one call."""
-    found: dict[tuple, dict[Index, Tensor]] = {}
+) -> dict[Part, dict[Index, Tensor]]:
+    """part -> derivatives of what its condition says (task, point), all faces of a condition in one call."""
+    found: dict[Part, dict[Index, Tensor]] = {}
     tasks, points = max(len(coords), *(len(value) for value in values.values())), coords.shape[1]
     for number in sorted({part.condition for part in parts}):
         mine = [part for part in parts if part.condition == number]
@@ -183,15 +192,11 @@ def _prescribed(
         def targets(where: Tensor, signature=signature) -> dict[str, Tensor]:
             return signature(problem, lookup(problem, where, values))
 
-        jets = pointwise_jet(targets, there, channels, sorted({part.target for part in mine}))
+        wanted = Channels.of(part.split(order)[0] for part in mine for order in channels.orders)
+        jets = pointwise_jet(targets, there, wanted, sorted({part.target for part in mine}))
         for part in mine:
-            place = places.index(part.at)
-            held = {axis for axis, _ in part.at}
-            found[number, part.target, part.at] = {
-                order: jet[:, place * points : (place + 1) * points]
-                for order, jet in jets[part.target].items()
-                if not held.intersection(order)
-            }
+            start = places.index(part.at) * points
+            found[part] = {order: jet[:, start : start + points] for order, jet in jets[part.target].items()}
     return found
 
 

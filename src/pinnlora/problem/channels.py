@@ -5,32 +5,34 @@ A *jet* is a tensor of shape (task, channel, point, width): the value and every 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import combinations
 
 from torch import Tensor
 
+ORDER = 4
+"""The highest order of a derivative that a jet carries through tanh."""
+
 Index = tuple[int, ...]
-"""A derivative: the sorted coordinate axes, () for the value, (0,) for d/dx0, (0, 1) for d2/dx0dx1."""
+"""A derivative: the sorted coordinate axes, () for the value, (0,) for d/dx0, (0, 0, 1) for d3/dx0^2 dx1."""
 
 
 @dataclass(frozen=True)
 class Channels:
-    """The value and the derivatives that travel together; closed, so that a second derivative has its firsts."""
+    """The value and the derivatives that travel together, lower orders first; closed: a derivative has all those that
+    it is a derivative of, as chain and product rule need."""
 
     orders: tuple[Index, ...]
 
     @classmethod
     def of(cls, requested: Iterable[Index]) -> Channels:
-        """The smallest closed set that holds `requested`; raises ValueError beyond second order."""
+        """The smallest closed set that holds `requested`."""
         wanted: set[Index] = {()}
         for order in requested:
-            if len(order) > 2:
-                raise ValueError(
-                    f"derivative {order} has order {len(order)}: jets carry at most second order"
-                )
-            wanted.add(tuple(sorted(order)))
-            wanted.update((axis,) for axis in order)
+            wanted.update(part for part, _ in _splits(tuple(sorted(order))))
         return cls(tuple(sorted(wanted, key=lambda order: (len(order), order))))
 
     def __len__(self) -> int:
@@ -41,15 +43,6 @@ class Channels:
         return self.orders.index(tuple(sorted(order)))
 
     @property
-    def seconds(self) -> tuple[tuple[int, int, int], ...]:
-        """(channel of d2/dij, channel of d/di, channel of d/dj) for each second derivative."""
-        return tuple(
-            (self.position(order), self.position(order[:1]), self.position(order[1:]))
-            for order in self.orders
-            if len(order) == 2
-        )
-
-    @property
     def firsts(self) -> tuple[int, ...]:
         """Channels of the first derivatives."""
         return tuple(k for k, order in enumerate(self.orders) if len(order) == 1)
@@ -58,10 +51,49 @@ class Channels:
 VALUE = Channels(((),))
 
 
+@lru_cache(maxsize=256)
+def product_rule(channels: Channels) -> tuple[tuple[int, int, int, int], ...]:
+    """Leibniz' rule: (f g)_a = f_0 g_a + f_a g_0 + the sum of count f_b g_c over these (a, b, c, count)."""
+    counts = Counter(
+        (order, part, rest) for order in channels.orders for part, rest in _splits(order) if part and rest
+    )
+    return tuple((*map(channels.position, key), count) for key, count in counts.items())
+
+
+@lru_cache(maxsize=256)
+def chain_rule(channels: Channels) -> tuple[tuple[int, tuple[tuple[int, tuple[int, ...]], ...]], ...]:
+    """Faa di Bruno's formula: (f o z)_a = f' z_a + the sum over products of count f^(n) z_b1 ... z_bn.
+
+    As (a, products), a product being (count, (b1, ..., bn)); from second order on, the highest order first.
+    """
+    found = []
+    for order in (order for order in reversed(channels.orders) if len(order) > 1):
+        parts = (tuple(sorted(map(channels.position, parts))) for parts in _partitions(order))
+        counts = Counter(part for part in parts if len(part) > 1)
+        found.append((channels.position(order), tuple((count, part) for part, count in counts.items())))
+    return tuple(found)
+
+
+def _splits(order: Index) -> Iterator[tuple[Index, Index]]:
+    """All ways to deal the factors of a derivative out to two."""
+    for size in range(len(order) + 1):
+        for chosen in combinations(range(len(order)), size):
+            yield tuple(order[k] for k in chosen), tuple(o for k, o in enumerate(order) if k not in chosen)
+
+
+def _partitions(order: Index) -> Iterator[tuple[Index, ...]]:
+    """All ways to part the factors of a derivative."""
+    if not order:
+        yield ()
+    for mates, rest in _splits(order[1:]) if order else ():
+        for others in _partitions(rest):
+            yield order[:1] + mates, *others
+
+
 def product(left: Tensor, right: Tensor, channels: Channels) -> Tensor:
     """The jet of a product of two jets that share shape (task, channel, point, field): Leibniz' rule."""
     out = left[:, :1] * right + left * right[:, :1]
     out[:, 0] = left[:, 0] * right[:, 0]
-    for ij, i, j in channels.seconds:
-        out[:, ij] += left[:, i] * right[:, j] + left[:, j] * right[:, i]
+    for whole, part, rest, count in product_rule(channels):
+        out[:, whole] += count * left[:, part] * right[:, rest]
     return out

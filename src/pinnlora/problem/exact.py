@@ -5,6 +5,8 @@ Derivatives come from automatic differentiation, apart from the jets of networks
 
 from __future__ import annotations
 
+from itertools import product as every
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -94,8 +96,8 @@ def _mismatch(probe: Probe, condition: BoundCondition) -> tuple[float, float, st
     for face, jet in zip(condition.faces, sides, strict=True):
         coords = probe.coords(face)
         if condition.periodic is not None:
-            both = (0, channels.position((condition.periodic,)))
-            wanted = {(c, k): sides[0][:, c, :, k] for c in both for k in range(jet.shape[3])}
+            pairs = every(range(jet.shape[1]), range(jet.shape[3]))
+            wanted = {(c, k): sides[0][:, c, :, k] for c, k in pairs}
         else:
             rows = probe.targets(condition, coords, jet)
             places = {name: parse(problem, name) for name in rows}

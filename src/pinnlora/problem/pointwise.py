@@ -66,11 +66,11 @@ def along(box: Box, axis: int, unit: Tensor) -> Tensor:
 
 
 def is_smooth(function, name: str, points: Tensor, axis: int, channels: Channels) -> bool:
-    """Whether, on lines of `along`, a function is the integral of its derivative in `axis`, and this of the second.
+    """Whether, on lines of `along`, a function is the integral of its derivative in `axis`, and this of the next.
 
     Looked at are the derivatives in `channels`. It is not with a kink or a jump, nor where torch cannot see a slope.
     """
-    chain = [order for order in ((), (axis,), (axis, axis)) if order in channels.orders]
+    chain = [order for order in channels.orders if order == (axis,) * len(order)]
     jet, x = pointwise_jet(function, points, Channels.of(chain), [name])[name], points[..., axis]
     rows = [jet.get(order, torch.zeros_like(x)) for order in chain]
     for value, slope in pairwise(rows):

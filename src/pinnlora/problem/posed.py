@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -56,10 +57,10 @@ def _all_given(probe: Probe) -> list[_Given]:
 def enough_conditions(probe: Probe) -> list[Finding]:
     """An error for every coordinate in which the equations ask for more conditions than there are.
 
-    Time asks for as many as its highest derivative; space, from the second on, for half of them at each end, but
-    none where the factor of that derivative vanishes. A field may make up with conditions to spare for another's
-    lack: a clamped plate as a system has two for u and none for its Laplacian; and what ties one field to another,
-    as stress at an outflow does, counts for either.
+    Time asks for as many as its highest derivative; space, from the second on, for as many too, at both ends together,
+    but for half of them or less where the factor of that derivative vanishes at an end. A field may make up with
+    conditions to spare for another's lack: a clamped plate as a system has two for u and none for its Laplacian; and
+    what ties one field to another, as stress at an outflow does, counts for either.
     """
     problem, where = probe.problem, probe.where("conditions")
     effect, given, found = _effect(probe), _all_given(probe), []
@@ -70,7 +71,7 @@ def enough_conditions(probe: Probe) -> list[Finding]:
         for number in range(len(problem.unknowns)):
             order = _order(probe, effect, number, axis)
             have = {(g.face.value, g.order.count(axis)) for g in here if g.number == number}
-            short = 0 if periodic else max(0, _needed(probe, number, axis, order) - len(have))
+            short = 0 if periodic else max(0, _needed(probe, given, number, axis, order) - len(have))
             missing, spare = missing + short, spare + max(0, len(have) - order)
             if short:
                 lacking.append(_lack(probe, problem.unknowns[number], axis, order, have))
@@ -80,10 +81,15 @@ def enough_conditions(probe: Probe) -> list[Finding]:
     return [*(Finding("error", text) for text in found), *_constants(probe, effect, given)]
 
 
-def _effect(probe: Probe, *faces: Face) -> Tensor:
-    """The largest derivative of the equations by each channel of each unknown, (channel, unknown)."""
-    jet = probe.jet(probe.problem.residual_signature.channels)
-    rows = torch.stack(list(probe.residual(probe.coords(*faces), jet).values()))
+def _effect(probe: Probe, *faces: Face, given: Sequence[_Given] = ()) -> Tensor:
+    """The largest derivative of the equations by each channel of each unknown, (channel, unknown), for unknowns that
+    are what is `given`."""
+    channels = probe.problem.residual_signature.channels
+    jet = probe.jet(channels).detach()
+    for g in given:
+        if g.order in channels.orders:
+            jet[:, channels.position(g.order), :, g.number] = g.at(probe)[1].detach()
+    rows = torch.stack(list(probe.residual(probe.coords(*faces), jet.requires_grad_()).values()))
     mix = torch.randn(rows.shape, generator=torch.Generator().manual_seed(2), dtype=rows.dtype)
     gradient = (
         torch.autograd.grad((rows * mix).sum(), jet)[0] if rows.requires_grad else torch.zeros_like(jet)
@@ -98,12 +104,15 @@ def _order(probe: Probe, effect: Tensor, number: int, axis: int) -> int:
     return max((order.count(axis) for order, present in zip(orders, felt, strict=True) if present), default=0)
 
 
-def _needed(probe: Probe, number: int, axis: int, order: int) -> int:
+def _needed(probe: Probe, given: Sequence[_Given], number: int, axis: int, order: int) -> int:
     box = probe.problem.coords
     if axis == box.time or order < 2:
         return order if axis == box.time else 0
-    ends = (Face(axis, box.low[axis]), Face(axis, box.high[axis]))
-    return order // 2 * sum(_order(probe, _effect(probe, end), number, axis) == order for end in ends)
+    felt = 0
+    for end in (Face(axis, box.low[axis]), Face(axis, box.high[axis])):
+        here = [g for g in given if g.face == end and not g.asked]
+        felt += _order(probe, _effect(probe, end, given=here), number, axis) == order
+    return order * felt // 2
 
 
 def _lack(probe: Probe, unknown: str, axis: int, order: int, have: set[tuple[float, int]]) -> str:
@@ -117,6 +126,12 @@ def _lack(probe: Probe, unknown: str, axis: int, order: int, have: set[tuple[flo
             f"{len(have)}; give {wanted} at the start by Condition(..., on='{name}={low:g}')"
         )
     bare = [f"{name}={end:g}" for end in (low, high) if end not in {end for end, _ in have}]
+    if order > 2:
+        return (
+            f"the equations hold {highest}, so {unknown} needs {order} conditions in {name}, both ends together, but "
+            f"has {len(have)}; give derivatives too, {unknown} and {spelled(box.names, unknown, (axis,))} by one "
+            f"Condition(..., on='{bare[-1] if bare else f'{name}={high:g}'}') for example, or Periodic({name!r})"
+        )
     where, example = " and ".join(bare) or "one", bare[-1] if bare else f"{name}=..."
     return (
         f"the equations hold {highest}, so {unknown} needs a condition at both ends of {name} but has none at {where}; "

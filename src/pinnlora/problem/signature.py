@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import combinations_with_replacement
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import Tensor
 from pinnlora.errors import UserError, nearest
 from pinnlora.problem.box import Face
 from pinnlora.problem.calls import rows_of
-from pinnlora.problem.channels import Channels, Index
+from pinnlora.problem.channels import ORDER, Channels, Index
 
 Values = Mapping[str, Any]
 """Task parameters by name: (task,) for scalars, (task, points) for functions."""
@@ -36,7 +37,8 @@ class Condition:
 
 @dataclass(frozen=True)
 class Periodic:
-    """Equal values and equal normal derivatives of all fields at both ends of one coordinate."""
+    """Equal values and normal derivatives of all fields at both ends of one coordinate, up to an order below that of
+    the equations."""
 
     coordinate: str
     name: str = "periodic"
@@ -113,7 +115,7 @@ def spelled(axes: tuple[str, ...], name: str, order: Index) -> str:
 def parse(problem: Any, name: str) -> tuple[int, Index]:
     """'u_xy' -> (number of the field, sorted coordinate axes); KeyError when it is no field or derivative."""
     stem, order = split(problem.coords.names, name)
-    if stem not in problem.unknowns or len(order) > 2:
+    if stem not in problem.unknowns or len(order) > ORDER:
         raise KeyError(name)
     return problem.unknowns.index(stem), order
 
@@ -146,16 +148,14 @@ def _means(cls: type, name: str) -> Index | None:
 
 def _unknown(cls: type, where: str, name: str) -> str:
     axes = cls.coords.names
-    orders = [(i,) for i in range(len(axes))] + [
-        (i, j) for i in range(len(axes)) for j in range(i, len(axes))
-    ]
+    orders = [o for n in range(1, ORDER + 1) for o in combinations_with_replacement(range(len(axes)), n)]
     derivatives = [spelled(axes, field, order) for field in cls.unknowns for order in orders]
     close = nearest(name, [*cls.unknowns, *derivatives, *axes, *cls.task.names])
     kind = "Potentials" if cls.potentials else "Fields"
     hint = f" Did you mean {close!r}?" if close else ""
     return (
         f"{where}: unknown argument {name!r}.{hint} {kind}: {', '.join(cls.unknowns)}; "
-        f"derivatives up to second order in {', '.join(axes)}, written {derivatives[len(axes)]}; "
+        f"derivatives up to fourth order in {', '.join(axes)}, written {derivatives[len(axes)]}; "
         f"parameters: {', '.join(cls.task.names)}"
     )
 
@@ -169,7 +169,8 @@ def bind(cls: type, condition: Condition | Periodic) -> BoundCondition:
             )
         axis = cls.coords.names.index(condition.coordinate)
         faces = (Face(axis, cls.coords.low[axis]), Face(axis, cls.coords.high[axis]))
-        return BoundCondition(condition.name, faces, None, Channels.of([(axis,)]), axis)
+        order = max(order.count(axis) for order in cls.residual_signature.channels.orders)
+        return BoundCondition(condition.name, faces, None, Channels.of([(axis,) * max(1, order - 1)]), axis)
     signature = resolve(cls, condition.function)
     faces = tuple(cls.coords.face(text) for text in condition.faces)
     targets = _targets(cls, signature, faces[0])

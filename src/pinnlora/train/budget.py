@@ -18,8 +18,15 @@ LEAST, REPORTS = 80, 40
 
 Trained = TypeVar("Trained", bound=Learner)
 
-NEWTON = {"dtype": "float64", "momentum": 0.75, "damping": 1e-4, "clip": 0.0, "normalise": 0.0}
-MARQUARDT = {"dtype": "float64", "damping": 1.0, "clip": 0.0, "normalise": 0.0}
+NEWTON = {
+    "dtype": "float64",
+    "momentum": 0.75,
+    "damping": 1e-4,
+    "clip": 0.0,
+    "normalise": 0.0,
+    "average": 0.0,
+}
+MARQUARDT = {"dtype": "float64", "damping": 1.0, "clip": 0.0, "normalise": 0.0, "average": 0.0}
 SOAP = {"dtype": "float32", "learning_rate": 3e-3, "schedule": "cosine", "clip": 2.0, "normalise": 0.5}
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.func import functional_call
+from torch.optim.swa_utils import AveragedModel
 
 from pinnlora.loss.draw import Draw
 from pinnlora.loss.residuals import Objective
@@ -61,6 +62,7 @@ class Hyperlearner:
                 list(self.hypernetwork.parameters()), schedule(settings, settings.steps), settings.optimiser,
                 settings.clip, settings.normalise,
             )  # fmt: skip
+        self._average = averaged(self.hypernetwork, settings.average) if settings.average else None
         device = self.draw.device
         everything = self.training.grid.shape[1]
         count = min(everything, 600)
@@ -78,7 +80,18 @@ class Hyperlearner:
             return self._newton.step(embedding, self._objective(values, chosen, embedding, step=step))
         theta = self.hypernetwork(embedding)
         objective = self._objective(values, chosen, embedding, theta, step)
-        return self._first_order.step(theta, objective, at=step)
+        halvings = int(self._first_order.halvings)
+        losses = self._first_order.step(theta, objective, at=step)
+        if self._average is not None:
+            if int(self._first_order.halvings) > halvings:  # what blew up must not stay in the average
+                self._average.n_averaged.zero_()
+            self._average.update_parameters(self.hypernetwork)
+        return losses
+
+    @property
+    def _judged(self) -> Hypernetwork:
+        """What is validated and kept: the hypernetwork, or the average of what it has been."""
+        return self.hypernetwork if self._average is None else self._average.module
 
     def settled(self, step: int) -> bool:
         """Whether the whole problem is minimised by now."""
@@ -145,7 +158,7 @@ class Hyperlearner:
     @torch.no_grad()
     def validate(self) -> Tensor:
         """Validation tasks' mean squared error; for `physics`, or without references, their physics loss: (1,)."""
-        theta = self.hypernetwork(self.embed(self.validation.tasks.values))
+        theta = self._judged(self.embed(self.validation.tasks.values))
         if self.mode != "physics" and bool(self.validation.known.all()):
             loss = self.validation.error(theta, self.parametrisation, self._watched)
         else:
@@ -155,7 +168,7 @@ class Hyperlearner:
     def keep(self, better: Tensor) -> None:
         """Store the hypernetwork's state when it is the best so far."""
         if bool(better):
-            self._state = [p.detach().clone() for p in self.hypernetwork.parameters()]
+            self._state = [p.detach().clone() for p in self._judged.parameters()]
 
     def drop(self, finished: Tensor) -> bool:
         """Stop when validation has not improved."""
@@ -179,3 +192,16 @@ class Hyperlearner:
         best = dict(zip(dict(self.hypernetwork.named_parameters()), self._state, strict=True))
         embedding = self.embed(self.monitor.solutions.tasks.values)
         return self.monitor(functional_call(self.hypernetwork, best, (embedding,)), self.parametrisation)
+
+
+def averaged(hypernetwork: Hypernetwork, decay: float) -> AveragedModel:
+    """An exponential moving average of the weights w, to be updated step by step.
+
+    After n steps it is the sum over k of (1 - decay) decay^(n - k) w_k / (1 - decay^n), k = 1 .. n: as in Adam (Kingma
+    and Ba, 2015, section 3) the denominator makes up for the short history.
+    """
+
+    def move(average: Tensor, weights: Tensor, seen: Tensor) -> Tensor:
+        return average.lerp(weights, (1 - decay) / (1 - decay ** (int(seen) + 1)))
+
+    return AveragedModel(hypernetwork, avg_fn=move)

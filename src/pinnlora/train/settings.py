@@ -101,6 +101,7 @@ class StageSettings(Strict):
     learning_rate: PositiveReal = 1e-3
     clip: Annotated[Real, Field(ge=0)] = 0.0
     normalise: Annotated[Real, Field(ge=0, le=1)] = 0.0
+    average: Annotated[Real, Field(ge=0, lt=1)] = 0.0
     schedule: Literal["cosine", "steps", "constant"] = "cosine"
     decay_start: Count = 10000
     decay_every: Positive = 5000
@@ -137,7 +138,7 @@ class StageSettings(Strict):
                 f"optimiser {self.optimiser} with lbfgs_steps {self.lbfgs_steps}: L-BFGS runs with "
                 "optimiser: adam+lbfgs and lbfgs_steps above 0, or not at all"
             )
-        for key in ("clip", "normalise"):
+        for key in ("clip", "normalise", "average"):
             if getattr(self, key) and self.optimiser not in ("adam", "soap", "auto"):
                 raise ValueError(f"{key} is for optimiser: adam or soap, not {self.optimiser}: leave it out")
         if bool(self.continuation) != (self.continuation_steps > 0):
@@ -162,8 +163,10 @@ class PerTaskStage(StageSettings):
 
     @model_validator(mode="after")
     def _tasks_alone(self) -> Self:
-        if self.clip or self.normalise:
-            raise ValueError("clip and normalise are for hypernetworks, whose tasks share one gradient")
+        if self.clip or self.normalise or self.average:
+            raise ValueError(
+                "clip, normalise and average are for hypernetworks, whose tasks share one gradient"
+            )
         return self
 
 
