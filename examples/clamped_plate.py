@@ -1,6 +1,6 @@
 """The bending of a plate that is clamped on all sides: fourth order, value and normal slope zero on every wall.
 
-pinnlora train examples/clamped_plate.py:ClampedPlate -o results/clamped_plate
+pinnlora train examples/clamped_plate.py:ClampedPlate --minutes 5 -o results/clamped_plate
 """
 
 from torch import cos, pi

@@ -1,6 +1,6 @@
 """Sound of any pitch from any direction: a problem with two parameters, both of which bend the solution.
 
-pinnlora train examples/helmholtz.py:Helmholtz -o results/helmholtz
+pinnlora train examples/helmholtz.py:Helmholtz --minutes 5 -o results/helmholtz
 """
 
 from torch import cos, pi, sin

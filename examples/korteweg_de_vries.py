@@ -1,6 +1,6 @@
 """Waves in shallow water: an equation of third order, with two conditions at one end and one at the other.
 
-pinnlora train examples/korteweg_de_vries.py:KortewegDeVries -o results/korteweg_de_vries
+pinnlora train examples/korteweg_de_vries.py:KortewegDeVries --minutes 5 -o results/korteweg_de_vries
 """
 
 from torch import cosh, sqrt, tanh

@@ -2,7 +2,7 @@
 
 No solution is known; time is so short that it is no chaos yet, and the verdict after training says what it is worth.
 
-pinnlora train examples/kuramoto_sivashinsky.py:KuramotoSivashinsky -o results/kuramoto_sivashinsky
+pinnlora train examples/kuramoto_sivashinsky.py:KuramotoSivashinsky --minutes 5 -o results/kuramoto_sivashinsky
 """
 
 from torch import cos, pi, sin

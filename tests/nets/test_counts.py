@@ -16,7 +16,7 @@ COUNTS = {"burgers1d": (643, 21057), "kovasznay": (645, 21187), "burgers2d": (64
 
 
 def count(name: str, rank: int | str) -> int:
-    settings = NetworkSettings()
+    settings = NetworkSettings(conditions="soft")
     network = network_of(load_problem(name), settings)
     return parametrisation_of(network, rank, Weights((), ()), settings).size
 
@@ -47,7 +47,7 @@ def test_the_papers_counts_of_2d_burgers_contradict_each_other():
 
 
 def test_the_counts_hold_with_one_hidden_map_unadapted_only():
-    settings = NetworkSettings(unadapted=())
+    settings = NetworkSettings(unadapted=(), conditions="soft")
     network = network_of(load_problem("kovasznay"), settings)
     assert parametrisation_of(network, 1, Weights((), ()), settings).size == 645 + 128
 

@@ -62,10 +62,12 @@ NONE = HardConditions()
 
 @dataclass
 class _Plan:
-    """The trial function while it is being built; `own` is a problem's hand-written one, which is only judged."""
+    """The trial function while it is being built; `own` is a problem's hand-written one, which is only judged;
+    with `insist` random functions are held too."""
 
     problem: Problem
     own: Trial | None
+    insist: bool
     given: list[tuple[Given, ...]]
     held: list[tuple[int, str]]
     soft: list[tuple[str, str, str]]
@@ -86,7 +88,7 @@ def hard_conditions(problem: Problem, own: bool, insist: bool = False) -> HardCo
     Raises UserError with `insist` when something cannot.
     """
     values = _tasks(problem)
-    plan = _Plan(problem, problem.lift if own else None, [() for _ in problem.unknowns], [], [])
+    plan = _Plan(problem, problem.lift if own else None, insist, [() for _ in problem.unknowns], [], [])
     for number, target in _candidates(problem, plan):
         why = _take(plan, number, target, values)
         if why:
@@ -149,7 +151,11 @@ def _take(plan: _Plan, number: int, target: str, values: Values) -> str:
     condition = plan.problem.bound_conditions[number]
     if plan.own is None:
         given, why = _given(plan, number, target)
-        why = why or _random(plan.problem, condition) or _rough(plan.problem, condition, target, values)
+        why = (
+            why
+            or ("" if plan.insist else _random(plan.problem, condition))
+            or _rough(plan.problem, condition, target, values)
+        )
         if why:
             return why
         field, _ = parse(plan.problem, target)
