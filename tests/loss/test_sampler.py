@@ -10,7 +10,7 @@ from pinnlora.loss.draw import Draw
 from pinnlora.loss.sampler import Sampler, by_size, steepness, take
 from pinnlora.loss.terms import interior
 from pinnlora.problem.base import Problem
-from pinnlora.problem.box import Box
+from pinnlora.problem.domain.box import Box
 from pinnlora.problem.load import load_problem
 from pinnlora.problem.scalars import Uniform
 from pinnlora.problem.signature import Condition

@@ -7,7 +7,7 @@ ones are right (as causal weights do: Wang, Sankaran & Perdikaris 2024, but free
 from __future__ import annotations
 
 from pinnlora.problem.base import Problem
-from pinnlora.problem.box import Box
+from pinnlora.problem.domain.box import Box
 
 FIRST, GROWING = 0.1, 0.6
 """The share of the interval at the start, and the share of the steps after which it is the whole."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from pinnlora.errors import UserError
 from pinnlora.loss.draw import Draw
 from pinnlora.problem.base import Problem
-from pinnlora.problem.box import Box
+from pinnlora.problem.domain.box import Box
 from pinnlora.problem.signature import BoundCondition, Values
 
 

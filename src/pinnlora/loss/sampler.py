@@ -16,7 +16,7 @@ from torch import Tensor
 from pinnlora.loss.draw import Draw
 from pinnlora.loss.points import count_of, draw_points, on_faces, on_grid
 from pinnlora.problem.base import Problem
-from pinnlora.problem.box import Box
+from pinnlora.problem.domain.box import Box
 from pinnlora.problem.signature import BoundCondition, Values, lookup
 
 CANDIDATES = 6

@@ -17,8 +17,8 @@ from torch import Tensor
 from pinnlora.errors import UserError
 from pinnlora.nets.transfinite import Given, Patch, patch_of, transfinite
 from pinnlora.problem.base import Problem
-from pinnlora.problem.box import Face
 from pinnlora.problem.channels import Channels, product
+from pinnlora.problem.domain.sides import Face
 from pinnlora.problem.pointwise import along, is_smooth
 from pinnlora.problem.signature import BoundCondition, Values, lookup, parse
 

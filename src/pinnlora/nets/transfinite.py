@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from pinnlora.problem.base import Problem
-from pinnlora.problem.box import Box
 from pinnlora.problem.channels import Channels, Index
+from pinnlora.problem.domain.box import Box
 from pinnlora.problem.pointwise import pointwise_jet
 from pinnlora.problem.signature import Values, lookup
 

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from pinnlora.errors import UserError
-from pinnlora.problem.box import Box
 from pinnlora.problem.calls import rows_of
 from pinnlora.problem.channels import Channels
 from pinnlora.problem.declare import declare
+from pinnlora.problem.domain.box import Box
 from pinnlora.problem.interpolate import fourier, spline
 from pinnlora.problem.signature import BoundCondition, Condition, Periodic, Signature, Values, lookup
 

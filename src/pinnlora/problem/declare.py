@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pinnlora.errors import UserError, did_you_mean
-from pinnlora.problem.box import RESERVED, Box
 from pinnlora.problem.distributions import Distribution
+from pinnlora.problem.domain.base import RESERVED
+from pinnlora.problem.domain.box import Box
 from pinnlora.problem.signature import Condition, Periodic, bind, resolve, split
 
 TAKEN = (*RESERVED, "steps", "points", "seed")

@@ -8,8 +8,8 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from pinnlora.problem.box import Face
 from pinnlora.problem.channels import Channels, Index
+from pinnlora.problem.domain.sides import Face
 from pinnlora.problem.pointwise import pointwise_jet
 from pinnlora.problem.probe import Finding, Probe
 from pinnlora.problem.signature import BoundCondition, parse, spelled, split

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from pinnlora.problem.base import Problem
-from pinnlora.problem.box import Face
 from pinnlora.problem.calls import rows_of
 from pinnlora.problem.channels import Channels
+from pinnlora.problem.domain.sides import Face
 from pinnlora.problem.signature import BoundCondition, Values, lookup
 
 TASKS, POINTS = 6, 40

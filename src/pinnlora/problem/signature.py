@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from pinnlora.errors import UserError, nearest
-from pinnlora.problem.box import Face
 from pinnlora.problem.calls import rows_of
 from pinnlora.problem.channels import Channels, Index
+from pinnlora.problem.domain.sides import Face
 
 Values = Mapping[str, Any]
 """Task parameters by name: (task,) for scalars, (task, points) for functions."""
