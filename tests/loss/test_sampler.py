@@ -83,7 +83,7 @@ def test_tasks_remember_apart_or_together():
     for together in (True, False):
         drawn = sampler(problem, together=together)
         drawn.remembered = torch.tensor([0.25, 0.75]).double()[:, None, None].expand(2, 100, 2)
-        near = drawn._candidates(2)[:, 300:, 0]  # the first half is spread evenly
+        near = drawn._candidates(task_values(problem, 2), problem.coords)[:, 300:, 0]  # the first half is spread evenly
         other = ((near - torch.tensor([[0.75], [0.25]])).abs() < 0.2).double().mean(1)
         assert (other > 0.4).all() if together else (other < 0.05).all()
 
@@ -106,7 +106,7 @@ def test_prescribed_values_are_steep_where_their_derivative_along_the_face_says(
     coords[..., 1] = coords[..., 0] + 0.01 * (coords[..., 1] - 0.5)
     s = torch.sigmoid((4 * coords[..., 0] - 4 * coords[..., 1]) / (32 * nu[:, None]))
     expected = 2 * s * (1 - s) / 4 * 4 / (32 * nu[:, None])  # u and v, x and y: a factor of two in all
-    assert relative(steepness(problem, condition, {"nu": nu}, coords, face.axis), expected) < 1e-12
+    assert relative(steepness(problem, condition, {"nu": nu}, coords, face), expected) < 1e-12
 
 
 def test_points_of_conditions_follow_the_front_into_every_face_it_crosses():
@@ -153,7 +153,7 @@ def test_conditions_whose_values_do_not_depend_on_the_place_get_even_points():
         counts = torch.histc(points.coords[name][0, :, axis] / (2 if axis == 0 else 1), 8, 0, 1)
         assert (counts - 5).abs().max() <= 2
     face, edge = problem.coords.face("y=1"), torch.rand(1, 9, 2, generator=generator(), dtype=torch.float64)
-    slope = steepness(problem, problem.bound_conditions[2], {"k": k}, edge, face.axis)
+    slope = steepness(problem, problem.bound_conditions[2], {"k": k}, edge, face)
     assert (
         relative(slope, (1.5 * math.pi * torch.cos(math.pi * edge[..., 0] / 2)).abs()) < 1e-12
     )  # a side is 2

@@ -19,8 +19,10 @@ from pinnlora.nets.transfinite import Given, Patch, patch_of, transfinite
 from pinnlora.problem.base import Problem
 from pinnlora.problem.channels import Channels, product
 from pinnlora.problem.domain.sides import Face
+from pinnlora.problem.mismatch import prescribed
+from pinnlora.problem.normal import derived
 from pinnlora.problem.pointwise import along, is_smooth
-from pinnlora.problem.signature import BoundCondition, Values, lookup, parse
+from pinnlora.problem.signature import BoundCondition, Values, parse
 
 TASKS, POINTS = 3, 64
 MISSED = 1e-6
@@ -120,9 +122,8 @@ def _tasks(problem: Problem) -> dict[str, Tensor]:
 
 def _candidates(problem: Problem, plan: _Plan) -> list[tuple[int, str]]:
     """(condition, target) in the order in which they are tried; what can never be held goes to `plan.soft`."""
-    ends = {
-        (f.axis, f.value == problem.coords.low[f.axis]) for c in problem.bound_conditions for f in c.faces
-    }
+    faces = {f for c in problem.bound_conditions for f in c.faces if isinstance(f, Face)}
+    ends = {(f.axis, f.value == problem.coords.low[f.axis]) for f in faces}
     found = []
     for number, condition in enumerate(problem.bound_conditions):
         if condition.periodic is not None:
@@ -130,6 +131,7 @@ def _candidates(problem: Problem, plan: _Plan) -> list[tuple[int, str]]:
         if any(_is_unknown(problem, name) for name in condition.signature.names):
             plan.soft.append((condition.name, "all", "its target holds the unknown itself"))
             continue
+        plan.soft += [(condition.name, row, "a derivative along the normal") for row in condition.rows]
         for target in condition.targets:
             start = all((face.axis, False) not in ends for face in condition.faces)
             found.append((len(parse(problem, target)[1]), not start, number, target))
@@ -140,7 +142,7 @@ def _is_unknown(problem: Problem, name: str) -> bool:
     try:
         parse(problem, name)
     except KeyError:
-        return False
+        return derived(problem, name) is not None
     return True
 
 
@@ -197,7 +199,7 @@ def _missed(plan: _Plan, number: int, target: str, values: Values) -> float:
         offset, factor = plan.trial()(coords, values, channels)
         network = torch.randn(offset.shape, generator=generator, dtype=torch.float64)
         found = (offset + product(factor, network, channels))[:, channels.position(order), :, field]
-        wanted = condition.signature(problem, lookup(problem, coords, values))[target]
+        wanted = prescribed(problem, condition, coords, values)[target]
         wanted = torch.as_tensor(wanted, dtype=torch.float64).expand_as(found)
         missed = float((found - wanted).abs().max() / (1 + wanted.abs().max()))
         worst = missed if not missed <= worst else worst
@@ -227,7 +229,7 @@ def _rough(problem: Problem, condition: BoundCondition, target: str, values: Val
     """Says so when a target is not smooth along its faces, as far as the residual looks at it."""
 
     def targets(where: Tensor) -> dict[str, Tensor]:
-        return condition.signature(problem, lookup(problem, where, values))
+        return prescribed(problem, condition, where, values)
 
     generator = torch.Generator().manual_seed(3)
     unit = torch.rand(TASKS, len(problem.coords.names), generator=generator, dtype=torch.float64)

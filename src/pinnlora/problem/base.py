@@ -18,7 +18,7 @@ from pinnlora.errors import UserError
 from pinnlora.problem.calls import rows_of
 from pinnlora.problem.channels import Channels
 from pinnlora.problem.declare import declare
-from pinnlora.problem.domain.box import Box
+from pinnlora.problem.domain.base import Domain
 from pinnlora.problem.interpolate import fourier, spline
 from pinnlora.problem.signature import BoundCondition, Condition, Periodic, Signature, Values, lookup
 
@@ -29,7 +29,7 @@ GRID = 50_000
 class Problem:
     """Base class of all problems; see docs/own-problem.md."""
 
-    coords: ClassVar[Box]
+    coords: ClassVar[Domain]
     fields: ClassVar[tuple[str, ...]]
     task: ClassVar[Any]
     conditions: ClassVar[list[Condition | Periodic]] = []

@@ -25,7 +25,8 @@ from pinnlora.nets.ansatz import fields_at, lifted
 from pinnlora.optimise.levenberg_marquardt import solve
 from pinnlora.problem.base import Problem
 from pinnlora.problem.channels import Channels
-from pinnlora.problem.signature import BoundCondition, Values, lookup, parse
+from pinnlora.problem.mismatch import compared
+from pinnlora.problem.signature import BoundCondition, Values, lookup
 from pinnlora.train.data import TaskSet, fields_of, grid_coords
 
 Jets = Callable[[Tensor, Channels], Tensor]
@@ -134,7 +135,7 @@ def _residuals(parametrisation: Parametrisation, theta: Tensor, task: TaskSet) -
     for condition in problem.bound_conditions:
         few = coords["interior"][:, :FACE_POINTS]
         inside = jet(few, condition.channels)
-        found |= _of_condition(problem, condition, coords[condition.name], task.values, jet, inside)
+        found |= _of_condition(problem, condition, coords[condition.name], task.values, jet, (few, inside))
     return found
 
 
@@ -188,9 +189,11 @@ def _of_equations(problem: Problem, coords: Tensor, values: Values, jet_at: Jets
 
 
 def _of_condition(
-    problem: Problem, condition: BoundCondition, coords: Tensor, values: Values, jet_at: Jets, inside: Tensor
+    problem: Problem, condition: BoundCondition, coords: Tensor, values: Values, jet_at: Jets, within: tuple
 ) -> dict[str, float]:
-    """Each prescribed value's mismatch over its size and that of the same quantity `inside` the domain."""
+    """Each prescribed value's mismatch over its size and that of the same quantity `within` the domain, at points
+    there, whose jet is given with them."""
+    few, inside = within
     jet = jet_at(coords, condition.channels)
     if condition.periodic is not None:
         half = coords.shape[1] // 2
@@ -198,14 +201,12 @@ def _of_condition(
         size = inside[:, 0].square().mean((0, 1)).sqrt()
         size = torch.maximum(size, FLOOR * size.max())
         return {f"mismatch of {condition.name}": float((jump / size).max())}
-    targets = condition.signature(problem, lookup(problem, coords, values, jet, condition.channels))
     found, least = {}, FLOOR * inside[:, 0].square().mean((0, 1)).max().sqrt()
-    for name, target in targets.items():
-        number, order = parse(problem, name)
-        place = condition.channels.position(order)
+    usual = compared(problem, condition, few, values, inside)
+    for name, (value, target) in compared(problem, condition, coords, values, jet).items():
         target = torch.as_tensor(target, dtype=jet.dtype, device=jet.device)
-        missed = (jet[:, place, :, number] - target).square().mean().sqrt()
-        size = target.square().mean().sqrt() + inside[:, place, :, number].square().mean().sqrt() + least
+        missed = (value - target).square().mean().sqrt()
+        size = target.square().mean().sqrt() + usual[name][0].square().mean().sqrt() + least
         found[f"mismatch of {condition.name} ({name})"] = float(missed / size) if missed else 0.0
     return found
 

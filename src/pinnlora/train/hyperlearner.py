@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from pinnlora.loss.draw import Draw
+from pinnlora.loss.points import inside
 from pinnlora.loss.residuals import Objective
 from pinnlora.loss.sampler import CANDIDATES, by_size, take
 from pinnlora.loss.terms import supervised, weights
@@ -124,8 +125,8 @@ class Hyperlearner:
 
     def _taught(self, values, chosen: Tensor, count: int) -> tuple[Tensor, Tensor]:
         """Points (task, count, dim) and the teachers' fields there."""
-        unit = self.draw.unit(1, count, len(self.problem.coords.names))
-        coords = self.problem.coords.scale(unit).expand(len(chosen), -1, -1)
+        domain = self.problem.coords
+        coords = domain.scale(inside(self.draw, 1, count, values, domain)).expand(len(chosen), -1, -1)
         with torch.no_grad():
             teacher = self.parametrisation.weights(self.teachers[chosen])
             return coords, fields_at(self.problem, self.parametrisation.network, teacher, coords, values)

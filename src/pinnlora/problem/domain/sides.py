@@ -120,7 +120,7 @@ def accepted(draw: Callable[[int], tuple[Tensor, Tensor]], count: int, share: fl
     many = math.ceil(1.1 * count / share) + 8
     for _ in range(12):
         points, good = draw(many)
-        number = good.cumsum(-1)
+        points, number = points.expand(len(good), -1, -1), good.cumsum(-1)
         if int(number[:, -1].min()) >= count:
             kept = good & (number <= count)
             return points[kept].view(len(points), count, points.shape[-1])

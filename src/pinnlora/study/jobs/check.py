@@ -20,7 +20,7 @@ def run(spec: str) -> None:
         ("residual", f"needs {', '.join(problem.residual_signature.names)}"),
     ]
     for condition in problem.bound_conditions:
-        faces = ", ".join(f"{box.names[f.axis]}={f.value:g}" for f in condition.faces)
+        faces = ", ".join(part.words(box) for part in condition.faces)
         lines.append(("condition", f"{condition.name} on {faces}"))
     findings = verify_problem(problem)
     lines += [(finding.severity, finding.text) for finding in findings]
