@@ -83,7 +83,9 @@ def test_tasks_remember_apart_or_together():
     for together in (True, False):
         drawn = sampler(problem, together=together)
         drawn.remembered = torch.tensor([0.25, 0.75]).double()[:, None, None].expand(2, 100, 2)
-        near = drawn._candidates(task_values(problem, 2), problem.coords)[:, 300:, 0]  # the first half is spread evenly
+        near = drawn._candidates(task_values(problem, 2), problem.coords)[
+            :, 300:, 0
+        ]  # the first half is spread evenly
         other = ((near - torch.tensor([[0.75], [0.25]])).abs() < 0.2).double().mean(1)
         assert (other > 0.4).all() if together else (other < 0.05).all()
 
@@ -91,7 +93,7 @@ def test_tasks_remember_apart_or_together():
 def test_half_of_the_candidates_are_even_and_the_others_stay_in_the_box():
     drawn = sampler(load_problem("burgers2d"), count=200)
     drawn.remembered = torch.zeros(1, 200, 3, dtype=torch.float64)  # a corner
-    pool = drawn._candidates(1)
+    pool = drawn._candidates({"a": torch.zeros(1)}, drawn.problem.coords)
     assert pool.shape == (1, 1200, 3) and ((pool >= 0) & (pool <= 1)).all()
     assert float((pool[:, :600].mean(1) - 0.5).abs().max()) < 0.02
     reach = pool[0, 600:].norm(dim=-1)

@@ -18,7 +18,7 @@ from pinnlora.errors import UserError
 from pinnlora.nets.transfinite import Given, Patch, patch_of, transfinite
 from pinnlora.problem.base import Problem
 from pinnlora.problem.channels import Channels, product
-from pinnlora.problem.domain.sides import Face
+from pinnlora.problem.domain.sides import Face, Side
 from pinnlora.problem.mismatch import prescribed
 from pinnlora.problem.normal import derived
 from pinnlora.problem.pointwise import along, is_smooth
@@ -174,6 +174,8 @@ def _given(plan: _Plan, number: int, target: str) -> tuple[tuple[Given, ...], st
     field, order = parse(plan.problem, target)
     before = plan.given[field]
     for face in condition.faces:
+        if isinstance(face, Side):
+            return before, "a side of a shape"
         if order not in ((), (face.axis,)):
             return before, "a derivative along its face or of second order"
         new = Given(face.axis, face.value == box.high[face.axis], len(order), number, target)

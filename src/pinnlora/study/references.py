@@ -14,9 +14,10 @@ from scipy.interpolate import CubicSpline
 from pinnlora.errors import UserError
 from pinnlora.files import read_netcdf
 from pinnlora.problem.base import Problem
+from pinnlora.problem.domain.base import Shape
 from pinnlora.problem.signature import Values
 from pinnlora.study.stored import read_fits
-from pinnlora.train.data import fields_of, grid_coords, task_set
+from pinnlora.train.data import DEEP, fields_of, grid_coords, task_set
 from pinnlora.train.loop import train
 from pinnlora.train.settings import StageSettings
 from pinnlora.train.setup import device_of, draw_of
@@ -88,6 +89,9 @@ def refined_references(
         if not bool(((loss > SOLVED) & (loss < loss_before / 2)).any()):
             break
     on_grid = found.cpu().numpy().reshape(len(tasks), *(len(axis) for axis in problem.axes().values()), -1)
+    inside = problem.inside(wanted)
+    if inside is not None:
+        on_grid = np.where(inside[..., None], on_grid, np.nan)
     fields = {name: _spread(on_grid[..., k], chosen) for k, name in enumerate(problem.fields)}
     worst = f"{float(loss.max()):.0e} at worst"
     note = f"each task refined by {done} steps on its own physics, to a loss of {worst}; what the last {steps} changed"
@@ -131,9 +135,10 @@ def given_references(path: Path, problem: Problem, values: Values, splits: np.nd
     fields, how = {}, ""
     for name in problem.fields:
         there = dataset[name].transpose("task", *problem.coords.names).values[rows[chosen]].astype(float)
-        if not np.isfinite(there).all():
-            raise UserError(f"{path}: {name} holds nan or infinite values in a task of this study")
         on_grid, how = _on_grid(path, dataset, problem, there)
+        inside = problem.inside({key: value[chosen] for key, value in values.items()}, DEEP)
+        if not np.isfinite(there if inside is None else on_grid[inside]).all():
+            raise UserError(f"{path}: {name} holds nan or infinite values in a task of this study")
         fields[name] = _spread(on_grid, chosen)
     counts = ", ".join(
         f"{int(chosen[splits == s].sum())} of {int((splits == s).sum())} {s} tasks"
@@ -183,6 +188,8 @@ def _on_grid(path: Path, dataset: xr.Dataset, problem: Problem, fields: np.ndarr
                 f"{path}: {name} should rise, with 4 points or more, from {axis[0]:g} to {axis[-1]:g}; it has "
                 f"{len(given)} from {given.min():g} to {given.max():g}"
             )
+    if isinstance(problem.coords, Shape):
+        raise UserError(f"{path}: expected solutions on the grid of the problem, as its domain is no box")
     for k, (axis, given) in enumerate(zip(axes.values(), own, strict=True), start=1):
         fields = CubicSpline(given, fields, axis=k)(axis.clip(given[0], given[-1]))
     return fields, "; interpolated from its own grid by cubic splines, whose error is not known"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -27,7 +28,7 @@ from pinnlora.problem.base import Problem
 from pinnlora.problem.channels import Channels
 from pinnlora.problem.mismatch import compared
 from pinnlora.problem.signature import BoundCondition, Values, lookup
-from pinnlora.train.data import TaskSet, fields_of, grid_coords
+from pinnlora.train.data import TaskSet, fields_of, grid_coords, known_and_there
 
 Jets = Callable[[Tensor, Channels], Tensor]
 NOTHING = np.empty(0)
@@ -85,12 +86,17 @@ def appraise(
         full = Full(parametrisation.network), weights.double(), _double(one)
         rows.append(_residuals(*full) | {"estimated error": _estimated(*full, workspace)})
     measured = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    known = [] if reference is None else np.flatnonzero(np.isfinite(reference).all((1, 2)))
+    values = {name: value.cpu().numpy() for name, value in tasks.values.items()}
+    known, there = [], True
+    if reference is not None:
+        known, there = known_and_there(tasks.problem, values, reference)
+        known = np.flatnonzero(known)
     if len(known):
         some = torch.from_numpy(known).to(theta.device)
         grid = grid_coords(tasks.problem, theta.device, theta.dtype)
         found = fields_of(parametrisation, theta[some], tasks.take(some), grid).double().cpu().numpy()
-        measured["error (relative L2)"] = _distance(found, reference[known])
+        where = True if there is True else there[known]
+        measured["error (relative L2)"] = _distance(found, reference[known], where)
     return _verdict(measured, validation)
 
 
@@ -211,12 +217,13 @@ def _of_condition(
     return found
 
 
-def _distance(found: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Relative L2 distance (task,) of fields (task, point, field), each field relative to its own size, the worst."""
-    norm = np.sqrt((target**2).mean(1))
+def _distance(found: np.ndarray, target: np.ndarray, where: np.ndarray | Literal[True] = True) -> np.ndarray:
+    """Relative L2 distance (task,) of fields (task, point, field), each field relative to its own size, the worst;
+    over the points in `where`."""
+    norm = np.sqrt((target**2).mean(1, where=where))
     norm = np.maximum(norm, FLOOR * norm.max(1, keepdims=True))
     with np.errstate(divide="ignore", invalid="ignore"):
-        return (np.sqrt(((found - target) ** 2).mean(1)) / norm).max(1)
+        return (np.sqrt(((found - target) ** 2).mean(1, where=where)) / norm).max(1)
 
 
 def _double(tasks: TaskSet) -> TaskSet:

@@ -133,8 +133,7 @@ class Hyperlearner:
 
     def _given(self, values, chosen: Tensor, count: int) -> tuple[Tensor, Tensor]:
         """Grid points (task, count, dim) and the reference solutions there, in the network's frame."""
-        total = self.training.grid.shape[1]
-        points = torch.randint(total, (count,), generator=self.draw.generator, device=self.draw.device)
+        points = self.training.drawn(chosen, count, self.draw.generator)
         coords, targets = self.training.sample(chosen, points)
         tasks = self.training.tasks.take(chosen)
         if tasks.move is not None:  # restore() is affine with slope +-1

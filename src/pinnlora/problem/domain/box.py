@@ -98,6 +98,9 @@ class Box(Domain):
 
     def contains(self, coords: Tensor, values: Values, slack: float = 0.0) -> Tensor:
         low, high = coords.new_tensor(self.low), coords.new_tensor(self.high)
+        if slack < 0:  # nothing is outside of time
+            walled = self._walled()
+            coords, low, high = coords[..., walled], low[walled], high[walled]
         return ((coords >= low - slack) & (coords <= high + slack)).all(-1)
 
     def bounds(self, values: Values, like: Tensor) -> tuple[Tensor, Tensor]:
