@@ -82,31 +82,31 @@ def test_a_wrong_exact_solution_is_found_out_by_its_normal_derivative():
     assert any("does not meet cooled" in finding.text for finding in found)
 
 
+def errors(cls) -> list[str]:
+    return [finding.text for finding in verify_problem(cls()) if finding.severity == "error"]
+
+
 def test_a_side_without_a_condition_is_an_error():
-    (error,) = (
-        f.text
-        for f in verify_problem(changed(Annulus, conditions=Annulus.conditions[:1])())
-        if f.severity == "error"
-    )
-    assert "on='disk'" in error and "second" not in error
+    (error,) = errors(changed(Annulus, conditions=Annulus.conditions[:1]))
+    assert "needs a condition on all of the boundary but has none on 'disk'" in error
     few = [Cooling.conditions[0], Condition(Cooling.kept, on=("x=0", "x=2", "y=0")), Cooling.conditions[2]]
-    (error,) = (f.text for f in verify_problem(changed(Cooling, conditions=few)()) if f.severity == "error")
+    (error,) = errors(changed(Cooling, conditions=few))
     assert "on='y=1'" in error
-    late = verify_problem(changed(Cooling, conditions=Cooling.conditions[1:])())
-    assert any("t=0" in finding.text for finding in late if finding.severity == "error")
+    (error,) = errors(changed(Cooling, conditions=Cooling.conditions[1:]))
+    assert "on='t=0'" in error
 
 
 @pytest.mark.parametrize(
     "parts, words",
     [
-        ({"coords": Disk(x=0, y=0, radius="outer")}, "'outer' is no number among the task parameters; there are inner, k"),
+        ({"coords": Disk(x=0, y=0, radius="outer")}, "'outer' is no number among the task parameters"),
         ({"conditions": [Condition(Annulus.heated, on="hol")]}, "on='hol': expected one of disk, boundary, hole"),
         ({"residual": lambda self, u_xx, u_n: {"a": u_xx + u_n}}, "u_n is of the boundary's normal; only a condition"),
-        ({"conditions": [Condition(lambda self, u: {"u_q": u}, on="disk")]}, "returns the unknown 'u_q'"),
-        ({"conditions": [Condition(lambda self, u: {"ux": u}, on="disk")]}, "returns the unknown 'ux'. Did you mean 'u_x'"),
+        ({"conditions": [Condition(lambda self, u: {"u_q": u}, on="disk")]}, "the unknown 'u_q'"),
+        ({"conditions": [Condition(lambda self, u: {"ux": u}, on="disk")]}, "'ux'. Did you mean 'u_x'"),
         ({"conditions": [Condition(lambda self, k: {"w": k}, on="disk")]}, "returns the unknown 'w'"),
         ({"coords": Disk(x=0, y=0, radius=1) - Disk(x=0, y=0, radius=2)}, "Changed.coords: the domain is empty"),
-        ({"coords": Disk(x=0, y=0, radius=lambda inner: -inner)}, "Changed.coords: radius -0.6"),
+        ({"coords": Disk(x=0, y=0, radius=lambda inner: -inner)}, "Changed.coords: radius -0"),
         ({"coords": {"x": (0, 1)}}, "or shapes made of Disk, Ball, Polygon"),
     ],
 )  # fmt: skip
@@ -126,7 +126,7 @@ def test_points_of_training_lie_inside_and_on_the_sides_of_each_task(problem, fi
     values = task_values(problem, 5)
     draw = Draw(generator(), CPU, torch.float64, fixed=fixed, seed=1)
     points = draw_points(problem, draw, values, 200, 40)
-    domain, (wall, hole) = problem.coords, (-0.2, "inner")
+    domain = problem.coords
     again = draw_points(problem, draw, values, 200, 40)["interior"]
     assert torch.equal(points["interior"], again) == fixed
     for name, at in points.items():
@@ -137,7 +137,7 @@ def test_points_of_training_lie_inside_and_on_the_sides_of_each_task(problem, fi
     radius = values["inner"][:, None] if "inner" in values else 0.2
     at = points["heated" if "inner" in values else "lost"]
     away = ((at[..., 0] - centre[0]) ** 2 + (at[..., 1] - centre[1]) ** 2).sqrt()
-    assert (away - radius).abs().max() < 1e-12 and wall and hole
+    assert (away - radius).abs().max() < 1e-12
 
 
 def test_adaptive_points_stay_inside_and_a_horizon_cuts_time():
