@@ -9,22 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from pinnlora.errors import UserError
-from pinnlora.nets.transfinite import Given, Patch, patch_of, transfinite
+from pinnlora.nets.distance import Kept, curved, kept_of
+from pinnlora.nets.transfinite import Given, Patch, patch_of
+from pinnlora.nets.trial import face_points, few_tasks, rough
 from pinnlora.problem.base import Problem
 from pinnlora.problem.channels import Channels, product
 from pinnlora.problem.domain.sides import Face, Side
 from pinnlora.problem.mismatch import prescribed
 from pinnlora.problem.normal import derived
-from pinnlora.problem.pointwise import along, is_smooth
 from pinnlora.problem.signature import BoundCondition, Values, parse
 
-TASKS, POINTS = 3, 64
 MISSED = 1e-6
 """A condition counts as held when it is missed by less, relative to the sizes of target and network."""
 
@@ -35,11 +35,13 @@ Trial = Callable[[Tensor, Values, Channels], tuple[Tensor, Tensor]]
 class HardConditions:
     """What a trial function holds exactly.
 
-    patches: the automatic one, one an unknown (none where it is not used); held: (condition, target); soft:
-    (condition, target, why it is in the loss); periodic: the axes that the input map must make periodic.
+    patches and kept: the automatic one, of faces and of sides of shapes, one an unknown (none where it is not used);
+    held: (condition, target); soft: (condition, target, why it is in the loss); periodic: the axes that the input map
+    must make periodic.
     """
 
     patches: tuple[Patch, ...] = ()
+    kept: tuple[tuple[Kept, ...], ...] = ()
     held: tuple[tuple[str, str], ...] = ()
     soft: tuple[tuple[str, str, str], ...] = ()
     periodic: tuple[int, ...] = ()
@@ -69,14 +71,14 @@ class _Plan:
     problem: Problem
     own: Trial | None
     given: list[tuple[Given, ...]]
+    kept: list[tuple[Kept, ...]]
     held: list[tuple[int, str]]
     soft: list[tuple[str, str, str]]
 
     def trial(self) -> Trial:
         if self.own is not None:
             return self.own
-        patches = self.patches()
-        return lambda coords, values, channels: transfinite(self.problem, patches, coords, values, channels)
+        return partial(curved, self.problem, self.patches(), tuple(self.kept))
 
     def patches(self) -> tuple[Patch, ...]:
         return tuple(patch_of(given, self.problem.coords) for given in self.given)
@@ -87,8 +89,9 @@ def hard_conditions(problem: Problem, own: bool, insist: bool = False) -> HardCo
 
     Raises UserError with `insist` when something cannot.
     """
-    values = _tasks(problem)
-    plan = _Plan(problem, problem.lift if own else None, [() for _ in problem.unknowns], [], [])
+    values = few_tasks(problem)
+    empty = [() for _ in problem.unknowns]
+    plan = _Plan(problem, problem.lift if own else None, empty, [*empty], [], [])
     for number, target in _candidates(problem, plan):
         why = _take(plan, number, target, values)
         if why:
@@ -102,7 +105,8 @@ def hard_conditions(problem: Problem, own: bool, insist: bool = False) -> HardCo
     held = [(problem.bound_conditions[number].name, target) for number, target in plan.held]
     held += [(condition.name, "all") for condition in periodic]
     found = HardConditions(
-        plan.patches() if any(plan.given) else (),
+        plan.patches() if any(plan.given) or any(plan.kept) else (),
+        tuple(plan.kept) if any(plan.kept) else (),
         tuple(held),
         tuple(plan.soft),
         tuple(c.periodic for c in periodic),
@@ -113,11 +117,6 @@ def hard_conditions(problem: Problem, own: bool, insist: bool = False) -> HardCo
             f"network.conditions: hard, but condition {name} ({target}) cannot be: {why}; use auto"
         )
     return found
-
-
-def _tasks(problem: Problem) -> dict[str, Tensor]:
-    sample = problem.task.sample(TASKS, np.random.default_rng(0))
-    return {name: torch.as_tensor(np.asarray(value), dtype=torch.float64) for name, value in sample.items()}
 
 
 def _candidates(problem: Problem, plan: _Plan) -> list[tuple[int, str]]:
@@ -151,11 +150,15 @@ def _take(plan: _Plan, number: int, target: str, values: Values) -> str:
     condition = plan.problem.bound_conditions[number]
     if plan.own is None:
         given, why = _given(plan, number, target)
-        why = why or _rough(plan.problem, condition, target, values)
+        why = why or rough(plan.problem, condition, target, values)
+        field, _ = parse(plan.problem, target)
+        before = plan.given[field], plan.kept[field]
+        kept = None
+        if not why and any(isinstance(part, Side) for part in condition.faces):
+            kept, why = kept_of(plan.problem, number, target, plan.kept[field])
         if why:
             return why
-        field, _ = parse(plan.problem, target)
-        before, plan.given[field] = plan.given[field], given
+        plan.given[field], plan.kept[field] = given, (*plan.kept[field], *([kept] if kept else []))
     plan.held.append((number, target))
     for held in plan.held:
         missed = _missed(plan, *held, values)
@@ -163,7 +166,7 @@ def _take(plan: _Plan, number: int, target: str, values: Values) -> str:
             plan.held.pop()
             if plan.own is not None:
                 return "the problem's own ansatz does not hold it"
-            plan.given[field] = before
+            plan.given[field], plan.kept[field] = before
             return f"it contradicts what is held already where they meet, by {missed:.1e} of their size"
     return ""
 
@@ -175,7 +178,9 @@ def _given(plan: _Plan, number: int, target: str) -> tuple[tuple[Given, ...], st
     before = plan.given[field]
     for face in condition.faces:
         if isinstance(face, Side):
-            return before, "a side of a shape"
+            if order:
+                return before, "only values are held on the sides of a shape"
+            continue
         if order not in ((), (face.axis,)):
             return before, "a derivative along its face or of second order"
         new = Given(face.axis, face.value == box.high[face.axis], len(order), number, target)
@@ -197,7 +202,7 @@ def _missed(plan: _Plan, number: int, target: str, values: Values) -> float:
     generator, channels = torch.Generator().manual_seed(1), condition.channels
     worst = 0.0
     for face in condition.faces:
-        coords = _face_points(problem, face, generator)
+        coords = face_points(problem, face, generator)
         offset, factor = plan.trial()(coords, values, channels)
         network = torch.randn(offset.shape, generator=generator, dtype=torch.float64)
         found = (offset + product(factor, network, channels))[:, channels.position(order), :, field]
@@ -208,39 +213,12 @@ def _missed(plan: _Plan, number: int, target: str, values: Values) -> float:
     return worst
 
 
-def _face_points(problem: Problem, face: Face, generator: torch.Generator) -> Tensor:
-    """Points (task, point, dim) of a face, half of them on its edges and at its corners."""
-    shape = (TASKS, POINTS, len(problem.coords.names))
-    unit, edge = (torch.rand(shape, generator=generator, dtype=torch.float64) for _ in range(2))
-    unit = torch.where(edge < 0.3, unit.round(), unit)
-    return face.project(problem.coords.scale(unit))
-
-
 def _is_periodic(plan: _Plan, condition: BoundCondition, values: Values) -> bool:
     """Whether offset and factor agree at both ends, in value and normal slope: the network does by its input map."""
     generator = torch.Generator().manual_seed(2)
-    base = _face_points(plan.problem, condition.faces[0], generator)
+    base = face_points(plan.problem, condition.faces[0], generator)
     ends = [
         torch.stack(torch.broadcast_tensors(*plan.trial()(face.project(base), values, condition.channels)))
         for face in condition.faces
     ]
     return bool((ends[0] - ends[1]).abs().max() < MISSED * (1 + ends[0].abs().max()))
-
-
-def _rough(problem: Problem, condition: BoundCondition, target: str, values: Values) -> str:
-    """Says so when a target is not smooth along its faces, as far as the residual looks at it."""
-
-    def targets(where: Tensor) -> dict[str, Tensor]:
-        return prescribed(problem, condition, where, values)
-
-    generator = torch.Generator().manual_seed(3)
-    unit = torch.rand(TASKS, len(problem.coords.names), generator=generator, dtype=torch.float64)
-    for face in condition.faces:
-        for axis in range(unit.shape[1]):
-            if axis != face.axis:
-                through = face.project(along(problem.coords, axis, unit))
-                if not is_smooth(targets, target, through, axis, problem.residual_signature.channels):
-                    return (
-                        f"not smooth along {problem.coords.names[axis]}, or its derivatives are not torch's"
-                    )
-    return ""

@@ -74,8 +74,11 @@ class Edges(Surface):
         return _of(normal, gaps.argmin(-1))
 
     def level(self, coords: Tensor, values: Values) -> Tensor:
-        """The mean value potential 2 / sum (1 / a + 1 / b) tan(alpha / 2), a and b being the distances of an edge's
-        ends, alpha the angle under which it is seen (Belyaev, Fayolle & Pasko, Graph. Models 2013, p = 1)."""
+        """Of all edges the mean value potential 2 / sum (1 / a + 1 / b) tan(alpha / 2), a and b being the distances of
+        an edge's ends, alpha the angle under which it is seen (Belyaev, Fayolle & Pasko, Graph. Models 2013, p = 1);
+        of some the product of `_trimmed`."""
+        if len(self.numbers) < len(self.ring.first):
+            return self._trimmed(coords, values)
         corners = self.ring.corners(values, coords)
         first = corners.unsqueeze(1) - coords.unsqueeze(2)
         second, chosen = first.roll(-1, 2), list(self.numbers)
@@ -87,7 +90,18 @@ class Edges(Surface):
         cross = torch.where(cross.abs() < tiny, tiny, cross)
         tangent = torch.where(near, a * b - dot, cross) / torch.where(near, cross, a * b + dot)
         total = ((1 / a + 1 / b) * tangent).sum(-1) * self.ring.turns_left(corners)
-        return 2 / total
+        return 2 * self.outward / total
+
+    def _trimmed(self, coords: Tensor, values: Values) -> Tensor:
+        """sqrt(f^2 + (sqrt(t^2 + f^4) - t)^2 / 4) of each edge, f being the distance to its line and t above 0 in the
+        disk around it (Sukumar & Srivastava, Comput. Methods Appl. Mech. Eng. 2022, eq. 11): above 0 off the edge."""
+        start, along, normal = self._ends(values, coords)
+        length, tiny = along.norm(dim=-1).unsqueeze(1), torch.finfo(coords.dtype).tiny ** 0.5
+        from_middle = coords.unsqueeze(2) - (start + along / 2).unsqueeze(1)
+        f = (from_middle * normal.unsqueeze(1)).sum(-1)
+        t = length / 4 - from_middle.square().sum(-1) / length
+        trim = (t**2 + f**4).clamp_min(tiny).sqrt() - t
+        return (f**2 + trim**2 / 4).clamp_min(tiny).sqrt().prod(-1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,9 +143,7 @@ class Straight(Shape):
         return corners.amin(1), corners.amax(1)
 
     def level(self, coords: Tensor, values: Values) -> Tensor:
-        whole = Edges(self.names, (), 1.0, self.ring, tuple(range(len(self.edges))))
-        size = whole.level(coords, values).abs()
-        return torch.where(self.contains(coords, values), size, -size)
+        return Edges(self.names, (), 1.0, self.ring, tuple(range(len(self.edges)))).level(coords, values)
 
     def surfaces(self, outward: float = 1.0) -> tuple[Surface, ...]:
         groups = {name: [k for k, own in enumerate(self.edges) if own == name] for name in self.edges}
