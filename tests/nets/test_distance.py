@@ -8,7 +8,7 @@ from pinnlora import Ball, Box, Condition, Disk, Polygon, Problem, Uniform
 from pinnlora.nets.distance import curved
 from pinnlora.nets.hard import hard_conditions
 from pinnlora.problem.channels import Channels, product
-from pinnlora.problem.mismatch import compared
+from pinnlora.problem.mismatch import found_and_wanted
 
 
 class Shaped(Problem):
@@ -87,7 +87,9 @@ def fields_on(problem, condition, hard, channels, values, count=200):
         coords = part.place(problem.coords, unit, count, values)
         offset, factor = curved(problem, hard.patches, hard.kept, coords, values, channels)
         network = torch.randn(4, len(channels), count, 1, generator=draw, dtype=torch.float64)
-        yield compared(problem, condition, coords, values, offset + product(factor, network, channels))
+        yield found_and_wanted(
+            problem, condition, coords, values, offset + product(factor, network, channels)
+        )
 
 
 @pytest.mark.parametrize("name", HELD)

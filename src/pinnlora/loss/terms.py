@@ -13,7 +13,7 @@ from pinnlora.nets.ansatz import field_channels, lifted, observed
 from pinnlora.nets.mlp import MLP
 from pinnlora.problem.base import Problem
 from pinnlora.problem.channels import Channels
-from pinnlora.problem.mismatch import compared
+from pinnlora.problem.mismatch import found_and_wanted
 from pinnlora.problem.signature import BoundCondition, Values, lookup
 
 
@@ -126,7 +126,7 @@ def _condition(
         return _periodic(problem, condition, coords, fields, factor)
 
     def terms(jet: Tensor) -> Terms:
-        rows = compared(problem, condition, coords, values, fields(jet))
+        rows = found_and_wanted(problem, condition, coords, values, fields(jet))
         return {
             f"{condition.name}_{name}": found - target
             for name, (found, target) in rows.items()

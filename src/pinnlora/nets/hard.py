@@ -47,8 +47,13 @@ class HardConditions:
     periodic: tuple[int, ...] = ()
 
     def left(self, problem: Problem) -> list[BoundCondition]:
-        """The conditions of which something is in the loss."""
-        whole = {name for name, _ in self.held} - {name for name, *_ in self.soft}
+        """The conditions of which something is in the loss; a cycle is in every network's input map."""
+        names, cycles = problem.coords.names, problem.coords.cycles
+        whole = {name for name, _ in self.held}
+        whole |= {
+            c.name for c in problem.bound_conditions if c.periodic is not None and names[c.periodic] in cycles
+        }
+        whole -= {name for name, *_ in self.soft}
         return [condition for condition in problem.bound_conditions if condition.name not in whole]
 
     def describe(self) -> list[str]:

@@ -22,14 +22,19 @@ def declare(cls: type) -> None:
     _names(cls)
     cls.coords = box = _settled(cls)
     intervals = dict(zip(box.names, zip(box.low, box.high, strict=True), strict=True))
-    periodic = [c.coordinate for c in cls.conditions if isinstance(c, Periodic)]
+    cycles = [Periodic(name, f"cycle_{name}") for name in box.cycles]
+    conditions = [*cls.conditions, *cycles]
+    periodic = [c.coordinate for c in conditions if isinstance(c, Periodic)]
+    for name in box.cycles:
+        if periodic.count(name) > 1:
+            raise TypeError(f"{cls.__name__}.conditions: {name} is a Cycle, leave Periodic({name!r}) out")
     try:
         cls.task = cls.task.within(intervals, periodic)
     except UserError as error:
         raise TypeError(f"{cls.__name__}: {error}") from None
     for part in ("observe", "residual", "exact", "weight"):
         setattr(cls, f"{part}_signature", resolve(cls, getattr(cls, part)) if hasattr(cls, part) else None)
-    cls.bound_conditions = tuple(bind(cls, condition) for condition in cls.conditions)
+    cls.bound_conditions = tuple(bind(cls, condition) for condition in conditions)
     names = ["interior", *(condition.name for condition in cls.bound_conditions)]
     for name in names:
         if names.count(name) > 1:

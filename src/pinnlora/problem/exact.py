@@ -13,7 +13,7 @@ from pinnlora.errors import UserError
 from pinnlora.problem.base import Problem
 from pinnlora.problem.calls import guarded
 from pinnlora.problem.channels import Channels
-from pinnlora.problem.mismatch import compared
+from pinnlora.problem.mismatch import found_and_wanted
 from pinnlora.problem.pointwise import pointwise_jet
 from pinnlora.problem.probe import Finding, Probe
 from pinnlora.problem.signature import BoundCondition, Values, lookup
@@ -103,7 +103,7 @@ def _mismatch(probe: Probe, condition: BoundCondition) -> tuple[float, float, st
             pairs = [(jet[:, c], jets[0][:, c]) for c in both]
         else:
             probe.targets(condition, coords, jet)  # says what is wrong with them
-            pairs = compared(problem, condition, coords, values, jet).values()
+            pairs = found_and_wanted(problem, condition, coords, values, jet).values()
         for found, target in pairs:
             target = torch.as_tensor(target, dtype=found.dtype).detach()
             gap = (found - target).detach().abs().nan_to_num(nan=torch.inf)
@@ -120,7 +120,7 @@ def _usual(probe: Probe, condition: BoundCondition) -> float:
     jet = exact_jet(problem, coords, probe.values, condition.channels)
     if condition.periodic is not None:
         return float(jet[:, [0, condition.channels.position((condition.periodic,))]].abs().max())
-    found = compared(problem, condition, coords, probe.values, jet)
+    found = found_and_wanted(problem, condition, coords, probe.values, jet)
     return max(float(value.detach().abs().max()) for value, _ in found.values())
 
 

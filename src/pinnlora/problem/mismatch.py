@@ -22,7 +22,7 @@ def prescribed(
     return condition.signature(problem, find)
 
 
-def compared(
+def found_and_wanted(
     problem: Any, condition: BoundCondition, coords: Tensor, values: Values, jet: Tensor
 ) -> dict[str, tuple[Tensor, Tensor | float]]:
     """name -> (what the network gives (task, point), what it should be), from its jet (task, channel, point, unknown)

@@ -26,7 +26,7 @@ from pinnlora.nets.ansatz import fields_at, lifted
 from pinnlora.optimise.levenberg_marquardt import solve
 from pinnlora.problem.base import Problem
 from pinnlora.problem.channels import Channels
-from pinnlora.problem.mismatch import compared
+from pinnlora.problem.mismatch import found_and_wanted
 from pinnlora.problem.signature import BoundCondition, Values, lookup
 from pinnlora.train.data import TaskSet, fields_of, grid_coords, known_and_there
 
@@ -208,8 +208,8 @@ def _of_condition(
         size = torch.maximum(size, FLOOR * size.max())
         return {f"mismatch of {condition.name}": float((jump / size).max())}
     found, least = {}, FLOOR * inside[:, 0].square().mean((0, 1)).max().sqrt()
-    usual = compared(problem, condition, few, values, inside)
-    for name, (value, target) in compared(problem, condition, coords, values, jet).items():
+    usual = found_and_wanted(problem, condition, few, values, inside)
+    for name, (value, target) in found_and_wanted(problem, condition, coords, values, jet).items():
         target = torch.as_tensor(target, dtype=jet.dtype, device=jet.device)
         missed = (value - target).square().mean().sqrt()
         size = target.square().mean().sqrt() + usual[name][0].square().mean().sqrt() + least

@@ -171,7 +171,7 @@ def _combined(kind: str, first: Domain, second: Domain) -> Domain:
     return combined(kind, first, second)
 
 
-def check_names(names: Iterable[str]) -> None:
+def check_coordinates(names: Iterable[str]) -> None:
     """TypeError for a coordinate's name that means something else."""
     names = tuple(names)
     for name in names:

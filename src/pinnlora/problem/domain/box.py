@@ -9,7 +9,7 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from pinnlora.problem.domain.base import Domain, check_names
+from pinnlora.problem.domain.base import Domain, check_coordinates
 from pinnlora.problem.domain.numbers import Values
 from pinnlora.problem.domain.sides import Face
 from pinnlora.problem.domain.surface import Flat, Surface
@@ -45,7 +45,7 @@ class Box(Domain):
     alias: str
 
     def __init__(self, **intervals: tuple[float, float] | Cycle) -> None:
-        check_names(intervals)
+        check_coordinates(intervals)
         for name, ends in intervals.items():
             if not _is_interval(ends):
                 raise TypeError(f"coordinate {name}: expected (low, high) with low < high, got {ends!r}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pinnlora.problem.domain.base import Shape, check_names
+from pinnlora.problem.domain.base import Shape, check_coordinates
 from pinnlora.problem.domain.numbers import Number, Values, asked, row
 from pinnlora.problem.domain.surface import Surface
 
@@ -165,7 +165,7 @@ def Polygon(*, edges: Sequence[str] = (), **corners: Sequence[Number]) -> Straig
         raise TypeError(
             "Polygon: expected two coordinates of three corners or more, Polygon(x=(0, 1, 0), y=(0, 0, 1))"
         )
-    check_names(corners)
+    check_coordinates(corners)
     ring = Ring(*(tuple(numbers) for numbers in corners.values()))
     for number in (*ring.first, *ring.second):
         asked(number)

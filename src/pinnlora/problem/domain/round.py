@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pinnlora.problem.domain.base import Shape, check_names
+from pinnlora.problem.domain.base import Shape, check_coordinates
 from pinnlora.problem.domain.numbers import Number, Values, asked
 from pinnlora.problem.domain.surface import Sphere, Surface, ball
 
@@ -49,7 +49,7 @@ def _round(kind: str, count: int, radius: Number, centre: dict[str, Number]) -> 
         raise TypeError(
             f"{kind}: expected {count} coordinates in space and a radius, {kind}({example}, radius=1)"
         )
-    check_names(centre)
+    check_coordinates(centre)
     numbers = (*centre.values(), radius)
     for number in numbers:
         asked(number)
