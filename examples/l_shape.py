@@ -1,4 +1,4 @@
-"""Poisson's equation on an L-shape: a polygon, whose walls are held exactly.
+"""Poisson's equation on an L-shape: a polygon by its corners.
 
 pinnlora check examples/l_shape.py:LShape
 pinnlora train examples/l_shape.py:LShape --minutes 2 -o results/l_shape

@@ -54,7 +54,7 @@ def flat(coords, *conditions):
 
 
 ELL = Polygon(x=(0, 2, 2, 1, 1, 0), y=(0, 0, 1, 1, 2, 2), edges=("floor", "a", "a", "inner", "a", "a"))
-SLIT = Polygon(x=(-1, 1, "r", -1), y=(-1, -1, 1, 1))
+SLIT = Polygon(x=(-1, 1, "r", -1), y=(-1, -1, 1, 1), edges=("a", "b", "c", "d"))
 SQUARE = Box(x=(-1, 1), y=(-1, 1))
 WALLS = ("x=-1", "x=1", "y=-1", "y=1")
 WEDGE = Polygon(x=(0, 0.5, "r"), y=(0, 0, 0.5))
@@ -65,7 +65,7 @@ HELD = {
     "task's polygon": flat(SLIT, Condition(zero, on="polygon")),
     "hole": flat(SQUARE - Disk(x=0, y="r", radius=0.2), Condition(zero, on=(*WALLS, "disk"))),
     "polygon hole": flat(SQUARE - WEDGE, Condition(zero, on=WALLS), Condition(zero, on="polygon", name="z")),
-    "some edges": flat(ELL, Condition(zero, on=("floor", "inner")), Condition(insulated, on="a")),
+    "some edges": flat(ELL, Condition(zero, on="floor"), Condition(insulated, on=("a", "inner"))),
     "union": flat(Box(x=(0, 2), y=(0, 1)) | Box(x=(0, 1), y=(0, 2)), Condition(zero, on="boundary")),
     "half": flat(Disk(x=0, y=0, radius=1) & Box(x=(0, 2), y=(-2, 2)), Condition(zero, on="boundary")),
     "some": flat(
@@ -74,6 +74,13 @@ HELD = {
     "ball": flat(Ball(x=0, y=0, z=0, radius="r"), Condition(zero, on="ball")),
     "pipe": flat(PIPE, Condition(zero, on="disk"), Condition(zero, on=("z=0", "z=1"), name="lids")),
 }
+
+
+SHARP = ("polygon", "polygon hole", "union")
+
+
+def held(name):
+    return hard_conditions(HELD[name], own=False, insist=name in SHARP)
 
 
 def fields_on(problem, condition, hard, channels, values, count=200):
@@ -95,7 +102,7 @@ def fields_on(problem, condition, hard, channels, values, count=200):
 @pytest.mark.parametrize("name", HELD)
 def test_what_is_held_is_held_to_rounding(name):
     problem = HELD[name]
-    hard, values = hard_conditions(problem, own=False), task_values(problem, 4)
+    hard, values = held(name), task_values(problem, 4)
     soft = {condition for condition, *_ in hard.soft}
     assert soft == ({"insulated"} if name in ("some", "some edges") else set()), hard.soft
     assert len(hard.held) == len(problem.bound_conditions) - len(soft)
@@ -110,7 +117,7 @@ def test_what_is_held_is_held_to_rounding(name):
 def test_nothing_else_is_held(name):
     """Inside, the factor is positive, at most about one, and not small everywhere."""
     problem = HELD[name]
-    hard, values, draw = hard_conditions(problem, own=False), task_values(problem, 4), generator(5)
+    hard, values, draw = held(name), task_values(problem, 4), generator(5)
     domain = problem.coords
 
     def unit(many):
@@ -124,7 +131,7 @@ def test_nothing_else_is_held(name):
 @pytest.mark.parametrize("name", ["moving", "polygon", "union", "ball", "pipe"])
 def test_jets_are_the_derivatives_of_the_trial_function(name):
     problem = HELD[name]
-    hard, values, draw = hard_conditions(problem, own=False), task_values(problem, 1), generator(5)
+    hard, values, draw = held(name), task_values(problem, 1), generator(5)
     channels, dim = problem.residual_signature.channels, len(problem.coords.names)
 
     def unit(many):
@@ -149,10 +156,16 @@ def test_what_cannot_be_held_stays_in_the_loss_with_the_reason():
     def other(self):
         return {"u": 1.0}
 
+    for name in SHARP:
+        assert any(
+            "not smooth at inner corners" in why for *_, why in hard_conditions(HELD[name], own=False).soft
+        )
     two, ends = Box(x=(0, 2), y=(0, 1)) | Box(x=(0, 1), y=(0, 2)), ("x=0", "y=0", "x=2", "y=2")
+    sides, other_side = Condition(zero, on=("a", "b", "c")), Condition(other, on="d")
     parts, rest = Condition(zero, on=("floor", "a")), Condition(other, on="inner")
     for problem, words in {
-        flat(ELL, parts, rest): "contradicts",
+        flat(ELL, parts, rest): "inner corners",
+        flat(SLIT, sides, other_side): "contradicts",
         changed(conditions=[*Shaped.conditions[:2], Condition(other, on="disk")]): "contradicts",
         HELD["some"]: "along the normal",
         flat(

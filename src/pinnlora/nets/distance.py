@@ -1,9 +1,9 @@
 """Trial functions on shapes: u = G + D N with D a smooth function that vanishes where values are prescribed.
 
-On the sides of a shape D is the product of what vanishes on each (to first order its distance), or the R-function of
-the whole domain; G joins the prescribed values g_i by transfinite interpolation, sum_i g_i w_i, w_i proportional to
-the product of all D_j but D_i (Rvachev et al. 2001; Sukumar & Srivastava, Comput. Methods Appl. Mech. Eng. 2022). What
-faces prescribe, as t=0 does, comes first: with P their own interpolation, G is that of the faces + (1 - P) that of the
+On the sides of a shape D is the product of what vanishes on each, smooth at corners too, or where that vanishes inside
+as well the R-function of the whole domain; G joins the prescribed values g_i by transfinite interpolation, sum_i g_i
+w_i, w_i proportional to the product of all D_j but D_i (Rvachev et al. 2001; Sukumar & Srivastava 2022). What faces
+prescribe, as t=0 does, comes first: with P their own interpolation, G is that of the faces + (1 - P) that of the
 sides.
 """
 
@@ -26,6 +26,8 @@ from pinnlora.problem.signature import BoundCondition, Values, parse
 
 SAMPLES = 512
 """Points inside by which it is found out whether a function vanishes nowhere inside, and how large it is."""
+SHARP = 8
+"""How many times the median of its second derivatives the largest may be for a function to be smooth at corners."""
 MEET, DIFFER = 0.02, 0.05
 """Relative distance up to which two sides meet, and relative difference from which their values contradict there."""
 
@@ -61,8 +63,11 @@ def surfaces_of(condition: BoundCondition) -> list:
     return [surface for part in condition.faces if isinstance(part, Side) for surface in part.surfaces]
 
 
-def kept_of(problem: Problem, number: int, target: str, before: Sequence[Kept]) -> tuple[Kept | None, str]:
-    """How a condition's sides can be held beside those `before`, or None and why they cannot."""
+def kept_of(
+    problem: Problem, number: int, target: str, before: Sequence[Kept], insist: bool
+) -> tuple[Kept | None, str]:
+    """How a condition's sides can be held beside those `before`, or None and why they cannot, or without `insist`
+    should not: what is not smooth at corners makes equations of second order rough there."""
     domain, condition, values = problem.coords, problem.bound_conditions[number], tasks_of(type(problem), 64)
     generator = torch.Generator().manual_seed(4)
 
@@ -77,10 +82,29 @@ def kept_of(problem: Problem, number: int, target: str, before: Sequence[Kept]) 
         size = found.distance(problem, inside, values)
         if bool((size > 0).all()):
             found = Kept(number, target, whole, float(size.max()))
+            if not insist and _is_sharp(problem, found, inside, values):
+                return (
+                    None,
+                    "what vanishes there is not smooth at inner corners (network.conditions: hard holds it)",
+                )
             return (
                 (None, why) if (why := _contradiction(problem, found, before, unit, values)) else (found, "")
             )
     return None, "no smooth function is known that vanishes there and nowhere else"
+
+
+def _is_sharp(problem: Problem, kept: Kept, coords: Tensor, values: Values) -> bool:
+    """Whether second derivatives of a distance are very large somewhere inside."""
+    axes = range(len(problem.coords.names))
+    channels = Channels.of([(axis, axis) for axis in axes])
+    jet = pointwise_jet(
+        lambda at: {"D": kept.distance(problem, at, values).expand(at.shape[:-1])}, coords, channels
+    )["D"]
+    second = sum((jet[axis, axis].abs() for axis in axes if (axis, axis) in jet), coords.new_zeros(()))
+    if second.ndim == 0:
+        return False
+    rounding = 1e-6 / problem.coords.size**2
+    return bool((second.amax(-1) > SHARP * second.median(-1).values + rounding).any())
 
 
 def _contradiction(problem: Problem, new: Kept, before: Sequence[Kept], unit, values: Values) -> str:

@@ -79,6 +79,7 @@ class _Plan:
     kept: list[tuple[Kept, ...]]
     held: list[tuple[int, str]]
     soft: list[tuple[str, str, str]]
+    insist: bool
 
     def trial(self) -> Trial:
         if self.own is not None:
@@ -96,7 +97,7 @@ def hard_conditions(problem: Problem, own: bool, insist: bool = False) -> HardCo
     """
     values = few_tasks(problem)
     empty = [() for _ in problem.unknowns]
-    plan = _Plan(problem, problem.lift if own else None, empty, [*empty], [], [])
+    plan = _Plan(problem, problem.lift if own else None, empty, [*empty], [], [], insist)
     for number, target in _candidates(problem, plan):
         why = _take(plan, number, target, values)
         if why:
@@ -160,7 +161,7 @@ def _take(plan: _Plan, number: int, target: str, values: Values) -> str:
         before = plan.given[field], plan.kept[field]
         kept = None
         if not why and any(isinstance(part, Side) for part in condition.faces):
-            kept, why = kept_of(plan.problem, number, target, plan.kept[field])
+            kept, why = kept_of(plan.problem, number, target, plan.kept[field], plan.insist)
         if why:
             return why
         plan.given[field], plan.kept[field] = given, (*plan.kept[field], *([kept] if kept else []))

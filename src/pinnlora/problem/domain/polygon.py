@@ -16,6 +16,10 @@ FREE = "polygon"
 """What the edges of a polygon are called that have no name of their own."""
 
 
+MANY = 8
+"""Edges from which on a product over them would be too flat, and their corners are too blunt to matter."""
+
+
 @dataclass(frozen=True)
 class Ring:
     """The corners of a polygon, one after the other, first and second coordinate."""
@@ -74,11 +78,20 @@ class Edges(Surface):
         return _of(normal, gaps.argmin(-1))
 
     def level(self, coords: Tensor, values: Values) -> Tensor:
-        """Of all edges the mean value potential 2 / sum (1 / a + 1 / b) tan(alpha / 2), a and b being the distances of
-        an edge's ends, alpha the angle under which it is seen (Belyaev, Fayolle & Pasko, Graph. Models 2013, p = 1);
-        of some the product of `_trimmed`."""
-        if len(self.numbers) < len(self.ring.first):
-            return self._trimmed(coords, values)
+        """Above 0 off the edges: the product of the distances to the lines of those on the convex hull, smooth at outer
+        corners, and of the others together the inverse of the sum of 1 / a + 4 / length, a being the trimmed distance.
+        """
+        if len(self.numbers) > MANY:
+            return self.potential(coords, values).abs()
+        apart, length, hull = self._apart(coords, values)
+        inner = torch.where(hull, 0, 1 / torch.where(hull, 1, apart) + 4 / length).sum(-1)
+        inner = torch.where(hull.all(-1), 1, 1 / torch.where(hull.all(-1), 1, inner))
+        return torch.where(hull, apart, 1).prod(-1) * inner
+
+    def potential(self, coords: Tensor, values: Values) -> Tensor:
+        """Of a whole ring the mean value potential 2 / sum (1 / a + 1 / b) tan(alpha / 2), a and b being the distances
+        of an edge's ends, alpha the angle under which it is seen: above 0 inside, below 0 outside, to first order the
+        distance (Belyaev, Fayolle & Pasko, Graph. Models 2013, p = 1)."""
         corners = self.ring.corners(values, coords)
         first = corners.unsqueeze(1) - coords.unsqueeze(2)
         second, chosen = first.roll(-1, 2), list(self.numbers)
@@ -92,16 +105,25 @@ class Edges(Surface):
         total = ((1 / a + 1 / b) * tangent).sum(-1) * self.ring.turns_left(corners)
         return 2 * self.outward / total
 
-    def _trimmed(self, coords: Tensor, values: Values) -> Tensor:
-        """sqrt(f^2 + (sqrt(t^2 + f^4) - t)^2 / 4) of each edge, f being the distance to its line and t above 0 in the
-        disk around it (Sukumar & Srivastava, Comput. Methods Appl. Mech. Eng. 2022, eq. 11): above 0 off the edge."""
+    def _apart(self, coords: Tensor, values: Values) -> tuple[Tensor, Tensor, Tensor]:
+        """How far points are from each edge (task or 1, point, edge), the lengths, and whether edges are on the hull,
+        (task or 1, 1, edge).
+
+        On the convex hull of the domain that is f, the distance to the edge's line, and else the trimmed distance
+        sqrt(f^2 + (sqrt(t^2 + f^4) - t)^2 / 4) with t above 0 in the disk around the edge (Sukumar & Srivastava,
+        Comput. Methods Appl. Mech. Eng. 2022).
+        """
         start, along, normal = self._ends(values, coords)
         length, tiny = along.norm(dim=-1).unsqueeze(1), torch.finfo(coords.dtype).tiny ** 0.5
         from_middle = coords.unsqueeze(2) - (start + along / 2).unsqueeze(1)
         f = (from_middle * normal.unsqueeze(1)).sum(-1)
         t = length / 4 - from_middle.square().sum(-1) / length
         trim = (t**2 + f**4).clamp_min(tiny).sqrt() - t
-        return (f**2 + trim**2 / 4).clamp_min(tiny).sqrt().prod(-1)
+        trimmed = (f**2 + trim**2 / 4).clamp_min(tiny).sqrt()
+        corners = self.ring.corners(values, coords)
+        beyond = ((corners.unsqueeze(2) - start.unsqueeze(1)) * normal.unsqueeze(1)).sum(-1).amax(1)
+        hull = ((self.outward > 0) & (beyond <= 1e-6 * length[:, 0])).unsqueeze(1)
+        return torch.where(hull, -f, trimmed), length, hull
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +165,7 @@ class Straight(Shape):
         return corners.amin(1), corners.amax(1)
 
     def level(self, coords: Tensor, values: Values) -> Tensor:
-        return Edges(self.names, (), 1.0, self.ring, tuple(range(len(self.edges)))).level(coords, values)
+        return Edges(self.names, (), 1.0, self.ring, tuple(range(len(self.edges)))).potential(coords, values)
 
     def surfaces(self, outward: float = 1.0) -> tuple[Surface, ...]:
         groups = {name: [k for k, own in enumerate(self.edges) if own == name] for name in self.edges}

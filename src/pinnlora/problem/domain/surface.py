@@ -39,7 +39,7 @@ class Surface:
         raise NotImplementedError
 
     def level(self, coords: Tensor, values: Values) -> Tensor:
-        """A smooth function (task or 1, point) that vanishes on the surface, to first order its distance."""
+        """A smooth function (task or 1, point) that vanishes on the surface, above 0 on the domain's side of it."""
         raise NotImplementedError
 
 
