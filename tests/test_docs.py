@@ -32,5 +32,9 @@ def test_every_subject_has_its_block():
         " * LogUniform(",
         "def weight",
         '"v"',
+        "Cycle(",
+        "Disk(",
+        "Polygon(",
+        "u_n + k * u",
     ):
         assert any(word in block[block.index("class ") :] for block in BLOCKS), word
