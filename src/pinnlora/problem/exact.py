@@ -149,6 +149,8 @@ def reference_fits(probe: Probe) -> list[Finding]:
         if np.shape(array) != expected:
             text = f"has shape {np.shape(array)} for one task; expected {expected}: task, then axes()"
             raise UserError(f"{where}: {name!r} {text}")
-        if not np.isfinite(np.asarray(array, dtype=float)).all():
+        inside = problem.inside(one)
+        array = np.asarray(array, dtype=float)
+        if not np.isfinite(array if inside is None else array[inside]).all():
             raise UserError(f"{where}: {name!r} holds NaN or infinite values")
     return [Finding("note", f"{where}: gives {', '.join(found)} of shape {expected} for one task")]

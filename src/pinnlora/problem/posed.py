@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import torch
@@ -185,13 +185,14 @@ def agreeing_conditions(probe: Probe) -> list[Finding]:
 
 def _compared(probe: Probe, one: _Given, other: _Given) -> list[Finding]:
     """Values against values on one face or where two meet, or the slope of values on one face against that given."""
-    same = one.face == other.face or _overlap(one.face, other.face)
+    same = bool(_common(one.face, other.face))
     first, second = (one, other) if one.order == () else (other, one)
     if same and one.order != other.order:
         return []
     if not same and (one.face.axis == other.face.axis or first.order or first.face.axis in second.order):
         return []
-    coords, order = probe.coords(first.face, second.face), () if same else second.order
+    both_on = _common(one.face, other.face) if same else (first.face, second.face)
+    coords, order = probe.coords(*both_on), () if same else second.order
     jets = pointwise_jet(lambda at: probe.targets(first.condition, at), coords, Channels.of([order]))
     values = jets[first.target].get(order, torch.zeros(()).expand(coords.shape[:-1]))
     both = f"{probe.where(one.function)} and {other.function} give {second.target}"
@@ -200,9 +201,12 @@ def _compared(probe: Probe, one: _Given, other: _Given) -> list[Finding]:
     return _differ(probe, "error" if same else "warning", both, values, wanted, coords, size)
 
 
-def _overlap(one: Face | Side, other: Face | Side) -> bool:
-    """Whether two sides have a surface in common."""
-    return isinstance(one, Side) and isinstance(other, Side) and bool(set(one.surfaces) & set(other.surfaces))
+def _common(one: Face | Side, other: Face | Side) -> tuple[Face | Side, ...]:
+    """What two parts of the boundary have in common, or nothing."""
+    if isinstance(one, Side) and isinstance(other, Side):
+        surfaces = tuple(surface for surface in one.surfaces if surface in other.surfaces)
+        return (replace(one, surfaces=surfaces),) if surfaces else ()
+    return (one,) if one == other else ()
 
 
 def _size(probe: Probe, given: _Given) -> float:

@@ -52,9 +52,18 @@ def own_references(problem: Problem, values: Values) -> References:
     fields = problem.reference(values)
     if fields is None:
         return References()
+    fields = _blank(problem, values, fields)
     return References(
         "solver" if problem.has_solver else "exact", fields, *problem.reference_floor(values, fields)
     )
+
+
+def _blank(problem: Problem, values: Values, fields: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Fields (task, *grid), nan outside of the domain."""
+    inside = problem.inside(values)
+    if inside is None:
+        return fields
+    return {name: np.where(inside, field, np.nan) for name, field in fields.items()}
 
 
 def refined_references(
@@ -89,10 +98,8 @@ def refined_references(
         if not bool(((loss > SOLVED) & (loss < loss_before / 2)).any()):
             break
     on_grid = found.cpu().numpy().reshape(len(tasks), *(len(axis) for axis in problem.axes().values()), -1)
-    inside = problem.inside(wanted)
-    if inside is not None:
-        on_grid = np.where(inside[..., None], on_grid, np.nan)
-    fields = {name: _spread(on_grid[..., k], chosen) for k, name in enumerate(problem.fields)}
+    fields = _blank(problem, wanted, {name: on_grid[..., k] for k, name in enumerate(problem.fields)})
+    fields = {name: _spread(field, chosen) for name, field in fields.items()}
     worst = f"{float(loss.max()):.0e} at worst"
     note = f"each task refined by {done} steps on its own physics, to a loss of {worst}; what the last {steps} changed"
     return References("refined", fields, change, note)
@@ -136,7 +143,8 @@ def given_references(path: Path, problem: Problem, values: Values, splits: np.nd
     for name in problem.fields:
         there = dataset[name].transpose("task", *problem.coords.names).values[rows[chosen]].astype(float)
         on_grid, how = _on_grid(path, dataset, problem, there)
-        inside = problem.inside({key: value[chosen] for key, value in values.items()}, DEEP)
+        own = {key: value[chosen] for key, value in values.items()}
+        inside, on_grid = problem.inside(own, DEEP), _blank(problem, own, {name: on_grid})[name]
         if not np.isfinite(there if inside is None else on_grid[inside]).all():
             raise UserError(f"{path}: {name} holds nan or infinite values in a task of this study")
         fields[name] = _spread(on_grid, chosen)
