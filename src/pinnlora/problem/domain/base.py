@@ -159,9 +159,8 @@ class Shape(Domain):
             points = torch.addcmul(low.unsqueeze(1), (high - low).unsqueeze(1), points)
             return points, self.contains(points, values)
 
-        low, high = (torch.tensor(end) for end in (self.low, self.high))
         points = accepted(draw, count, self.fill)
-        low, high = low.to(points), high.to(points)
+        low, high = points.new_tensor(self.low), points.new_tensor(self.high)
         return (points - low) / (high - low)
 
 
