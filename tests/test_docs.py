@@ -33,5 +33,9 @@ def test_every_subject_has_its_block():
         "def weight",
         '"v"',
         "u_xxxx",
+        "Cycle(",
+        "Disk(",
+        "Polygon(",
+        "u_n + k * u",
     ):
         assert any(word in block[block.index("class ") :] for block in BLOCKS), word

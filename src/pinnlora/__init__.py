@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-__all__ = ["Box", "Condition", "GaussianField", "LogUniform", "Periodic", "Problem", "Uniform", "load"]
+__all__ = [
+    "Ball", "Box", "Condition", "Cycle", "Disk", "GaussianField", "LogUniform", "Periodic", "Polygon", "Problem",
+    "Uniform", "load",
+]  # fmt: skip
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Box": "problem.box",
+    "Ball": "problem.domain.round",
+    "Box": "problem.domain.box",
+    "Cycle": "problem.domain.box",
+    "Disk": "problem.domain.round",
+    "Polygon": "problem.domain.polygon",
     "Condition": "problem.signature",
     "Periodic": "problem.signature",
     "Problem": "problem.base",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor
@@ -90,19 +91,21 @@ class Surrogate:
         task: dict[str, Any],
         parametrisation: Parametrisation | None = None,
     ) -> xr.Dataset:
-        """The fields that `theta` (1, size) stands for, on the evaluation grid."""
+        """The fields that `theta` (1, size) stands for, on the evaluation grid; nan outside of the domain."""
         axes = self.problem.axes()
         grid = grid_coords(self.problem, theta.device, theta.dtype)
         fields = fields_of(parametrisation or self.parametrisation, theta, tasks, grid)
         out = xr.Dataset()
         for name, axis in axes.items():
             out = out.assign_coords({name: (name, axis, {"long_name": f"coordinate {name}", "units": "1"})})
+        checked = self.problem.task.check(task)
+        inside = self.problem.inside(checked)
         for k, name in enumerate(self.problem.fields):
             values = fields[0, :, k].reshape([len(axis) for axis in axes.values()]).cpu().numpy()
+            values = values if inside is None else np.where(inside[0], values, np.nan)
             out[name] = (tuple(axes), values, {"long_name": f"predicted {name}", "units": "1"})
-        values = self.problem.task.check(task)
-        out.attrs.update(problem=self.problem.name, in_range=int(self.problem.task.inside(values)[0]))
-        out.attrs.update({name: float(value[0]) for name, value in values.items() if value.ndim == 1})
+        out.attrs.update(problem=self.problem.name, in_range=int(self.problem.task.inside(checked)[0]))
+        out.attrs.update({name: float(value[0]) for name, value in checked.items() if value.ndim == 1})
         return out
 
 

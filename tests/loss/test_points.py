@@ -38,17 +38,17 @@ def test_a_fixed_set_of_points_is_the_same_every_time_and_fills_the_domain(name)
 def test_points_of_the_grid_are_different_grid_points():
     """The paper's 2,601 of 101 x 101; the same ones every time for a fixed set."""
     problem = load_problem("kovasznay")
-    draw = Draw(generator(), CPU, torch.float64)
-    first = on_grid(problem, draw.frozen(2), 3, 2601)
+    draw, values = Draw(generator(), CPU, torch.float64), task_values(problem, 3)
+    first = on_grid(problem, draw.frozen(2), values, 2601)
     assert first.shape == (3, 2601, 2) and torch.equal(first[0], first[2])
-    assert torch.equal(first, on_grid(problem, draw.frozen(2), 3, 2601))
-    assert not torch.equal(first, on_grid(problem, draw.frozen(1), 3, 2601))
+    assert torch.equal(first, on_grid(problem, draw.frozen(2), values, 2601))
+    assert not torch.equal(first, on_grid(problem, draw.frozen(1), values, 2601))
     places = (first[0] * 100).round()
     assert relative(places / 100, first[0]) < 1e-14
     assert len(places.unique(dim=0)) == 2601
     assert abs(float(first.mean()) - 0.5) < 0.02
     with pytest.raises(UserError, match=r"points: 10202 with points_on: grid, but the grid has 10201 points"):
-        on_grid(problem, draw, 1, 10202)
+        on_grid(problem, draw, values, 10202)
 
 
 def test_each_condition_can_have_its_own_number_of_points():

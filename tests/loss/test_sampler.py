@@ -10,7 +10,7 @@ from pinnlora.loss.draw import Draw
 from pinnlora.loss.sampler import Sampler, by_size, steepness, take
 from pinnlora.loss.terms import interior
 from pinnlora.problem.base import Problem
-from pinnlora.problem.box import Box
+from pinnlora.problem.domain.box import Box
 from pinnlora.problem.load import load_problem
 from pinnlora.problem.scalars import Uniform
 from pinnlora.problem.signature import Condition
@@ -83,7 +83,9 @@ def test_tasks_remember_apart_or_together():
     for together in (True, False):
         drawn = sampler(problem, together=together)
         drawn.remembered = torch.tensor([0.25, 0.75]).double()[:, None, None].expand(2, 100, 2)
-        near = drawn._candidates(2)[:, 300:, 0]  # the first half is spread evenly
+        near = drawn._candidates(task_values(problem, 2), problem.coords)[
+            :, 300:, 0
+        ]  # the first half is spread evenly
         other = ((near - torch.tensor([[0.75], [0.25]])).abs() < 0.2).double().mean(1)
         assert (other > 0.4).all() if together else (other < 0.05).all()
 
@@ -91,7 +93,7 @@ def test_tasks_remember_apart_or_together():
 def test_half_of_the_candidates_are_even_and_the_others_stay_in_the_box():
     drawn = sampler(load_problem("burgers2d"), count=200)
     drawn.remembered = torch.zeros(1, 200, 3, dtype=torch.float64)  # a corner
-    pool = drawn._candidates(1)
+    pool = drawn._candidates({"a": torch.zeros(1)}, drawn.problem.coords)
     assert pool.shape == (1, 1200, 3) and ((pool >= 0) & (pool <= 1)).all()
     assert float((pool[:, :600].mean(1) - 0.5).abs().max()) < 0.02
     reach = pool[0, 600:].norm(dim=-1)
@@ -106,7 +108,7 @@ def test_prescribed_values_are_steep_where_their_derivative_along_the_face_says(
     coords[..., 1] = coords[..., 0] + 0.01 * (coords[..., 1] - 0.5)
     s = torch.sigmoid((4 * coords[..., 0] - 4 * coords[..., 1]) / (32 * nu[:, None]))
     expected = 2 * s * (1 - s) / 4 * 4 / (32 * nu[:, None])  # u and v, x and y: a factor of two in all
-    assert relative(steepness(problem, condition, {"nu": nu}, coords, face.axis), expected) < 1e-12
+    assert relative(steepness(problem, condition, {"nu": nu}, coords, face), expected) < 1e-12
 
 
 def test_points_of_conditions_follow_the_front_into_every_face_it_crosses():
@@ -153,7 +155,7 @@ def test_conditions_whose_values_do_not_depend_on_the_place_get_even_points():
         counts = torch.histc(points.coords[name][0, :, axis] / (2 if axis == 0 else 1), 8, 0, 1)
         assert (counts - 5).abs().max() <= 2
     face, edge = problem.coords.face("y=1"), torch.rand(1, 9, 2, generator=generator(), dtype=torch.float64)
-    slope = steepness(problem, problem.bound_conditions[2], {"k": k}, edge, face.axis)
+    slope = steepness(problem, problem.bound_conditions[2], {"k": k}, edge, face)
     assert (
         relative(slope, (1.5 * math.pi * torch.cos(math.pi * edge[..., 0] / 2)).abs()) < 1e-12
     )  # a side is 2

@@ -15,8 +15,8 @@ from pinnlora.nets.adapters import Full
 from pinnlora.nets.ansatz import fields_at, lifted
 from pinnlora.nets.mlp import MLP
 from pinnlora.problem.base import Problem
-from pinnlora.problem.box import Box
 from pinnlora.problem.channels import Channels
+from pinnlora.problem.domain.box import Box
 from pinnlora.problem.load import load_problem
 from pinnlora.problem.scalars import Uniform
 from pinnlora.train.data import Solutions, fields_of, grid_coords, task_set

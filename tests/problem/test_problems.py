@@ -9,7 +9,7 @@ from small import CPU, generator, task_values, tiny
 from pinnlora.loss.draw import Draw
 from pinnlora.loss.points import draw_points
 from pinnlora.loss.terms import physics
-from pinnlora.problem.box import Box
+from pinnlora.problem.domain.box import Box
 from pinnlora.problem.exact import residual_of_exact
 from pinnlora.problem.library.burgers2d import Burgers2D
 from pinnlora.problem.library.kovasznay import Kovasznay

@@ -47,6 +47,23 @@ def test_two_colour_scales_for_all_panels(full, place, errors):
     assert (plain[0].norm.vmin, plain[0].norm.vmax) == (reference.min(), reference.max())
 
 
+def test_outside_of_the_domain_is_blank_and_what_blew_up_inside_is_not(full):
+    dataset = full[0].copy(deep=True)
+    points = dataset["showcase_reference"].sizes
+    outside = np.zeros((points["x"], points["y"]), dtype=bool)
+    outside[:5, :7] = True
+    dataset["showcase_inside"] = (("x", "y"), (~outside).astype("int8"))
+    for name in ("showcase_reference", "showcase_prediction"):
+        dataset[name] = dataset[name].where(dataset["showcase_inside"] != 0)
+    whole, slices = cut(full[0]), cut(dataset)
+    assert (slices.outside == outside.T).all() and np.isfinite(slices.scores).all()
+    assert slices.errors.shape == whole.errors.shape
+    blanks = [mesh for mesh in meshes(fields(dataset)) if mesh.get_cmap().N == 1]
+    assert len(blanks) == len(meshes(fields(full[0])))
+    dataset["showcase_prediction"][0, 0, 10, 10] = np.nan
+    assert np.isnan(cut(dataset).scores[0]) and np.isfinite(cut(dataset).scores[1:]).all()
+
+
 def test_a_page_holds_seven_rows(full):
     for dataset in full:
         width, height = fields(dataset).get_size_inches()

@@ -10,7 +10,7 @@ from small import CPU
 
 from pinnlora.nets.adapters import Full
 from pinnlora.problem.base import Problem
-from pinnlora.problem.box import Box
+from pinnlora.problem.domain.box import Box
 from pinnlora.problem.scalars import LogUniform
 from pinnlora.problem.signature import Condition
 from pinnlora.train.data import fields_of, task_set

@@ -7,7 +7,7 @@ ones are right (as causal weights do: Wang, Sankaran & Perdikaris 2024, but free
 from __future__ import annotations
 
 from pinnlora.problem.base import Problem
-from pinnlora.problem.box import Box
+from pinnlora.problem.domain.base import Domain
 
 FIRST, GROWING = 0.1, 0.6
 """The share of the interval at the start, and the share of the steps after which it is the whole."""
@@ -30,11 +30,9 @@ def grown(step: int, steps: int) -> float:
     return min(1.0, FIRST + (1 - FIRST) * step / (GROWING * steps))
 
 
-def within(problem: Problem, share: float) -> Box:
+def within(problem: Problem, share: float) -> Domain:
     """The domain up to a share of its time interval; all of it for problems that are not in time."""
     box, axis = problem.coords, time_axis(problem)
     if axis is None or share >= 1:
         return box
-    highs = list(box.high)
-    highs[axis] = box.low[axis] + share * (box.high[axis] - box.low[axis])
-    return Box(**{name: ends for name, *ends in zip(box.names, box.low, highs, strict=True)})
+    return box.until(box.low[axis] + share * (box.high[axis] - box.low[axis]))

@@ -10,7 +10,7 @@ from torch import Tensor
 from pinnlora.errors import UserError
 from pinnlora.loss.draw import Draw
 from pinnlora.problem.base import Problem
-from pinnlora.problem.box import Box
+from pinnlora.problem.domain.base import Domain, Shape
 from pinnlora.problem.signature import BoundCondition, Values
 
 
@@ -21,18 +21,23 @@ def draw_points(
     interior: int,
     per_condition: int | Mapping[str, int],
     conditions: Sequence[BoundCondition] | None = None,
-    box: Box | None = None,
+    box: Domain | None = None,
 ) -> dict[str, Tensor]:
     """Coordinates (task, point, dim) under "interior" and each condition's name (faces share the points).
 
     By default of all `conditions`, and in all of the domain; `box` is the part of it that they are drawn from.
     """
     tasks, box = len(next(iter(values.values()))), box or problem.coords
-    points = {"interior": box.scale(draw.unit(tasks, interior, len(box.names)))}
+    points = {"interior": box.scale(inside(draw, tasks, interior, values, box))}
     for condition in problem.bound_conditions if conditions is None else conditions:
         count = count_of(per_condition, condition.name)
-        points[condition.name] = torch.cat(on_faces(problem, draw, tasks, condition, count, box), 1)
+        points[condition.name] = torch.cat(on_faces(problem, draw, values, condition, count, box), 1)
     return points
+
+
+def inside(draw: Draw, tasks: int, count: int, values: Values, box: Domain, salt: int = 0) -> Tensor:
+    """`count` points for each task, (task, count, dim), in the unit cube, that `box.scale` maps into the domain."""
+    return box.uniform(lambda many: draw.unit(tasks, many, len(box.names), salt), count, values)
 
 
 def count_of(per_condition: int | Mapping[str, int], name: str) -> int:
@@ -47,29 +52,38 @@ def count_of(per_condition: int | Mapping[str, int], name: str) -> int:
 
 
 def on_faces(
-    problem: Problem, draw: Draw, tasks: int, condition: BoundCondition, count: int, box: Box
+    problem: Problem, draw: Draw, values: Values, condition: BoundCondition, count: int, box: Domain
 ) -> list[Tensor]:
-    """`count` points on a condition's faces, a tensor (task, point, dim) a face; periodic faces each have all."""
-    dim, faces = len(box.names), condition.faces
+    """`count` points on a condition's parts of the boundary, a tensor (task, point, dim) a part; periodic faces each
+    have all."""
+    tasks, faces = len(next(iter(values.values()))), condition.faces
     salt = 1 + problem.bound_conditions.index(condition)
     if condition.periodic is not None:  # the same points on both faces
-        base = box.scale(draw.unit(tasks, count, dim, salt))
+        base = box.scale(inside(draw, tasks, count, values, box, salt))
         return [face.project(base) for face in faces]
     parts = []
     for k, face in enumerate(faces):
         share = count // len(faces) + (k < count % len(faces))
-        parts.append(face.project(box.scale(draw.unit(tasks, share, dim, 100 * salt + k))))
+
+        def unit(many: int, salt: int = 100 * salt + k) -> Tensor:
+            return draw.unit(tasks, many, len(box.names), salt)
+
+        parts.append(face.place(box, unit, share, values))
     return parts
 
 
-def on_grid(problem: Problem, draw: Draw, tasks: int, count: int) -> Tensor:
+def on_grid(problem: Problem, draw: Draw, values: Values, count: int) -> Tensor:
     """`count` different points of the evaluation grid, (task, count, dim), the same for all tasks.
 
-    UserError when the grid has fewer.
+    UserError when the grid has fewer inside the domain of every task.
     """
     axes = [torch.as_tensor(axis) for axis in problem.axes().values()]
     grid = torch.cartesian_prod(*axes).view(-1, len(axes))
+    if isinstance(problem.coords, Shape):
+        whole = {name: value.cpu().double() for name, value in values.items()}
+        grid = grid[problem.coords.contains(grid.unsqueeze(0), whole).all(0)]
     if count > len(grid):
         raise UserError(f"points: {count} with points_on: grid, but the grid has {len(grid)} points only")
     chosen = torch.randperm(len(grid), generator=draw.stream(), device=draw.device)[:count]
+    tasks = len(next(iter(values.values())))
     return grid.to(draw.device, draw.dtype)[chosen].expand(tasks, -1, -1)

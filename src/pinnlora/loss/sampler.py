@@ -14,10 +14,12 @@ import torch
 from torch import Tensor
 
 from pinnlora.loss.draw import Draw
-from pinnlora.loss.points import count_of, draw_points, on_faces, on_grid
+from pinnlora.loss.points import count_of, draw_points, inside, on_faces, on_grid
 from pinnlora.problem.base import Problem
-from pinnlora.problem.box import Box
-from pinnlora.problem.signature import BoundCondition, Values, lookup
+from pinnlora.problem.domain.base import Domain, Shape
+from pinnlora.problem.domain.sides import Face, Side, outward_normal
+from pinnlora.problem.mismatch import prescribed
+from pinnlora.problem.signature import BoundCondition, Values
 
 CANDIDATES = 6
 """Candidates for each point that is chosen among them by residual or error."""
@@ -58,32 +60,32 @@ class Sampler:
     together: bool = False
     conditions: Sequence[BoundCondition] | None = None
     remembered: Tensor | None = None
-    box: Box | None = None
+    box: Domain | None = None
 
     def points(self, values: Values, size: Callable[[Tensor], Tensor] | None = None) -> Points:
         """New points for tasks of `values`; `size` maps candidates (task, point, dim) to sizes
         (task, point), and is not asked unless points are adaptive."""
         problem, draw, box = self.problem, self.draw, self.box or self.problem.coords
         conditions = problem.bound_conditions if self.conditions is None else self.conditions
-        tasks = len(next(iter(values.values())))
         if not self.adaptive:
             coords = draw_points(problem, draw, values, self.interior, self.per_condition, conditions, box)
             if self.grid:
-                coords["interior"] = on_grid(problem, draw, tasks, self.interior)
+                coords["interior"] = on_grid(problem, draw, values, self.interior)
             return Points(coords)
-        unit = self._candidates(tasks)
+        unit = self._candidates(values, box)
         chosen, weight = by_size(size(box.scale(unit)), self.interior, draw.generator)
         self.remembered = take(unit, chosen)
         points = Points({"interior": box.scale(self.remembered)}, {"interior": weight})
         for condition in conditions:
-            self._on_faces(points, values, condition, tasks, box)
+            self._on_faces(points, values, condition, box)
         return points
 
-    def _candidates(self, tasks: int) -> Tensor:
+    def _candidates(self, values: Values, box: Domain) -> Tensor:
         """Half spread evenly, half near the remembered points; all evenly when there are none. In the unit cube."""
         draw, dim, total = self.draw, len(self.problem.coords.names), CANDIDATES * self.interior
+        tasks = len(next(iter(values.values())))
         if self.remembered is None:
-            return draw.unit(tasks, total, dim)
+            return inside(draw, tasks, total, values, box)
         near = total // 2
         pool = self.remembered.reshape(1, -1, dim).expand(tasks, -1, -1) if self.together else self.remembered
         like = {"generator": draw.generator, "device": draw.device}
@@ -92,18 +94,20 @@ class Sampler:
         scale = torch.rand(tasks, near, 1, dtype=draw.dtype, **like) * (longest - shortest) + shortest
         moved = origin + scale.exp() * torch.randn(tasks, near, dim, dtype=draw.dtype, **like)
         reflected = (1 - (1 - moved.abs()).abs()).clamp(0, 1)
-        return torch.cat((draw.unit(tasks, total - near, dim), reflected), 1)
+        even = inside(draw, tasks, total - near, values, box)
+        if isinstance(box, Shape):  # what has left the domain is drawn evenly
+            kept = box.contains(box.scale(reflected), values)
+            reflected = torch.where(kept.unsqueeze(-1), reflected, even[:, :near])
+        return torch.cat((even, reflected), 1)
 
-    def _on_faces(
-        self, points: Points, values: Values, condition: BoundCondition, tasks: int, box: Box
-    ) -> None:
+    def _on_faces(self, points: Points, values: Values, condition: BoundCondition, box: Domain) -> None:
         """Add a condition's points, chosen where the prescribed values are steep if they depend on the place."""
         count = count_of(self.per_condition, condition.name)
         known = {*self.problem.coords.names, *values}
         if condition.signature is not None and known.issuperset(condition.signature.names):
-            parts = on_faces(self.problem, self.draw, tasks, condition, FACE_CANDIDATES * count, box)
+            parts = on_faces(self.problem, self.draw, values, condition, FACE_CANDIDATES * count, box)
             slopes = [
-                steepness(self.problem, condition, values, part, face.axis)
+                steepness(self.problem, condition, values, part, face)
                 for part, face in zip(parts, condition.faces, strict=True)
             ]
             if any(bool(slope.any()) for slope in slopes):
@@ -112,23 +116,24 @@ class Sampler:
                 points.importance[condition.name] = weight
                 return
         points.coords[condition.name] = torch.cat(
-            on_faces(self.problem, self.draw, tasks, condition, count, box), 1
+            on_faces(self.problem, self.draw, values, condition, count, box), 1
         )
 
 
 def steepness(
-    problem: Problem, condition: BoundCondition, values: Values, coords: Tensor, axis: int
+    problem: Problem, condition: BoundCondition, values: Values, coords: Tensor, part: Face | Side
 ) -> Tensor:
-    """Length of the gradient of a condition's prescribed values along a face across `axis`, in sides of the box:
+    """Length of the gradient of a condition's prescribed values along a part of the boundary, in sides of the box:
     coords (task, point, dim) -> (task, point); zero where they are constant."""
     coords = coords.detach().requires_grad_()
     squares = torch.zeros_like(coords[..., 0])
     side = coords.new_tensor(problem.coords.high) - coords.new_tensor(problem.coords.low)
-    side[axis] = 0
+    normal = outward_normal(problem.coords, [part], coords.detach(), values)
     with torch.enable_grad():
-        for target in condition.signature(problem, lookup(problem, coords, values)).values():
+        for target in prescribed(problem, condition, coords, values).values():
             if torch.is_tensor(target) and target.requires_grad:
                 (slope,) = torch.autograd.grad(target.sum(), coords, retain_graph=True)
+                slope = slope - (slope * normal).sum(-1, keepdim=True) * normal
                 squares += (slope * side).square().sum(-1)
     return squares.detach().sqrt()
 

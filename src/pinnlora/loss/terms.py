@@ -13,7 +13,8 @@ from pinnlora.nets.ansatz import field_channels, lifted, observed
 from pinnlora.nets.mlp import MLP
 from pinnlora.problem.base import Problem
 from pinnlora.problem.channels import Channels
-from pinnlora.problem.signature import BoundCondition, Values, lookup, parse, spelled
+from pinnlora.problem.mismatch import found_and_wanted
+from pinnlora.problem.signature import BoundCondition, Values, lookup, spelled
 
 
 def supervised(
@@ -125,16 +126,12 @@ def _condition(
         return _periodic(problem, condition, coords, fields, factor)
 
     def terms(jet: Tensor) -> Terms:
-        jet = fields(jet)
-        find = lookup(problem, coords, values, jet, condition.channels)
-        targets = condition.signature(problem, find)
-        out = {}
-        for name, target in targets.items():
-            if (condition.name, name) in network.hard.held:
-                continue
-            number, order = parse(problem, name)
-            out[f"{condition.name}_{name}"] = jet[:, condition.channels.position(order), :, number] - target
-        return out
+        rows = found_and_wanted(problem, condition, coords, values, fields(jet))
+        return {
+            f"{condition.name}_{name}": found - target
+            for name, (found, target) in rows.items()
+            if (condition.name, name) not in network.hard.held
+        }
 
     return Block(coords, condition.channels, terms, factor / coords.shape[1])
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from pinnlora.nets.distance import curved
 from pinnlora.nets.mlp import MLP, Weights
-from pinnlora.nets.transfinite import transfinite
 from pinnlora.problem.base import Problem
 from pinnlora.problem.channels import VALUE, Channels, product
 from pinnlora.problem.signature import Values, lookup
@@ -21,7 +21,8 @@ def lifted(
     if network.lift:
         offset, factor = problem.lift(coords, values, channels)
     elif network.hard.patches:
-        offset, factor = transfinite(problem, network.hard.patches, coords, values, channels)
+        hard = network.hard
+        offset, factor = curved(problem, hard.patches, hard.kept, coords, values, channels)
     else:
         return lambda jet: jet
     return lambda jet: offset + product(factor, jet, channels)

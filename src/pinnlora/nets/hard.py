@@ -9,20 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from pinnlora.errors import UserError
-from pinnlora.nets.transfinite import Given, Patch, patch_of, transfinite
+from pinnlora.nets.distance import Kept, curved, kept_of
+from pinnlora.nets.transfinite import Given, Patch, patch_of
+from pinnlora.nets.trial import face_points, few_tasks, rough
 from pinnlora.problem.base import Problem
-from pinnlora.problem.box import Face
 from pinnlora.problem.channels import Channels, product
-from pinnlora.problem.pointwise import along, is_smooth
-from pinnlora.problem.signature import BoundCondition, Values, lookup, parse
+from pinnlora.problem.domain.sides import Face, Side
+from pinnlora.problem.mismatch import prescribed
+from pinnlora.problem.normal import derived
+from pinnlora.problem.signature import BoundCondition, Values, parse
 
-TASKS, POINTS = 3, 64
 MISSED = 1e-6
 """A condition counts as held when it is missed by less, relative to the sizes of target and network."""
 
@@ -33,18 +35,25 @@ Trial = Callable[[Tensor, Values, Channels], tuple[Tensor, Tensor]]
 class HardConditions:
     """What a trial function holds exactly.
 
-    patches: the automatic one, one an unknown (none where it is not used); held: (condition, target); soft:
-    (condition, target, why it is in the loss); periodic: the axes that the input map must make periodic.
+    patches and kept: the automatic one, of faces and of sides of shapes, one an unknown (none where it is not used);
+    held: (condition, target); soft: (condition, target, why it is in the loss); periodic: the axes that the input map
+    must make periodic.
     """
 
     patches: tuple[Patch, ...] = ()
+    kept: tuple[tuple[Kept, ...], ...] = ()
     held: tuple[tuple[str, str], ...] = ()
     soft: tuple[tuple[str, str, str], ...] = ()
     periodic: tuple[int, ...] = ()
 
     def left(self, problem: Problem) -> list[BoundCondition]:
-        """The conditions of which something is in the loss."""
-        whole = {name for name, _ in self.held} - {name for name, *_ in self.soft}
+        """The conditions of which something is in the loss; a cycle is in every network's input map."""
+        names, cycles = problem.coords.names, problem.coords.cycles
+        whole = {name for name, _ in self.held}
+        whole |= {
+            c.name for c in problem.bound_conditions if c.periodic is not None and names[c.periodic] in cycles
+        }
+        whole -= {name for name, *_ in self.soft}
         return [condition for condition in problem.bound_conditions if condition.name not in whole]
 
     def describe(self) -> list[str]:
@@ -69,14 +78,14 @@ class _Plan:
     own: Trial | None
     insist: bool
     given: list[tuple[Given, ...]]
+    kept: list[tuple[Kept, ...]]
     held: list[tuple[int, str]]
     soft: list[tuple[str, str, str]]
 
     def trial(self) -> Trial:
         if self.own is not None:
             return self.own
-        patches = self.patches()
-        return lambda coords, values, channels: transfinite(self.problem, patches, coords, values, channels)
+        return partial(curved, self.problem, self.patches(), tuple(self.kept))
 
     def patches(self) -> tuple[Patch, ...]:
         return tuple(patch_of(given, self.problem.coords) for given in self.given)
@@ -87,8 +96,9 @@ def hard_conditions(problem: Problem, own: bool, insist: bool = False) -> HardCo
 
     Raises UserError with `insist` when something cannot.
     """
-    values = _tasks(problem)
-    plan = _Plan(problem, problem.lift if own else None, insist, [() for _ in problem.unknowns], [], [])
+    values = few_tasks(problem)
+    empty = [() for _ in problem.unknowns]
+    plan = _Plan(problem, problem.lift if own else None, insist, empty, [*empty], [], [])
     for number, target in _candidates(problem, plan):
         why = _take(plan, number, target, values)
         if why:
@@ -102,7 +112,8 @@ def hard_conditions(problem: Problem, own: bool, insist: bool = False) -> HardCo
     held = [(problem.bound_conditions[number].name, target) for number, target in plan.held]
     held += [(condition.name, "all") for condition in periodic]
     found = HardConditions(
-        plan.patches() if any(plan.given) else (),
+        plan.patches() if any(plan.given) or any(plan.kept) else (),
+        tuple(plan.kept) if any(plan.kept) else (),
         tuple(held),
         tuple(plan.soft),
         tuple(c.periodic for c in periodic),
@@ -115,16 +126,10 @@ def hard_conditions(problem: Problem, own: bool, insist: bool = False) -> HardCo
     return found
 
 
-def _tasks(problem: Problem) -> dict[str, Tensor]:
-    sample = problem.task.sample(TASKS, np.random.default_rng(0))
-    return {name: torch.as_tensor(np.asarray(value), dtype=torch.float64) for name, value in sample.items()}
-
-
 def _candidates(problem: Problem, plan: _Plan) -> list[tuple[int, str]]:
     """(condition, target) in the order in which they are tried; what can never be held goes to `plan.soft`."""
-    ends = {
-        (f.axis, f.value == problem.coords.low[f.axis]) for c in problem.bound_conditions for f in c.faces
-    }
+    faces = {f for c in problem.bound_conditions for f in c.faces if isinstance(f, Face)}
+    ends = {(f.axis, f.value == problem.coords.low[f.axis]) for f in faces}
     found = []
     for number, condition in enumerate(problem.bound_conditions):
         if condition.periodic is not None:
@@ -132,6 +137,7 @@ def _candidates(problem: Problem, plan: _Plan) -> list[tuple[int, str]]:
         if any(_is_unknown(problem, name) for name in condition.signature.names):
             plan.soft.append((condition.name, "all", "its target holds the unknown itself"))
             continue
+        plan.soft += [(condition.name, row, "a derivative along the normal") for row in condition.rows]
         for target in condition.targets:
             start = all((face.axis, False) not in ends for face in condition.faces)
             found.append((len(parse(problem, target)[1]), not start, number, target))
@@ -142,7 +148,7 @@ def _is_unknown(problem: Problem, name: str) -> bool:
     try:
         parse(problem, name)
     except KeyError:
-        return False
+        return derived(problem, name) is not None
     return True
 
 
@@ -151,15 +157,17 @@ def _take(plan: _Plan, number: int, target: str, values: Values) -> str:
     condition = plan.problem.bound_conditions[number]
     if plan.own is None:
         given, why = _given(plan, number, target)
-        why = (
-            why
-            or ("" if plan.insist else _random(plan.problem, condition))
-            or _rough(plan.problem, condition, target, values)
-        )
+        if not why and not plan.insist:
+            why = _random(plan.problem, condition)
+        why = why or rough(plan.problem, condition, target, values)
+        field, _ = parse(plan.problem, target)
+        before = plan.given[field], plan.kept[field]
+        kept = None
+        if not why and any(isinstance(part, Side) for part in condition.faces):
+            kept, why = kept_of(plan.problem, number, target, plan.kept[field], plan.insist)
         if why:
             return why
-        field, _ = parse(plan.problem, target)
-        before, plan.given[field] = plan.given[field], given
+        plan.given[field], plan.kept[field] = given, (*plan.kept[field], *([kept] if kept else []))
     plan.held.append((number, target))
     for held in plan.held:
         missed = _missed(plan, *held, values)
@@ -167,7 +175,7 @@ def _take(plan: _Plan, number: int, target: str, values: Values) -> str:
             plan.held.pop()
             if plan.own is not None:
                 return "the problem's own ansatz does not hold it"
-            plan.given[field] = before
+            plan.given[field], plan.kept[field] = before
             return f"it contradicts what is held already where they meet, by {missed:.1e} of their size"
     return ""
 
@@ -178,6 +186,10 @@ def _given(plan: _Plan, number: int, target: str) -> tuple[tuple[Given, ...], st
     field, order = parse(plan.problem, target)
     before = plan.given[field]
     for face in condition.faces:
+        if isinstance(face, Side):
+            if order:
+                return before, "only values are held on the sides of a shape"
+            continue
         if set(order) - {face.axis}:
             return before, "a derivative along its face"
         new = Given(face.axis, face.value == box.high[face.axis], len(order), number, target)
@@ -198,29 +210,21 @@ def _missed(plan: _Plan, number: int, target: str, values: Values) -> float:
     generator, channels = torch.Generator().manual_seed(1), condition.channels
     worst = 0.0
     for face in condition.faces:
-        coords = _face_points(problem, face, generator)
+        coords = face_points(problem, face, generator)
         offset, factor = plan.trial()(coords, values, channels)
         network = torch.randn(offset.shape, generator=generator, dtype=torch.float64)
         found = (offset + product(factor, network, channels))[:, channels.position(order), :, field]
-        wanted = condition.signature(problem, lookup(problem, coords, values))[target]
+        wanted = prescribed(problem, condition, coords, values)[target]
         wanted = torch.as_tensor(wanted, dtype=torch.float64).expand_as(found)
         missed = float((found - wanted).abs().max() / (1 + wanted.abs().max()))
         worst = missed if not missed <= worst else worst
     return worst
 
 
-def _face_points(problem: Problem, face: Face, generator: torch.Generator) -> Tensor:
-    """Points (task, point, dim) of a face, half of them on its edges and at its corners."""
-    shape = (TASKS, POINTS, len(problem.coords.names))
-    unit, edge = (torch.rand(shape, generator=generator, dtype=torch.float64) for _ in range(2))
-    unit = torch.where(edge < 0.3, unit.round(), unit)
-    return face.project(problem.coords.scale(unit))
-
-
 def _is_periodic(plan: _Plan, condition: BoundCondition, values: Values) -> bool:
     """Whether offset and factor agree at both ends, in value and normal slope: the network does by its input map."""
     generator = torch.Generator().manual_seed(2)
-    base = _face_points(plan.problem, condition.faces[0], generator)
+    base = face_points(plan.problem, condition.faces[0], generator)
     ends = [
         torch.stack(torch.broadcast_tensors(*plan.trial()(face.project(base), values, condition.channels)))
         for face in condition.faces
@@ -232,22 +236,3 @@ def _random(problem: Problem, condition: BoundCondition) -> str:
     """Says so when a target holds a random function: its second derivatives are noise, and would be a source."""
     found = sorted(set(condition.signature.names) & set(problem.task.functions))
     return f"it prescribes {found[0]}, a random function, whose derivatives are noise" if found else ""
-
-
-def _rough(problem: Problem, condition: BoundCondition, target: str, values: Values) -> str:
-    """Says so when a target is not smooth along its faces, as far as the residual looks at it."""
-
-    def targets(where: Tensor) -> dict[str, Tensor]:
-        return condition.signature(problem, lookup(problem, where, values))
-
-    generator = torch.Generator().manual_seed(3)
-    unit = torch.rand(TASKS, len(problem.coords.names), generator=generator, dtype=torch.float64)
-    for face in condition.faces:
-        for axis in range(unit.shape[1]):
-            if axis != face.axis:
-                through = face.project(along(problem.coords, axis, unit))
-                if not is_smooth(targets, target, through, axis, problem.residual_signature.channels):
-                    return (
-                        f"not smooth along {problem.coords.names[axis]}, or its derivatives are not torch's"
-                    )
-    return ""

@@ -20,10 +20,11 @@ import torch
 from torch import Tensor
 
 from pinnlora.problem.base import Problem
-from pinnlora.problem.box import Box
 from pinnlora.problem.channels import Channels, Index
+from pinnlora.problem.domain.box import Box
+from pinnlora.problem.mismatch import prescribed
 from pinnlora.problem.pointwise import pointwise_jet
-from pinnlora.problem.signature import Values, lookup
+from pinnlora.problem.signature import Values
 
 Polynomial = tuple[float, ...]
 """Coefficients in s = (x - low) / (high - low), constant first."""
@@ -187,10 +188,10 @@ def _prescribed(
         mine = [part for part in parts if part.condition == number]
         places = sorted({part.at for part in mine}, key=lambda at: (len(at), at))
         there = torch.cat([_projected(coords, at) for at in places], 1).expand(tasks, -1, -1)
-        signature = problem.bound_conditions[number].signature
+        condition = problem.bound_conditions[number]
 
-        def targets(where: Tensor, signature=signature) -> dict[str, Tensor]:
-            return signature(problem, lookup(problem, where, values))
+        def targets(where: Tensor, condition=condition) -> dict[str, Tensor]:
+            return prescribed(problem, condition, where, values)
 
         wanted = Channels.of(part.split(order)[0] for part in mine for order in channels.orders)
         jets = pointwise_jet(targets, there, wanted, sorted({part.target for part in mine}))

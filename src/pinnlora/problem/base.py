@@ -15,13 +15,15 @@ import torch
 from torch import Tensor
 
 from pinnlora.errors import UserError
-from pinnlora.problem.box import Box
 from pinnlora.problem.calls import rows_of
 from pinnlora.problem.channels import Channels
 from pinnlora.problem.declare import declare
+from pinnlora.problem.domain.base import Domain, Shape
 from pinnlora.problem.interpolate import fourier, spline
 from pinnlora.problem.signature import BoundCondition, Condition, Periodic, Signature, Values, lookup
 
+EDGE = 1e-6
+"""How far outside of its domain a point still belongs to it, as a share of its size: those on the boundary."""
 GRID = 50_000
 """Points of the default evaluation grid, at most, in three dimensions and more."""
 
@@ -29,7 +31,7 @@ GRID = 50_000
 class Problem:
     """Base class of all problems; see docs/own-problem.md."""
 
-    coords: ClassVar[Box]
+    coords: ClassVar[Domain]
     fields: ClassVar[tuple[str, ...]]
     task: ClassVar[Any]
     conditions: ClassVar[list[Condition | Periodic]] = []
@@ -142,12 +144,32 @@ class Problem:
         shape = tuple(len(axis) for axis in axes.values())
         count = len(next(iter(values.values())))
         out = {name: np.empty((count, *shape)) for name in self.fields}
+        inside = self.inside(values)
         for k in range(count):
             one = {name: torch.from_numpy(np.asarray(value[k : k + 1])) for name, value in values.items()}
             exact = self.exact_at(coords.unsqueeze(0), one)
             for name in self.fields:
                 out[name][k] = exact[name].numpy().reshape(shape)
+                if inside is not None:
+                    out[name][k][~inside[k]] = np.nan
         return out
+
+    def inside(self, values: Values, slack: float = EDGE) -> np.ndarray | None:
+        """Which points of the evaluation grid are in the domain of each task, (task, *grid), up to `slack` times its
+        size outside; None where all are, in a box."""
+        if not isinstance(self.coords, Shape):
+            return None
+        axes = [torch.as_tensor(axis, dtype=torch.float64) for axis in self.axes().values()]
+        grid = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
+        found, points = [], grid.reshape(1, -1, len(axes))
+        for k in range(len(next(iter(values.values())))):
+            one = {
+                name: torch.as_tensor(np.asarray(v[k : k + 1]), dtype=torch.float64)
+                for name, v in values.items()
+            }
+            inside = self.coords.contains(points, one, slack * self.coords.size)
+            found.append(inside.reshape(grid.shape[:-1]).numpy())
+        return np.stack(found)
 
     def reference_floor(self, values: Values, fields: Mapping[str, np.ndarray]) -> tuple[float, str]:
         """The mean squared error of the reference solutions themselves, and how it is known.
@@ -160,7 +182,11 @@ class Problem:
         moved = {name: axis * (1 + 2.0**-52) for name, axis in self.axes().items()}
         few = {name: value[:4] for name, value in values.items()}
         again = self._exact_on(moved, few)
-        change = np.mean([np.mean((again[name] - fields[name][:4]) ** 2) for name in self.fields])
+        inside = self.inside(few)
+        where = True if inside is None else inside
+        change = np.mean(
+            [np.mean((again[name] - fields[name][:4]) ** 2, where=where) for name in self.fields]
+        )
         return float(change), "analytic; what the rounding of its coordinates to float64 changes"
 
     def axes(self) -> dict[str, np.ndarray]:

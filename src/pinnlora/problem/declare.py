@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pinnlora.errors import UserError, did_you_mean
-from pinnlora.problem.box import RESERVED, Box
+from pinnlora.problem.binding import bind, tasks_of
 from pinnlora.problem.distributions import Distribution
-from pinnlora.problem.signature import Condition, Periodic, bind, resolve, split
+from pinnlora.problem.domain.base import RESERVED, Domain
+from pinnlora.problem.signature import Condition, Periodic, resolve, split
 
 TAKEN = (*RESERVED, "steps", "points", "seed")
 """Names that task parameters cannot have: dimensions of results, and arguments of `refine`."""
@@ -19,16 +20,21 @@ def declare(cls: type) -> None:
     _parts(cls)
     cls.unknowns = cls.potentials or cls.fields
     _names(cls)
-    box = cls.coords
+    cls.coords = box = _settled(cls)
     intervals = dict(zip(box.names, zip(box.low, box.high, strict=True), strict=True))
-    periodic = [c.coordinate for c in cls.conditions if isinstance(c, Periodic)]
+    cycles = [Periodic(name, f"cycle_{name}") for name in box.cycles]
+    conditions = [*cls.conditions, *cycles]
+    periodic = [c.coordinate for c in conditions if isinstance(c, Periodic)]
+    for name in box.cycles:
+        if periodic.count(name) > 1:
+            raise TypeError(f"{cls.__name__}.conditions: {name} is a Cycle, leave Periodic({name!r}) out")
     try:
         cls.task = cls.task.within(intervals, periodic)
     except UserError as error:
         raise TypeError(f"{cls.__name__}: {error}") from None
     for part in ("observe", "residual", "exact", "weight"):
         setattr(cls, f"{part}_signature", resolve(cls, getattr(cls, part)) if hasattr(cls, part) else None)
-    cls.bound_conditions = tuple(bind(cls, condition) for condition in cls.conditions)
+    cls.bound_conditions = tuple(bind(cls, condition) for condition in conditions)
     names = ["interior", *(condition.name for condition in cls.bound_conditions)]
     for name in names:
         if names.count(name) > 1:
@@ -37,10 +43,25 @@ def declare(cls: type) -> None:
             )
 
 
+def _settled(cls: type) -> Domain:
+    """The domain as it is for the problem's tasks."""
+    for name in sorted(cls.coords.asked()):
+        if name not in cls.task.names or name in cls.task.functions:
+            numbers = [known for known in cls.task.names if known not in cls.task.functions]
+            raise TypeError(
+                f"{cls.__name__}.coords: {name!r} is no number among the task parameters"
+                f"{did_you_mean(name, numbers)}"
+            )
+    try:
+        return cls.coords.over(tasks_of(cls)) if cls.coords.asked() else cls.coords.over({})
+    except TypeError as error:
+        raise TypeError(f"{cls.__name__}.coords: {error}") from None
+
+
 def _parts(cls: type) -> None:
     """Is every part of the kind that it should be?"""
     expected = {
-        "coords": (Box, "a Box, for example Box(x=(0, 1), t=(0, 1))"),
+        "coords": (Domain, "a Box, for example Box(x=(0, 1), t=(0, 1)), or shapes made of Disk, Ball, Polygon"),
         "fields": (tuple | list, "a tuple of names, for example (\"u\",) with its comma"),
         "potentials": (tuple | list, "a tuple of names, for example (\"s\",) with its comma"),
         "task": (Distribution, "Uniform(...), LogUniform(...), GaussianField(...) or a product of them"),

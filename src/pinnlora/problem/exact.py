@@ -5,8 +5,6 @@ Derivatives come from automatic differentiation, apart from the jets of networks
 
 from __future__ import annotations
 
-from itertools import product as every
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -15,9 +13,10 @@ from pinnlora.errors import UserError
 from pinnlora.problem.base import Problem
 from pinnlora.problem.calls import guarded
 from pinnlora.problem.channels import Channels
+from pinnlora.problem.mismatch import found_and_wanted
 from pinnlora.problem.pointwise import pointwise_jet
 from pinnlora.problem.probe import Finding, Probe
-from pinnlora.problem.signature import BoundCondition, Values, lookup, parse
+from pinnlora.problem.signature import BoundCondition, Values, lookup
 
 EXACT, NEARLY = 1e-9, 1e-6
 """Residuals relative to the size of their terms up to which an exact solution is one; is one with a warning."""
@@ -38,9 +37,13 @@ def residual_of_exact(
     The size is the largest change of the residual when one derivative or field is set to zero.
     """
     generator = torch.Generator().manual_seed(seed)
-    tasks = len(next(iter(values.values())))
-    unit = torch.rand(tasks, points, len(problem.coords.names), generator=generator, dtype=torch.float64)
-    coords, channels = problem.coords.scale(unit), problem.residual_signature.channels
+    tasks, domain = len(next(iter(values.values()))), problem.coords
+
+    def unit(many: int) -> Tensor:
+        return torch.rand(tasks, many, len(domain.names), generator=generator, dtype=torch.float64)
+
+    coords = domain.scale(domain.uniform(unit, points, values))
+    channels = problem.residual_signature.channels
     jet = exact_jet(problem, coords, values, channels)
 
     def residual(jet: Tensor) -> dict[str, Tensor]:
@@ -90,26 +93,34 @@ def exact_meets(probe: Probe) -> list[Finding]:
 def _mismatch(probe: Probe, condition: BoundCondition) -> tuple[float, float, str]:
     """The largest difference of the exact solution to a condition, the size of such values, and where it is."""
     problem, channels, values = probe.problem, condition.channels, probe.values
-    sides = [exact_jet(problem, probe.coords(face), values, channels) for face in condition.faces]
-    usual = exact_jet(problem, probe.coords(), values, channels).abs().amax((0, 2))
-    worst, size, place = 0.0, 0.0, ""
-    for face, jet in zip(condition.faces, sides, strict=True):
-        coords = probe.coords(face)
+    places = [probe.coords(face) for face in condition.faces]
+    jets = [exact_jet(problem, coords, values, channels) for coords in places]
+    size = _usual(probe, condition)
+    worst, place = 0.0, ""
+    for coords, jet in zip(places, jets, strict=True):
         if condition.periodic is not None:
-            pairs = every(range(jet.shape[1]), range(jet.shape[3]))
-            wanted = {(c, k): sides[0][:, c, :, k] for c, k in pairs}
+            pairs = [(jet[:, c], jets[0][:, c]) for c in range(jet.shape[1])]
         else:
-            rows = probe.targets(condition, coords, jet)
-            places = {name: parse(problem, name) for name in rows}
-            wanted = {
-                (channels.position(places[n][1]), places[n][0]): row.detach() for n, row in rows.items()
-            }
-        for (channel, number), target in wanted.items():
-            gap = (jet[:, channel, :, number] - target).abs().nan_to_num(nan=torch.inf)
-            size = max(size, float(usual[channel, number]), float(target.abs().max()))
+            probe.targets(condition, coords, jet)  # says what is wrong with them
+            pairs = found_and_wanted(problem, condition, coords, values, jet).values()
+        for found, target in pairs:
+            target = torch.as_tensor(target, dtype=found.dtype).detach()
+            gap = (found - target).detach().abs().nan_to_num(nan=torch.inf)
+            gap = gap if gap.ndim == 2 else gap.amax(-1)
+            size = max(size, float(target.abs().max()))
             if float(gap.max()) > worst:
                 worst, place = float(gap.max()), f", at {probe.example(coords, gap == gap.max())}"
     return worst, size, place
+
+
+def _usual(probe: Probe, condition: BoundCondition) -> float:
+    """How large the quantities that a condition holds are inside the domain."""
+    problem, coords = probe.problem, probe.coords()
+    jet = exact_jet(problem, coords, probe.values, condition.channels)
+    if condition.periodic is not None:
+        return float(jet[:, [0, condition.channels.position((condition.periodic,))]].abs().max())
+    found = found_and_wanted(problem, condition, coords, probe.values, jet)
+    return max(float(value.detach().abs().max()) for value, _ in found.values())
 
 
 def _judged(where: str, gap: float, size: float, good: str, bad: str, numbers: str) -> Finding:
@@ -137,6 +148,8 @@ def reference_fits(probe: Probe) -> list[Finding]:
         if np.shape(array) != expected:
             text = f"has shape {np.shape(array)} for one task; expected {expected}: task, then axes()"
             raise UserError(f"{where}: {name!r} {text}")
-        if not np.isfinite(np.asarray(array, dtype=float)).all():
+        inside = problem.inside(one)
+        array = np.asarray(array, dtype=float)
+        if not np.isfinite(array if inside is None else array[inside]).all():
             raise UserError(f"{where}: {name!r} holds NaN or infinite values")
     return [Finding("note", f"{where}: gives {', '.join(found)} of shape {expected} for one task")]

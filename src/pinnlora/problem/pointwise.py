@@ -8,8 +8,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from pinnlora.problem.box import Box
 from pinnlora.problem.channels import Channels, Index
+from pinnlora.problem.domain.box import Box
 
 LINE, ROUGH = 2001, 0.05
 """Points on a line, and how far a function may be from the integral of its derivative, relative to its rise."""

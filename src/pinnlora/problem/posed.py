@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import torch
 from torch import Tensor
 
-from pinnlora.problem.box import Face
+from pinnlora.problem.bounded import bare_sides
 from pinnlora.problem.channels import Channels, Index
+from pinnlora.problem.domain.sides import Face, Side
+from pinnlora.problem.normal import derived
 from pinnlora.problem.pointwise import pointwise_jet
 from pinnlora.problem.probe import Finding, Probe
 from pinnlora.problem.signature import BoundCondition, parse, spelled, split
@@ -27,13 +29,13 @@ class _Given:
     """
 
     condition: BoundCondition
-    face: Face
+    face: Face | Side
     target: str
     number: int
     order: Index
     asked: frozenset[int]
 
-    def at(self, probe: Probe, *faces: Face) -> tuple[Tensor, Tensor]:
+    def at(self, probe: Probe, *faces: Face | Side) -> tuple[Tensor, Tensor]:
         """Points on its face (where it meets others) and the values there, if no unknown is asked for."""
         coords = probe.coords(self.face, *faces)
         return coords, probe.targets(self.condition, coords)[self.target]
@@ -46,11 +48,27 @@ class _Given:
 def _all_given(probe: Probe) -> list[_Given]:
     problem, given = probe.problem, []
     for condition in problem.bound_conditions:
+        if condition.signature is None:
+            continue
+        stems = [
+            split(problem.coords.names, name)[0].removesuffix("_n") for name in condition.signature.names
+        ]
+        asked = frozenset(problem.unknowns.index(stem) for stem in stems if stem in problem.unknowns)
         for target in condition.targets:
-            stems = [split(problem.coords.names, name)[0] for name in condition.signature.names]
-            asked = frozenset(problem.unknowns.index(stem) for stem in stems if stem in problem.unknowns)
             number, order = parse(problem, target)
             given += [_Given(condition, face, target, number, order, asked) for face in condition.faces]
+        for row in condition.rows:  # counts for one of the unknowns in it
+            number = derived(problem, row)
+            free = sorted(asked) if number is None else [number]
+            number = next(
+                (k for k in free if all(g.condition is not condition or g.number != k for g in given)),
+                free[0],
+            )
+            both = asked | {number}
+            given += [
+                _Given(condition, face, row, number, () if face.axis is None else (face.axis,), both)
+                for face in condition.faces
+            ]
     return given
 
 
@@ -64,7 +82,7 @@ def enough_conditions(probe: Probe) -> list[Finding]:
     """
     problem, where = probe.problem, probe.where("conditions")
     effect, given, found = _effect(probe), _all_given(probe), []
-    for axis in range(len(problem.coords.names)):
+    for axis in (problem.coords.names.index(name) for name in problem.coords.boxes()):
         here = [g for g in given if g.face.axis == axis]
         lacking, missing, spare = [], 0, sum(bool(g.asked - {g.number}) for g in here)
         periodic = any(condition.periodic == axis for condition in problem.bound_conditions)
@@ -76,6 +94,7 @@ def enough_conditions(probe: Probe) -> list[Finding]:
             if short:
                 lacking.append(_lack(probe, problem.unknowns[number], axis, order, have))
         found += [f"{where}: {words}" for words in lacking if missing > spare]
+    found += [f"{where}: {words}" for words in bare_sides(probe, given, _orders(probe, effect))]
     if not found and not problem.bound_conditions and effect[1:].any():
         found.append(f"{where}: there are none, so the solution is any of many")
     return [*(Finding("error", text) for text in found), *_constants(probe, effect, given)]
@@ -102,6 +121,14 @@ def _order(probe: Probe, effect: Tensor, number: int, axis: int) -> int:
     felt = (effect[:, number] > 1e-12 * effect.max()).tolist()
     orders = probe.problem.residual_signature.channels.orders
     return max((order.count(axis) for order, present in zip(orders, felt, strict=True) if present), default=0)
+
+
+def _orders(probe: Probe, effect: Tensor) -> list[int]:
+    """The highest derivative of each unknown along the coordinates in which the domain is bounded by its sides."""
+    domain = probe.problem.coords
+    axes = [axis for axis, name in enumerate(domain.names) if name not in ("t", *domain.boxes())]
+    unknowns = range(len(probe.problem.unknowns))
+    return [max((_order(probe, effect, number, axis) for axis in axes), default=0) for number in unknowns]
 
 
 def _needed(probe: Probe, given: Sequence[_Given], number: int, axis: int, order: int) -> int:
@@ -162,7 +189,7 @@ def agreeing_conditions(probe: Probe) -> list[Finding]:
             found += _compared(probe, one, other)
     for periodic in (c for c in probe.problem.bound_conditions if c.periodic is not None):
         axis = probe.problem.coords.names[periodic.periodic]
-        for g in (g for g in given if g.face.axis != periodic.periodic):
+        for g in (g for g in given if isinstance(g.face, Face) and g.face.axis != periodic.periodic):
             (coords, low), (_, high) = (g.at(probe, end) for end in periodic.faces)
             both = f"{probe.where(g.function)}, at both ends of the periodic {axis},"
             size = _size(probe, g)
@@ -173,19 +200,28 @@ def agreeing_conditions(probe: Probe) -> list[Finding]:
 
 def _compared(probe: Probe, one: _Given, other: _Given) -> list[Finding]:
     """Values against values on one face or where two meet, or the slope of values on one face against that given."""
-    same = one.face == other.face
+    same = bool(_common(one.face, other.face))
     first, second = (one, other) if one.order == () else (other, one)
     if same and one.order != other.order:
         return []
     if not same and (one.face.axis == other.face.axis or first.order or first.face.axis in second.order):
         return []
-    coords, order = probe.coords(first.face, second.face), () if same else second.order
+    both_on = _common(one.face, other.face) if same else (first.face, second.face)
+    coords, order = probe.coords(*both_on), () if same else second.order
     jets = pointwise_jet(lambda at: probe.targets(first.condition, at), coords, Channels.of([order]))
     values = jets[first.target].get(order, torch.zeros(()).expand(coords.shape[:-1]))
     both = f"{probe.where(one.function)} and {other.function} give {second.target}"
     size = max(_size(probe, one), _size(probe, other))
     wanted = probe.targets(second.condition, coords)[second.target]
     return _differ(probe, "error" if same else "warning", both, values, wanted, coords, size)
+
+
+def _common(one: Face | Side, other: Face | Side) -> tuple[Face | Side, ...]:
+    """What two parts of the boundary have in common, or nothing."""
+    if isinstance(one, Side) and isinstance(other, Side):
+        surfaces = tuple(surface for surface in one.surfaces if surface in other.surfaces)
+        return (replace(one, surfaces=surfaces),) if surfaces else ()
+    return (one,) if one == other else ()
 
 
 def _size(probe: Probe, given: _Given) -> float:

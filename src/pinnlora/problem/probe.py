@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from pinnlora.problem.base import Problem
-from pinnlora.problem.box import Face
 from pinnlora.problem.calls import rows_of
 from pinnlora.problem.channels import Channels
+from pinnlora.problem.domain.sides import Face, Side
+from pinnlora.problem.mismatch import prescribed
 from pinnlora.problem.signature import BoundCondition, Values, lookup
 
 TASKS, POINTS = 6, 40
@@ -42,13 +43,21 @@ class Probe:
         """Class and method, for messages."""
         return f"{type(self.problem).__name__}.{function}"
 
-    def coords(self, *faces: Face) -> Tensor:
-        """Points (task, point, dim) in the domain, on a face, or where two faces meet."""
-        dim = len(self.problem.coords.names)
-        unit = torch.rand(TASKS, POINTS, dim, generator=_generator(), dtype=torch.float64)
-        coords = self.problem.coords.scale(unit)
+    def coords(self, *faces: Face | Side) -> Tensor:
+        """Points (task, point, dim) in the domain, on a part of its boundary, or where a face meets another part."""
+        domain, generator = self.problem.coords, _generator()
+        values = {name: value.detach() for name, value in self.values.items()}
+
+        def unit(many: int) -> Tensor:
+            return torch.rand(TASKS, many, len(domain.names), generator=generator, dtype=torch.float64)
+
+        sides = [part for part in faces if isinstance(part, Side)]
+        if sides:
+            coords = sides[0].place(domain, unit, POINTS, values)
+        else:
+            coords = domain.scale(domain.uniform(unit, POINTS, values))
         for face in faces:
-            coords = face.project(coords)
+            coords = face.project(coords) if isinstance(face, Face) else coords
         return coords.requires_grad_()
 
     def jet(self, channels: Channels) -> Tensor:
@@ -72,10 +81,9 @@ class Probe:
         values: Values | None = None,
     ) -> dict[str, Tensor]:
         """The values (task, point) that a condition prescribes; `jet` has the condition's channels."""
-        signature, shape = condition.signature, (TASKS, POINTS)
-        find = lookup(self.problem, coords, values or self.values, jet, condition.channels)
-        name = self.where(signature.function.__name__)
-        return rows_of(name, lambda: signature(self.problem, find), shape, full=False)
+        name = self.where(condition.signature.function.__name__)
+        given = condition, coords, values or self.values, jet
+        return rows_of(name, lambda: prescribed(self.problem, *given), (TASKS, POINTS), full=False)
 
     def example(self, coords: Tensor, chosen: Tensor) -> str:
         """The first chosen (task, point) in words: 'x=0.5, t=0, alpha=0.1'."""

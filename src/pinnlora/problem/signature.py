@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
-from pinnlora.errors import UserError, nearest
-from pinnlora.problem.box import Face
-from pinnlora.problem.calls import rows_of
+from pinnlora.errors import nearest
 from pinnlora.problem.channels import ORDER, Channels, Index
+from pinnlora.problem.domain.sides import Face, Side, outward_normal
+from pinnlora.problem.normal import Parts, along_normal, component, derived, space
 
 Values = Mapping[str, Any]
 """Task parameters by name: (task,) for scalars, (task, points) for functions."""
@@ -23,7 +21,8 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Condition:
-    """Initial or boundary values: `function` returns the targets of fields (or derivatives) on some faces."""
+    """Initial or boundary values: `function` returns, on some parts of the boundary, what fields or derivatives are
+    there, or by any other name what is to vanish: {"cooling": u_n + k * u}."""
 
     function: Callable
     on: str | tuple[str, ...]
@@ -58,14 +57,16 @@ class Signature:
 
 @dataclass(frozen=True)
 class BoundCondition:
-    """A condition with its faces found and its arguments and targets, fields or derivatives, resolved."""
+    """A condition with its faces found and its arguments and what it returns resolved: `targets` are fields or
+    derivatives, `rows` normal derivatives and what is to vanish."""
 
     name: str
-    faces: tuple[Face, ...]
+    faces: tuple[Face | Side, ...]
     signature: Signature | None
     channels: Channels
     periodic: int | None = None
     targets: tuple[str, ...] = ()
+    rows: tuple[str, ...] = ()
 
 
 def lookup(
@@ -74,12 +75,17 @@ def lookup(
     values: Values,
     jet: Tensor | None = None,
     channels: Channels | None = None,
+    parts: Parts = (),
 ):
-    """A function from argument names to tensors (task, point), for one set of points."""
+    """A function from argument names to tensors (task, point), for one set of points on `parts` of the boundary."""
 
     def find(name: str) -> Tensor:
         if name in problem.coords.names:
             return coords[..., problem.coords.names.index(name)]
+        if component(problem, name) is not None:
+            return outward_normal(problem.coords, parts, coords, values)[..., component(problem, name)]
+        if derived(problem, name) is not None:
+            return slope_along_normal(problem, derived(problem, name), coords, values, jet, channels, parts)
         if name in values:
             value = values[name]
             return value.unsqueeze(-1) if value.ndim == 1 else problem.function_values(name, value, coords)
@@ -89,6 +95,14 @@ def lookup(
         return jet[:, channels.position(order), :, problem.unknowns.index(stem)]
 
     return find
+
+
+def slope_along_normal(
+    problem: Any, number: int, coords: Tensor, values: Values, jet: Tensor, channels: Channels, parts: Parts
+) -> Tensor:
+    """The derivative of an unknown along the outward normal of the nearest of `parts`: (task, point)."""
+    slopes = [jet[:, channels.position((axis,)), :, number] for axis in space(problem)]
+    return along_normal(problem, parts, coords, values, slopes)
 
 
 def split(axes: tuple[str, ...], name: str) -> tuple[str, Index]:
@@ -120,16 +134,29 @@ def parse(problem: Any, name: str) -> tuple[int, Index]:
     return problem.unknowns.index(stem), order
 
 
-def resolve(cls: type, function: Callable) -> Signature:
-    """Read a function's argument names; a name that means nothing is an error that says what exists."""
+def resolve(cls: type, function: Callable, boundary: bool = False) -> Signature:
+    """Read a function's argument names; a name that means nothing is an error that says what exists.
+
+    On a `boundary` there is a normal to ask for.
+    """
     where = f"{cls.__name__}.{function.__name__}"
     first, *names = tuple(inspect.signature(function).parameters) or (None,)
     if first is None or _means(cls, first) is not None:
         raise TypeError(f"{where}: the first argument has to be self, then come what it needs; got {first!r}")
+    orders: list[Index] = []
     for name in names:
-        if _means(cls, name) is None:
-            raise TypeError(_unknown(cls, where, name))
-    return Signature(function, tuple(names), Channels.of(_means(cls, name) for name in names))
+        normal = component(cls, name) is not None or derived(cls, name) is not None
+        if normal and not boundary:
+            raise TypeError(f"{where}: {name} is of the boundary's normal; only a condition can ask for it")
+        if not normal and _means(cls, name) is None:
+            raise TypeError(unknown(cls, where, name))
+        orders += needed(cls, name) if normal else [_means(cls, name)]
+    return Signature(function, tuple(names), Channels.of(orders))
+
+
+def needed(cls: type, name: str) -> list[Index]:
+    """The derivatives that a name of the normal needs."""
+    return [] if derived(cls, name) is None else [(axis,) for axis in space(cls)]
 
 
 def _means(cls: type, name: str) -> Index | None:
@@ -146,7 +173,8 @@ def _means(cls: type, name: str) -> Index | None:
         return None
 
 
-def _unknown(cls: type, where: str, name: str) -> str:
+def unknown(cls: type, where: str, name: str) -> str:
+    """What to say of a name that means nothing."""
     axes = cls.coords.names
     orders = [o for n in range(1, ORDER + 1) for o in combinations_with_replacement(range(len(axes)), n)]
     derivatives = [spelled(axes, field, order) for field in cls.unknowns for order in orders]
@@ -158,45 +186,3 @@ def _unknown(cls: type, where: str, name: str) -> str:
         f"derivatives up to fourth order in {', '.join(axes)}, written {derivatives[len(axes)]}; "
         f"parameters: {', '.join(cls.task.names)}"
     )
-
-
-def bind(cls: type, condition: Condition | Periodic) -> BoundCondition:
-    """Find a condition's faces, arguments and targets; TypeError says what is wrong with it."""
-    if isinstance(condition, Periodic):
-        if condition.coordinate not in cls.coords.names:
-            raise TypeError(
-                f"{cls.__name__}: Periodic({condition.coordinate!r}): coordinates are {cls.coords.names}"
-            )
-        axis = cls.coords.names.index(condition.coordinate)
-        faces = (Face(axis, cls.coords.low[axis]), Face(axis, cls.coords.high[axis]))
-        order = max(order.count(axis) for order in cls.residual_signature.channels.orders)
-        return BoundCondition(condition.name, faces, None, Channels.of([(axis,) * max(1, order - 1)]), axis)
-    signature = resolve(cls, condition.function)
-    faces = tuple(cls.coords.face(text) for text in condition.faces)
-    targets = _targets(cls, signature, faces[0])
-    orders = [*signature.channels.orders, *(parse(cls, name)[1] for name in targets)]
-    name = condition.name or condition.function.__name__
-    return BoundCondition(name, faces, signature, Channels.of(orders), targets=targets)
-
-
-def _targets(cls: type, signature: Signature, face: Face) -> tuple[str, ...]:
-    """Call a condition once, on a few points of three tasks, to learn which fields or derivatives it sets."""
-    problem, where = cls(), f"{cls.__name__}.{signature.function.__name__}"
-    unit = torch.rand(3, 4, len(cls.coords.names), generator=torch.Generator().manual_seed(0)).double()
-    coords = face.project(cls.coords.scale(unit)).requires_grad_()
-    sample = cls.task.sample(3, np.random.default_rng(0))
-    values = {name: torch.as_tensor(value).requires_grad_() for name, value in sample.items()}
-    jet = torch.ones(3, len(signature.channels), 4, len(cls.unknowns)).double().requires_grad_()
-    find = lookup(problem, coords, values, jet, signature.channels)
-    try:
-        targets = tuple(rows_of(where, lambda: signature(problem, find), (3, 4), full=False))
-    except UserError as error:
-        raise TypeError(str(error)) from None
-    for name in targets:
-        try:
-            parse(cls, name)
-        except KeyError:
-            raise TypeError(
-                _unknown(cls, where, name).replace("unknown argument", "returns the unknown")
-            ) from None
-    return targets

@@ -134,6 +134,8 @@ def _parameters(probe: Probe) -> list[Finding]:
 
     before, found = effects(probe.values), []
     for name, value in probe.values.items():
+        if name in problem.coords.asked():
+            continue
         after = effects({**probe.values, name: value.roll(1, 0)})
         if all(torch.equal(one, other) for one, other in zip(before, after, strict=True)):
             words = "has no effect on residual() or any condition; use it there, or take it out of the task"

@@ -10,7 +10,7 @@ import xarray as xr
 from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import LogNorm, Normalize
+from matplotlib.colors import ListedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -98,6 +98,11 @@ def _map(axes: Axes, slices: Slices, values: np.ndarray, norm: Normalize, colour
     colormap = colormaps[colours].with_extremes(bad="0.75")
     masked = np.ma.masked_invalid(values)
     axes.pcolormesh(*slices.points, masked, norm=norm, cmap=colormap, shading="nearest", rasterized=True)
+    if slices.outside is not None:
+        blank = np.ma.masked_where(~slices.outside, np.ones(slices.outside.shape))
+        axes.pcolormesh(
+            *slices.points, blank, cmap=ListedColormap(["white"]), shading="nearest", rasterized=True
+        )
 
 
 def _draw_lines(figure: Figure, grid: np.ndarray, slices: Slices) -> None:

@@ -19,7 +19,8 @@ class Slices:
     axes: names of the horizontal and, for maps, the vertical coordinate; points: their values; reference (field, ...),
     None where there is none, predictions (method, field, ...) and errors (method, column, ...) have axes (vertical,
     horizontal). Errors are absolute errors of the fields, or without a reference the residual; kind says which,
-    columns what each is of, scores (method,) how large they are over the whole grid.
+    columns what each is of, scores (method,) how large they are over the whole grid. outside: which points are not in
+    the domain, None for a box.
     """
 
     axes: tuple[str, ...]
@@ -33,6 +34,7 @@ class Slices:
     columns: tuple[str, ...]
     scores: np.ndarray
     where: str
+    outside: np.ndarray | None = None
 
 
 def cut(dataset: xr.Dataset) -> Slices:
@@ -42,16 +44,17 @@ def cut(dataset: xr.Dataset) -> Slices:
             f"{problem(dataset)}: no showcase in this evaluation; evaluate again with a fit or a bundle"
         )
     reference, prediction = dataset.get("showcase_reference"), dataset["showcase_prediction"]
+    inside = dataset.get("showcase_inside")
     if reference is None:
         kind, error = "residual", dataset["showcase_residual"]
         error = error.expand_dims(column=["residual of the equations"])
-        scores = np.sqrt((error**2).mean([d for d in error.dims if d != "showcase_method"], skipna=False))
+        scores = np.sqrt(_mean(error**2, [d for d in error.dims if d != "showcase_method"], inside))
     else:
         kind, error = "MSE", abs(prediction - reference).isel(field=slice(MOST_ERROR_COLUMNS))
         error = error.rename(field="column").assign_coords(
             column=[f"absolute error of {name}" for name in error["field"].values]
         )
-        scores = ((prediction - reference) ** 2).mean(list(reference.dims), skipna=False)
+        scores = _mean((prediction - reference) ** 2, list(reference.dims), inside)
     space = [str(d) for d in prediction.dims if d not in ("showcase_method", "field", "t")]
     time = ["t"] if "t" in prediction.dims else []
     axes = tuple(space[:2]) if len(space) > 1 else tuple(time + space)
@@ -70,7 +73,16 @@ def cut(dataset: xr.Dataset) -> Slices:
         columns=tuple(map(str, error["column"].values)),
         scores=scores.values,
         where=where,
+        outside=None if inside is None else inside.isel(chosen).transpose(*order[1:]).values == 0,
     )
+
+
+def _mean(values: xr.DataArray, dims: list[str], inside: xr.DataArray | None) -> xr.DataArray:
+    """The mean over the domain; nan where a value in it is."""
+    if inside is None:
+        return values.mean(dims, skipna=False)
+    share = float((inside != 0).mean())
+    return values.where(inside != 0, 0.0).mean(dims, skipna=False) / share
 
 
 def title(dataset: xr.Dataset, slices: Slices) -> str:

@@ -19,7 +19,7 @@ from pinnlora.problem.base import Problem
 from pinnlora.problem.signature import Values
 from pinnlora.study.stored import Stored, read_fits
 from pinnlora.surrogate import Surrogate, load, refine
-from pinnlora.train.data import TaskSet, fields_of, grid_coords, of_split, task_set
+from pinnlora.train.data import TaskSet, fields_of, grid_coords, known_and_there, of_split, task_set
 from pinnlora.train.fit import fit
 from pinnlora.train.settings import NetworkSettings, StageSettings
 from pinnlora.train.setup import network_of
@@ -39,6 +39,11 @@ class Truth:
     def chosen(self, split: str) -> np.ndarray:
         """Reference fields of a split, nan for tasks that have none."""
         return self.fields[self.splits == split]
+
+    def inside(self, split: str) -> np.ndarray | None:
+        """Which points (task, point) of the grid are in the domain of each task; None: all."""
+        found = self.problem.inside(of_split(self.values, self.splits, split))
+        return None if found is None else found.reshape(len(found), -1)
 
     def tasks(self, problem: Problem, split: str, symmetry: bool, like: Tensor) -> TaskSet:
         """The tasks of a split as tensors like `like`, of the problem in the formulation that was trained."""
@@ -81,6 +86,10 @@ class Result:
             where, first = one.to_network(grid), theta[:1]
             residual = residual_map(tasks.problem, parametrisation, first, one.values, where)
             self.showcase, self.showcase_residual = fields[0], residual[0].double().cpu().numpy()
+            inside = truth.inside("test")
+            if inside is not None:
+                self.showcase = np.where(inside[0][:, None], self.showcase, np.nan)
+                self.showcase_residual = np.where(inside[0], self.showcase_residual, np.nan)
 
 
 def measure(truth: Truth, fields: np.ndarray, split: str) -> dict[str, np.ndarray]:
@@ -90,17 +99,20 @@ def measure(truth: Truth, fields: np.ndarray, split: str) -> dict[str, np.ndarra
     without reference has nan, one that diverged inf.
     """
     reference = truth.chosen(split)
-    known = np.isfinite(reference).all((1, 2))[:, None]
-    squares, norm = (fields - reference) ** 2, (reference**2).mean(1)
+    values = of_split(truth.values, truth.splits, split)
+    known, there = known_and_there(truth.problem, values, reference)
+    known = known[:, None]
+    squares, norm = (fields - reference) ** 2, (reference**2).mean(1, where=there)
     norm = np.where(norm > 0, norm, norm.mean(1, keepdims=True))
     norm = np.where(norm > 0, norm, 1.0)
-    mean = np.where(known, np.nan_to_num(squares.mean(1), nan=np.inf, posinf=np.inf), np.nan)
+    mean = np.nan_to_num(squares.mean(1, where=there), nan=np.inf, posinf=np.inf)
+    mean = np.where(known, mean, np.nan)
     out = {"mse": mean, "relative_l2": np.sqrt(mean / norm)}
     named = {name: reference[..., k] for k, name in enumerate(truth.problem.fields)}
-    band = truth.problem.front(of_split(truth.values, truth.splits, split), named)
+    band = truth.problem.front(values, named)
     if band is not None:
         weight = band[..., None] / np.maximum(band.sum(1), 1)[:, None, None]
-        out["mse_front"] = np.where(band.any(1)[:, None], (squares * weight).sum(1), np.nan)
+        out["mse_front"] = np.where(band.any(1)[:, None], (squares * weight).sum(1, where=there), np.nan)
     return out
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pinnlora.study.evaluation import Truth
+from pinnlora.train.data import known_and_there, of_split
 
 
 def floors(truth: Truth, dtypes: set[str]) -> dict[str, float | str]:
@@ -16,7 +17,8 @@ def floors(truth: Truth, dtypes: set[str]) -> dict[str, float | str]:
     """
     lowest = "float32" if "float32" in dtypes else "float64"
     fields, axes = truth.chosen("test"), truth.problem.axes()
-    fields = fields[np.isfinite(fields).all((1, 2))]
+    known, _ = known_and_there(truth.problem, of_split(truth.values, truth.splits, "test"), fields)
+    fields = fields[known]
     if not len(fields):
         return {}
     shape = tuple(len(axis) for axis in axes.values())
@@ -29,7 +31,7 @@ def floors(truth: Truth, dtypes: set[str]) -> dict[str, float | str]:
             moved += (slope * rounding.reshape(-1, *(1,) * (len(shape) - k))).reshape(fields.shape)
     rounded = fields.astype("float32").astype(float) - fields if lowest == "float32" else 2.0**-53 * fields
     return {
-        "floor_grid": float((moved**2).mean()),
-        "floor_precision": float((rounded**2).mean()),
+        "floor_grid": float(np.nanmean(moved**2)),
+        "floor_precision": float(np.nanmean(rounded**2)),
         "floor_precision_dtype": lowest,
     }

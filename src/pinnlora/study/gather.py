@@ -7,6 +7,7 @@ import xarray as xr
 
 from pinnlora.study.evaluation import SPLITS, Result, Truth
 from pinnlora.study.names import METHODS
+from pinnlora.train.data import known_and_there, of_split
 
 ERRORS = {
     "mse": "mean squared error over the evaluation grid",
@@ -116,7 +117,12 @@ def _add_showcase(dataset: xr.Dataset, results: list[Result], truth: Truth) -> N
         dataset.coords[name] = (name, axis, {"long_name": f"coordinate {name}", "units": "1"})
     reference = truth.chosen("test")[0]
     fields = len(truth.problem.fields)
-    if np.isfinite(reference).all():
+    inside = truth.inside("test")
+    if inside is not None:
+        described = {"long_name": "which points are in the domain of that task", "units": "1"}
+        dataset["showcase_inside"] = (tuple(axes), inside[0].reshape(shape).astype("int8"), described)
+    one = of_split(truth.values, truth.splits, "test")
+    if known_and_there(truth.problem, one, truth.chosen("test"))[0][0]:
         described = {"long_name": "reference of one test task", "units": "1"}
         dataset["showcase_reference"] = (("field", *axes), reference.T.reshape(fields, *shape), described)
     if shown:

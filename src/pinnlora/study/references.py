@@ -14,9 +14,10 @@ from scipy.interpolate import CubicSpline
 from pinnlora.errors import UserError
 from pinnlora.files import read_netcdf
 from pinnlora.problem.base import Problem
+from pinnlora.problem.domain.base import Shape
 from pinnlora.problem.signature import Values
 from pinnlora.study.stored import read_fits
-from pinnlora.train.data import fields_of, grid_coords, task_set
+from pinnlora.train.data import DEEP, fields_of, grid_coords, task_set
 from pinnlora.train.loop import train
 from pinnlora.train.settings import StageSettings
 from pinnlora.train.setup import device_of, draw_of
@@ -51,8 +52,16 @@ def own_references(problem: Problem, values: Values) -> References:
     fields = problem.reference(values)
     if fields is None:
         return References()
-    kind = "solver" if problem.has_solver else "exact"
+    fields, kind = _blank(problem, values, fields), "solver" if problem.has_solver else "exact"
     return References(kind, fields, *problem.reference_floor(values, fields))
+
+
+def _blank(problem: Problem, values: Values, fields: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Fields (task, *grid), nan outside of the domain."""
+    inside = problem.inside(values)
+    if inside is None:
+        return fields
+    return {name: np.where(inside, field, np.nan) for name, field in fields.items()}
 
 
 def refined_references(
@@ -86,7 +95,8 @@ def refined_references(
         if not bool(((loss > SOLVED) & (loss < loss_before / 2)).any()):
             break
     on_grid = found.cpu().numpy().reshape(len(tasks), *(len(axis) for axis in problem.axes().values()), -1)
-    fields = {name: _spread(on_grid[..., k], chosen) for k, name in enumerate(problem.fields)}
+    fields = _blank(problem, wanted, {name: on_grid[..., k] for k, name in enumerate(problem.fields)})
+    fields = {name: _spread(field, chosen) for name, field in fields.items()}
     worst = f"{float(loss.max()):.0e} at worst"
     note = f"each task refined by {done} steps on its own physics, to a loss of {worst}; what the last {steps} changed"
     return References("refined", fields, change, note)
@@ -129,9 +139,11 @@ def given_references(path: Path, problem: Problem, values: Values, splits: np.nd
     fields, how = {}, ""
     for name in problem.fields:
         there = dataset[name].transpose("task", *problem.coords.names).values[rows[chosen]].astype(float)
-        if not np.isfinite(there).all():
-            raise UserError(f"{path}: {name} holds nan or infinite values in a task of this study")
         on_grid, how = _on_grid(path, dataset, problem, there)
+        own = {key: value[chosen] for key, value in values.items()}
+        inside, on_grid = problem.inside(own, DEEP), _blank(problem, own, {name: on_grid})[name]
+        if not np.isfinite(there if inside is None else on_grid[inside]).all():
+            raise UserError(f"{path}: {name} holds nan or infinite values in a task of this study")
         fields[name] = _spread(on_grid, chosen)
     counts = ", ".join(
         f"{int(chosen[splits == s].sum())} of {int((splits == s).sum())} {s} tasks"
@@ -175,6 +187,8 @@ def _on_grid(path: Path, dataset: xr.Dataset, problem: Problem, fields: np.ndarr
                 f"{path}: {name} should rise, with 4 points or more, from {axis[0]:g} to {axis[-1]:g}; it has "
                 f"{len(given)} from {given.min():g} to {given.max():g}"
             )
+    if isinstance(problem.coords, Shape):
+        raise UserError(f"{path}: expected solutions on the grid of the problem, as its domain is no box")
     for k, (_, axis, given, _) in enumerate(pairs, start=1):
         fields = CubicSpline(given, fields, axis=k)(axis.clip(given[0], given[-1]))
     return fields, "; interpolated from its own grid by cubic splines, whose error is not known"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -25,8 +26,9 @@ from pinnlora.nets.ansatz import fields_at, lifted
 from pinnlora.optimise.levenberg_marquardt import solve
 from pinnlora.problem.base import Problem
 from pinnlora.problem.channels import Channels
-from pinnlora.problem.signature import BoundCondition, Values, lookup, parse
-from pinnlora.train.data import TaskSet, fields_of, grid_coords
+from pinnlora.problem.mismatch import found_and_wanted
+from pinnlora.problem.signature import BoundCondition, Values, lookup
+from pinnlora.train.data import TaskSet, fields_of, grid_coords, known_and_there
 
 Jets = Callable[[Tensor, Channels], Tensor]
 NOTHING = np.empty(0)
@@ -84,12 +86,17 @@ def appraise(
         full = Full(parametrisation.network), weights.double(), one.to(theta.device, torch.float64)
         rows.append(_residuals(*full) | {"estimated error": _estimated(*full, workspace)})
     measured = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    known = [] if reference is None else np.flatnonzero(np.isfinite(reference).all((1, 2)))
+    values = {name: value.cpu().numpy() for name, value in tasks.values.items()}
+    known, there = [], True
+    if reference is not None:
+        known, there = known_and_there(tasks.problem, values, reference)
+        known = np.flatnonzero(known)
     if len(known):
         some = torch.from_numpy(known).to(theta.device)
         grid = grid_coords(tasks.problem, theta.device, theta.dtype)
         found = fields_of(parametrisation, theta[some], tasks.take(some), grid).double().cpu().numpy()
-        measured["error (relative L2)"] = _distance(found, reference[known])
+        where = True if there is True else there[known]
+        measured["error (relative L2)"] = _distance(found, reference[known], where)
     return _verdict(measured, validation)
 
 
@@ -134,7 +141,7 @@ def _residuals(parametrisation: Parametrisation, theta: Tensor, task: TaskSet) -
     for condition in problem.bound_conditions:
         few = coords["interior"][:, :FACE_POINTS]
         inside = jet(few, condition.channels)
-        found |= _of_condition(problem, condition, coords[condition.name], task.values, jet, inside)
+        found |= _of_condition(problem, condition, coords[condition.name], task.values, jet, (few, inside))
     return found
 
 
@@ -188,9 +195,11 @@ def _of_equations(problem: Problem, coords: Tensor, values: Values, jet_at: Jets
 
 
 def _of_condition(
-    problem: Problem, condition: BoundCondition, coords: Tensor, values: Values, jet_at: Jets, inside: Tensor
+    problem: Problem, condition: BoundCondition, coords: Tensor, values: Values, jet_at: Jets, within: tuple
 ) -> dict[str, float]:
-    """Each prescribed value's mismatch over its size and that of the same quantity `inside` the domain."""
+    """Each prescribed value's mismatch over its size and that of the same quantity `within` the domain, at points
+    there, whose jet is given with them."""
+    few, inside = within
     jet = jet_at(coords, condition.channels)
     if condition.periodic is not None:
         half = coords.shape[1] // 2
@@ -198,21 +207,20 @@ def _of_condition(
         size = inside[:, 0].square().mean((0, 1)).sqrt()
         size = torch.maximum(size, FLOOR * size.max())
         return {f"mismatch of {condition.name}": float((jump / size).max())}
-    targets = condition.signature(problem, lookup(problem, coords, values, jet, condition.channels))
     found, least = {}, FLOOR * inside[:, 0].square().mean((0, 1)).max().sqrt()
-    for name, target in targets.items():
-        number, order = parse(problem, name)
-        place = condition.channels.position(order)
+    usual = found_and_wanted(problem, condition, few, values, inside)
+    for name, (value, target) in found_and_wanted(problem, condition, coords, values, jet).items():
         target = torch.as_tensor(target, dtype=jet.dtype, device=jet.device)
-        missed = (jet[:, place, :, number] - target).square().mean().sqrt()
-        size = target.square().mean().sqrt() + inside[:, place, :, number].square().mean().sqrt() + least
+        missed = (value - target).square().mean().sqrt()
+        size = target.square().mean().sqrt() + usual[name][0].square().mean().sqrt() + least
         found[f"mismatch of {condition.name} ({name})"] = float(missed / size) if missed else 0.0
     return found
 
 
-def _distance(found: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Relative L2 distance (task,) of fields (task, point, field), each field relative to its own size, the worst."""
-    norm = np.sqrt((target**2).mean(1))
+def _distance(found: np.ndarray, target: np.ndarray, where: np.ndarray | Literal[True] = True) -> np.ndarray:
+    """Relative L2 distance (task,) of fields (task, point, field), each field relative to its own size, the worst;
+    over the points in `where`."""
+    norm = np.sqrt((target**2).mean(1, where=where))
     norm = np.maximum(norm, FLOOR * norm.max(1, keepdims=True))
     with np.errstate(divide="ignore", invalid="ignore"):
-        return (np.sqrt(((found - target) ** 2).mean(1)) / norm).max(1)
+        return (np.sqrt(((found - target) ** 2).mean(1, where=where)) / norm).max(1)

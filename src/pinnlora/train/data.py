@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -16,6 +18,7 @@ from pinnlora.files import read_netcdf
 from pinnlora.nets.adapters import Parametrisation
 from pinnlora.nets.ansatz import fields_at
 from pinnlora.problem.base import Problem
+from pinnlora.problem.domain.base import Shape
 from pinnlora.problem.signature import Values
 
 CHUNK = 2048
@@ -98,6 +101,24 @@ def read_reference(path: Path, problem: Problem, chosen: np.ndarray | Sequence[i
     return np.stack([field.reshape(len(field), -1) for field in stacked], -1)
 
 
+DEEP = -1e-5
+"""How far inside of a domain points have to have a solution, as a share of its size: nearer to the boundary two
+precisions may disagree on who is inside."""
+
+
+def known_and_there(
+    problem: Problem, values: Values, reference: np.ndarray
+) -> tuple[np.ndarray, np.ndarray | Literal[True]]:
+    """Which tasks have a reference (task, point, field) everywhere in their domain: (task,); and where to compare with
+    it, (task, point, field), or True where that is everywhere."""
+    inside = problem.inside(values, DEEP)
+    if inside is None:
+        return np.isfinite(reference).all((1, 2)), True
+    finite = np.isfinite(reference)
+    known = (finite | ~inside.reshape(len(inside), -1, 1)).all((1, 2)) & finite.any((1, 2))
+    return known, finite | ~known[:, None, None]
+
+
 @torch.no_grad()
 def fields_of(parametrisation: Parametrisation, theta: Tensor, tasks: TaskSet, coords: Tensor) -> Tensor:
     """Fields at given-frame points: coords (task or 1, point, dim) -> (task, point, field), in bounded memory.
@@ -133,18 +154,31 @@ class Solutions:
         fields = torch.as_tensor(reference).to(some.device, some.dtype)
         return cls(tasks, grid_coords(tasks.problem, some.device, some.dtype), fields)
 
-    @property
+    @cached_property
     def known(self) -> Tensor:
         """Which tasks have a reference, (task,)."""
-        return self.fields.isfinite().all(-1).all(-1)
+        values = {name: value.cpu().numpy() for name, value in self.tasks.values.items()}
+        known, _ = known_and_there(self.tasks.problem, values, self.fields.cpu().numpy())
+        return torch.from_numpy(known).to(self.fields.device)
 
     def take(self, keep: Tensor) -> Solutions:
         """Those of some tasks, by index."""
         return Solutions(self.tasks.take(keep), self.grid, self.fields[keep])
 
+    def drawn(self, chosen: Tensor, count: int, generator: torch.Generator) -> Tensor:
+        """Random points of the grid by index, (count,), or (task, count) where tasks have domains of their own."""
+        if not isinstance(self.tasks.problem.coords, Shape):
+            shape, device = (count,), self.grid.device
+            return torch.randint(self.grid.shape[1], shape, generator=generator, device=device)
+        inside = self.fields[chosen].isfinite().all(-1).to(self.fields.dtype)
+        return torch.multinomial(inside, count, replacement=True, generator=generator)
+
     def sample(self, chosen: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Network-frame coordinates and given-frame targets of tasks `chosen` at grid `points` (indices)."""
+        """Network-frame coordinates and given-frame targets of tasks `chosen` at grid `points`, by index as `drawn`."""
         tasks = self.tasks.take(chosen)
+        if points.ndim == 2:
+            places = points.unsqueeze(-1).expand(-1, -1, self.fields.shape[-1])
+            return tasks.to_network(self.grid[0][points]), self.fields[chosen].gather(1, places)
         coords = tasks.to_network(self.grid[:, points]).expand(len(chosen), -1, -1)
         return coords, self.fields[chosen][:, points]
 
@@ -155,13 +189,20 @@ class Solutions:
         with torch.no_grad():
             weights, tasks = parametrisation.weights(theta), self.tasks
             fields = fields_at(tasks.problem, parametrisation.network, weights, coords, tasks.values)
-            return (tasks.from_network(fields) - targets).square().mean((-1, -2))
+            return self._mean((tasks.from_network(fields) - targets).square(), targets)
 
     def everywhere(self, theta: Tensor, parametrisation: Parametrisation) -> Tensor:
         """Mean squared error on the whole grid of each task with a reference, at least one, task by task: (task,)."""
         own = self.take(self.known.nonzero()[:, 0])
         found = fields_of(parametrisation, theta[self.known], own.tasks, own.grid)
-        return (found - own.fields).square().mean((-1, -2))
+        return self._mean((found - own.fields).square(), own.fields)
+
+    def _mean(self, squares: Tensor, targets: Tensor) -> Tensor:
+        """The mean (task,) of (task, point, field), over where there is a target in a domain that is no box."""
+        if not isinstance(self.tasks.problem.coords, Shape):
+            return squares.mean((-1, -2))
+        there = targets.isfinite()
+        return torch.where(there, squares, 0).sum((-1, -2)) / there.sum((-1, -2))
 
 
 @dataclass(frozen=True)
@@ -176,9 +217,10 @@ class Monitor:
         """Watch at most `points` of the grid's points, evenly spread; None where no task has a reference."""
         if not bool(solutions.known.any()):
             return None
-        count = solutions.grid.shape[1]
+        inside = solutions.fields.isfinite().any(-1).any(0).nonzero()[:, 0]
+        count = len(inside)
         chosen = torch.linspace(0, count - 1, min(points, count), device=solutions.grid.device).long()
-        return cls(solutions, chosen)
+        return cls(solutions, inside[chosen])
 
     def __call__(self, theta: Tensor, parametrisation: Parametrisation) -> float:
         """theta (task, size) -> its error, the mean over the tasks that have a reference."""

@@ -12,6 +12,7 @@ from torch.func import functional_call
 from torch.optim.swa_utils import AveragedModel
 
 from pinnlora.loss.draw import Draw
+from pinnlora.loss.points import inside
 from pinnlora.loss.residuals import Objective
 from pinnlora.loss.sampler import CANDIDATES, by_size, take
 from pinnlora.loss.terms import supervised, weights
@@ -137,16 +138,15 @@ class Hyperlearner:
 
     def _taught(self, values, chosen: Tensor, count: int) -> tuple[Tensor, Tensor]:
         """Points (task, count, dim) and the teachers' fields there."""
-        unit = self.draw.unit(1, count, len(self.problem.coords.names))
-        coords = self.problem.coords.scale(unit).expand(len(chosen), -1, -1)
+        domain = self.problem.coords
+        coords = domain.scale(inside(self.draw, 1, count, values, domain)).expand(len(chosen), -1, -1)
         with torch.no_grad():
             teacher = self.parametrisation.weights(self.teachers[chosen])
             return coords, fields_at(self.problem, self.parametrisation.network, teacher, coords, values)
 
     def _given(self, values, chosen: Tensor, count: int) -> tuple[Tensor, Tensor]:
         """Grid points (task, count, dim) and the reference solutions there, in the network's frame."""
-        total = self.training.grid.shape[1]
-        points = torch.randint(total, (count,), generator=self.draw.generator, device=self.draw.device)
+        points = self.training.drawn(chosen, count, self.draw.generator)
         coords, targets = self.training.sample(chosen, points)
         tasks = self.training.tasks.take(chosen)
         if tasks.move is not None:  # restore() is affine with slope +-1

@@ -68,7 +68,9 @@ def network_of(problem: Problem, settings: NetworkSettings) -> MLP:
     hard = NONE
     if settings.conditions != "soft":
         hard = hard_conditions(problem, settings.lift, insist=settings.conditions == "hard")
-    axes, box = hard.periodic, problem.coords
+    box = problem.coords
+    cycles = tuple(box.names.index(name) for name in box.cycles)
+    axes = tuple(dict.fromkeys((*cycles, *hard.periodic)))
     if settings.input_map == "periodic":
         axes = tuple(c.periodic for c in problem.bound_conditions if c.periodic is not None)
         if not axes:

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from pinnlora.problem.base import Problem
-from pinnlora.problem.box import Box
 from pinnlora.problem.channels import product
+from pinnlora.problem.domain.box import Box
 from pinnlora.problem.gaussian_field import GaussianField
 from pinnlora.problem.signature import Condition, Periodic
 from pinnlora.problem.spectral import solve_burgers

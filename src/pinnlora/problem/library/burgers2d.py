@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from pinnlora.problem.base import Problem
-from pinnlora.problem.box import Box
+from pinnlora.problem.domain.box import Box
 from pinnlora.problem.scalars import LogUniform
 from pinnlora.problem.signature import Condition
 

@@ -7,7 +7,7 @@ import math
 import torch
 
 from pinnlora.problem.base import Problem
-from pinnlora.problem.box import Box
+from pinnlora.problem.domain.box import Box
 from pinnlora.problem.scalars import Uniform
 from pinnlora.problem.signature import Condition
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pinnlora.errors import UserError
 from pinnlora.nets.hard import hard_conditions
+from pinnlora.problem.domain.base import Shape
 from pinnlora.problem.load import load_problem
 from pinnlora.problem.verify import verify_problem
 
@@ -12,7 +13,10 @@ def run(spec: str) -> None:
     """Print a summary and all findings; UserError for a problem that cannot be read, or with errors."""
     problem = load_problem(spec)
     box = problem.coords
-    domain = ", ".join(f"{n} in [{a:g}, {b:g}]" for n, a, b in zip(box.names, box.low, box.high, strict=True))
+    ends = zip(box.names, box.low, box.high, strict=True)
+    domain = ", ".join(f"{n} in [{a:g}, {b:g}]{' (a cycle)' * (n in box.cycles)}" for n, a, b in ends)
+    if isinstance(box, Shape):
+        domain += f", of which {box.fill:.0%} or more is inside; its boundary: {', '.join(box.parts())}"
     lines = [
         ("domain", domain),
         ("fields", ", ".join(problem.fields)),
@@ -20,7 +24,7 @@ def run(spec: str) -> None:
         ("residual", f"needs {', '.join(problem.residual_signature.names)}"),
     ]
     for condition in problem.bound_conditions:
-        faces = ", ".join(f"{box.names[f.axis]}={f.value:g}" for f in condition.faces)
+        faces = ", ".join(part.words(box) for part in condition.faces)
         lines.append(("condition", f"{condition.name} on {faces}"))
     findings = verify_problem(problem)
     lines += [(finding.severity, finding.text) for finding in findings]

@@ -1,0 +1,199 @@
+"""Trial functions on shapes: u = G + D N with D a smooth function that vanishes where values are prescribed.
+
+On the sides of a shape D is the product of what vanishes on each, smooth at corners too, or where that vanishes inside
+as well the R-function of the whole domain; G joins the prescribed values g_i by transfinite interpolation, sum_i g_i
+w_i, w_i proportional to the product of all D_j but D_i (Rvachev et al. 2001; Sukumar & Srivastava 2022). What faces
+prescribe, as t=0 does, comes first: with P their own interpolation, G is that of the faces + (1 - P) that of the
+sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pinnlora.nets.transfinite import Patch, transfinite
+from pinnlora.problem.base import Problem
+from pinnlora.problem.binding import tasks_of
+from pinnlora.problem.channels import Channels, product
+from pinnlora.problem.domain.sides import Side, columns
+from pinnlora.problem.mismatch import prescribed
+from pinnlora.problem.pointwise import pointwise_jet
+from pinnlora.problem.signature import BoundCondition, Values, parse
+
+SAMPLES = 512
+"""Points inside by which it is found out whether a function vanishes nowhere inside, and how large it is."""
+SHARP = 8
+"""How many times the median of its second derivatives the largest may be for a function to be smooth at corners."""
+MEET, DIFFER = 0.02, 0.05
+"""Relative distance up to which two sides meet, and relative difference from which their values contradict there."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The value of one unknown that one condition prescribes on sides; whole: on all of them, so that the domain's own
+    R-function vanishes there; size: the largest value of that function."""
+
+    condition: int
+    target: str
+    whole: bool
+    size: float = 1.0
+
+    def distance(self, problem: Problem, coords: Tensor, values: Values) -> Tensor:
+        """What vanishes on its sides and is positive inside, at most about 1: (task or 1, point)."""
+        domain = problem.coords
+        if self.whole:
+            return domain.level(coords, values) / self.size
+        found = 1.0 / self.size
+        for surface in surfaces_of(problem.bound_conditions[self.condition]):
+            found = found * surface.level(coords[..., columns(domain, surface)], values)
+        return found
+
+    def value(self, problem: Problem, coords: Tensor, values: Values) -> Tensor:
+        """What it prescribes, taken everywhere: (task, point)."""
+        found = prescribed(problem, problem.bound_conditions[self.condition], coords, values)[self.target]
+        return torch.as_tensor(found, dtype=coords.dtype, device=coords.device).expand(coords.shape[:-1])
+
+
+def surfaces_of(condition: BoundCondition) -> list:
+    """The surfaces of a condition's sides."""
+    return [surface for part in condition.faces if isinstance(part, Side) for surface in part.surfaces]
+
+
+def kept_of(
+    problem: Problem, number: int, target: str, before: Sequence[Kept], insist: bool
+) -> tuple[Kept | None, str]:
+    """How a condition's sides can be held beside those `before`, or None and why they cannot, or without `insist`
+    should not: what is not smooth at corners makes equations of second order rough there."""
+    domain, condition, values = problem.coords, problem.bound_conditions[number], tasks_of(type(problem), 64)
+    generator = torch.Generator().manual_seed(4)
+
+    def unit(many: int) -> Tensor:
+        return torch.rand(64, many, len(domain.names), generator=generator, dtype=torch.float64)
+
+    inside = domain.scale(domain.uniform(unit, SAMPLES, values))
+    ends = {f"{name}={end:g}" for name, pair in domain.boxes().items() for end in pair}
+    sides = {surface for surface in domain.surfaces() if not ends & set(surface.aliases)}
+    for whole in (False, True) if sides <= set(surfaces_of(condition)) else (False,):
+        found = Kept(number, target, whole)
+        size = found.distance(problem, inside, values)
+        if bool((size > 0).all()):
+            found = Kept(number, target, whole, float(size.max()))
+            if not insist and _is_sharp(problem, found, inside, values):
+                return (
+                    None,
+                    "what vanishes there is not smooth at inner corners (network.conditions: hard holds it)",
+                )
+            return (
+                (None, why) if (why := _contradiction(problem, found, before, unit, values)) else (found, "")
+            )
+    return None, "no smooth function is known that vanishes there and nowhere else"
+
+
+def _is_sharp(problem: Problem, kept: Kept, coords: Tensor, values: Values) -> bool:
+    """Whether second derivatives of a distance are very large somewhere inside."""
+    axes = range(len(problem.coords.names))
+    channels = Channels.of([(axis, axis) for axis in axes])
+    jet = pointwise_jet(
+        lambda at: {"D": kept.distance(problem, at, values).expand(at.shape[:-1])}, coords, channels
+    )["D"]
+    second = sum((jet[axis, axis].abs() for axis in axes if (axis, axis) in jet), coords.new_zeros(()))
+    if second.ndim == 0:
+        return False
+    rounding = 1e-6 / problem.coords.size**2
+    return bool((second.amax(-1) > SHARP * second.median(-1).values + rounding).any())
+
+
+def _contradiction(problem: Problem, new: Kept, before: Sequence[Kept], unit, values: Values) -> str:
+    """Says so where a new side meets one that is held already with another value."""
+    for old in before:
+        for part in problem.bound_conditions[new.condition].faces:
+            coords = part.place(problem.coords, unit, SAMPLES, values)
+            near = old.distance(problem, coords, values) < MEET
+            gap = (old.value(problem, coords, values) - new.value(problem, coords, values)).abs()
+            if bool((near & (gap > DIFFER * (1 + gap.max()))).any()):
+                return "it contradicts what is held already where they meet"
+    return ""
+
+
+def curved(
+    problem: Problem,
+    patches: Sequence[Patch],
+    kept: Sequence[Sequence[Kept]],
+    coords: Tensor,
+    values: Values,
+    channels: Channels,
+) -> tuple[Tensor, Tensor]:
+    """Jets of G and D (task, channel, point, unknown), of what each unknown's patch and sides prescribe."""
+    offset, factor = transfinite(problem, patches, coords, values, channels)
+    if not any(kept):
+        return offset, factor
+    tasks = max(len(coords), *(len(value) for value in values.values()))
+
+    def functions(where: Tensor) -> dict[str, Tensor]:
+        found = {}
+        for k, sides in enumerate(kept):
+            if sides:
+                found[f"D{k}"] = _envelope(problem, sides, where, values)
+                found[f"G{k}"] = _extended(problem, patches[k], sides, where, values)
+        return found
+
+    jets = pointwise_jet(functions, coords.expand(tasks, -1, -1), channels)
+    columns = []
+    for k, sides in enumerate(kept):
+        own = [jet[..., k : k + 1].expand(tasks, -1, -1, -1) for jet in (offset, factor)]
+        if sides:
+            own[0] = own[0] + _stacked(jets[f"G{k}"], channels)
+            own[1] = product(own[1], _stacked(jets[f"D{k}"], channels), channels)
+        columns.append(own)
+    return torch.cat([o for o, _ in columns], -1), torch.cat([f for _, f in columns], -1)
+
+
+def _stacked(jet: dict, channels: Channels) -> Tensor:
+    """(task, channel, point, 1); what is left out vanishes."""
+    found = [jet.get(order, torch.zeros_like(jet[()])) for order in channels.orders]
+    return torch.stack(found, 1).unsqueeze(-1)
+
+
+def _envelope(problem: Problem, sides: Sequence[Kept], coords: Tensor, values: Values) -> Tensor:
+    found = 1.0
+    for side in sides:
+        found = found * side.distance(problem, coords, values)
+    return found.expand(coords.shape[:-1])
+
+
+def _joined(problem: Problem, sides: Sequence[Kept], coords: Tensor, values: Values) -> Tensor:
+    """The sides' values, each at its own side, and smooth between."""
+    if len(sides) == 1:
+        return sides[0].value(problem, coords, values)
+    apart = [side.distance(problem, coords, values) for side in sides]
+    weights = []
+    for k in range(len(sides)):
+        others = [distance for j, distance in enumerate(apart) if j != k]
+        weights.append(torch.stack(torch.broadcast_tensors(*others)).prod(0))
+    total = sum(weights).clamp_min(torch.finfo(coords.dtype).tiny)
+    return sum(
+        weight / total * side.value(problem, coords, values)
+        for weight, side in zip(weights, sides, strict=True)
+    )
+
+
+def _extended(
+    problem: Problem, patch: Patch, sides: Sequence[Kept], coords: Tensor, values: Values
+) -> Tensor:
+    """(1 - P) of the sides' values, P being the interpolation between the faces of the patch."""
+    box, found = problem.coords, _joined(problem, sides, coords, values)
+    for part in patch.parts:
+        if parse(problem, part.target)[1]:  # a slope on a face: that of the sides' values is taken to be zero
+            continue
+        where, blend = coords.clone(), torch.ones_like(coords[..., 0])
+        for axis, value in part.at:
+            where[..., axis] = value
+        for axis, polynomial in part.blends:
+            s = (coords[..., axis] - box.low[axis]) / (box.high[axis] - box.low[axis])
+            blend = blend * sum(coefficient * s**power for power, coefficient in enumerate(polynomial))
+        found = found - part.sign * blend * _joined(problem, sides, where, values)
+    return found

@@ -1,0 +1,101 @@
+"""A problem's conditions made ready: their parts of the boundary found, what they return found out by a call."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pinnlora.errors import UserError, nearest
+from pinnlora.problem.calls import rows_of
+from pinnlora.problem.channels import Channels
+from pinnlora.problem.domain.sides import Face, Side
+from pinnlora.problem.normal import component, derived, space
+from pinnlora.problem.signature import (
+    BoundCondition,
+    Condition,
+    Periodic,
+    Signature,
+    lookup,
+    needed,
+    parse,
+    resolve,
+    spelled,
+    unknown,
+)
+
+
+def bind(cls: type, condition: Condition | Periodic) -> BoundCondition:
+    """Find a condition's faces, arguments and targets; TypeError says what is wrong with it."""
+    if isinstance(condition, Periodic):
+        if condition.coordinate not in cls.coords.names:
+            raise TypeError(
+                f"{cls.__name__}: Periodic({condition.coordinate!r}): coordinates are {cls.coords.names}"
+            )
+        axis = cls.coords.names.index(condition.coordinate)
+        faces = (Face(axis, cls.coords.low[axis]), Face(axis, cls.coords.high[axis]))
+        order = max(order.count(axis) for order in cls.residual_signature.channels.orders)
+        return BoundCondition(condition.name, faces, None, Channels.of([(axis,) * max(1, order - 1)]), axis)
+    signature = resolve(cls, condition.function, boundary=True)
+    faces = tuple(_found(cls, text) for text in condition.faces)
+    targets, rows = _returned(cls, signature, faces)
+    orders = [*signature.channels.orders, *(parse(cls, name)[1] for name in targets)]
+    orders += [order for name in rows for order in needed(cls, name)]
+    name = condition.name or condition.function.__name__
+    names = [
+        n for n in (*signature.names, *rows) if component(cls, n) is not None or derived(cls, n) is not None
+    ]
+    if names and any(part.axis is not None and part.axis == cls.coords.time for part in faces):
+        raise TypeError(f"{cls.__name__}.{name}: {names[0]} is along the normal in space; time has none")
+    return BoundCondition(name, faces, signature, Channels.of(orders), targets=targets, rows=rows)
+
+
+def _found(cls: type, text: str) -> Face | Side:
+    """The part of the boundary with this name, as it is for the problem's tasks."""
+    part = cls.coords.face(text)
+    return part.over(cls.coords, tasks_of(cls)) if isinstance(part, Side) else part
+
+
+def tasks_of(cls: type, count: int = 256) -> dict[str, Tensor]:
+    """Tasks spread over the whole family, float64, on which domains that depend on them are looked at."""
+    sample = cls.task.spread(count, np.random.default_rng(0))
+    return {name: torch.as_tensor(value, dtype=torch.float64) for name, value in sample.items()}
+
+
+def _returned(
+    cls: type, signature: Signature, parts: tuple[Face | Side, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Call a condition once, on a few points of three tasks, to learn which fields or derivatives it sets, and which
+    normal derivatives or rows of its own."""
+    problem, where = cls(), f"{cls.__name__}.{signature.function.__name__}"
+    sample = cls.task.sample(3, np.random.default_rng(0))
+    values = {name: torch.as_tensor(value) for name, value in sample.items()}
+    generator, dim = torch.Generator().manual_seed(0), len(cls.coords.names)
+    coords = parts[0].place(
+        cls.coords, lambda many: torch.rand(3, many, dim, generator=generator).double(), 4, values
+    )
+    coords, values = coords.requires_grad_(), {name: v.requires_grad_() for name, v in values.items()}
+    jet = torch.ones(3, len(signature.channels), 4, len(cls.unknowns)).double().requires_grad_()
+    find = lookup(problem, coords, values, jet, signature.channels, parts)
+    try:
+        found = rows_of(where, lambda: signature(problem, find), (3, 4), full=False)
+    except UserError as error:
+        raise TypeError(str(error)) from None
+    rows = tuple(name for name, row in found.items() if _is_row(cls, where, name, row, jet))
+    return tuple(name for name in found if name not in rows), rows
+
+
+def _is_row(cls: type, where: str, name: str, row: Tensor, jet: Tensor) -> bool:
+    """Whether what a condition returns is a normal derivative, or by a name of its own something that is to vanish."""
+    try:
+        parse(cls, name)
+        return False
+    except KeyError:
+        pass
+    if derived(cls, name) is not None:
+        return True
+    slope = torch.autograd.grad(row.sum(), jet, allow_unused=True)[0] if row.requires_grad else None
+    known = [*cls.unknowns, *(spelled(cls.coords.names, u, (k,)) for u in cls.unknowns for k in space(cls))]
+    if slope is None or "_" in name or nearest(name, known, cutoff=0.75):
+        raise TypeError(unknown(cls, where, name).replace("unknown argument", "returns the unknown"))
+    return True

@@ -1,0 +1,133 @@
+"""Boxes: one interval a coordinate, of which some may close on themselves."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import product
+
+import torch
+from torch import Tensor
+
+from pinnlora.problem.domain.base import Domain, check_coordinates
+from pinnlora.problem.domain.numbers import Values
+from pinnlora.problem.domain.sides import Face
+from pinnlora.problem.domain.surface import Flat, Surface
+
+
+def _is_interval(ends: object) -> bool:
+    try:
+        low, high = (float(end) for end in ends)
+    except (TypeError, ValueError):
+        return False
+    return -math.inf < low < high < math.inf
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """An interval whose ends are one place: Box(x=Cycle(0, 1), t=(0, 1)) makes everything periodic in x."""
+
+    low: float
+    high: float
+
+    def __iter__(self):
+        return iter((self.low, self.high))
+
+
+@dataclass(frozen=True, init=False)
+class Box(Domain):
+    """A box, one named interval a coordinate: Box(x=(0, 1), t=(0, 1)); the coordinate named t is time."""
+
+    names: tuple[str, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    cycles: tuple[str, ...]
+    alias: str
+
+    def __init__(self, **intervals: tuple[float, float] | Cycle) -> None:
+        check_coordinates(intervals)
+        for name, ends in intervals.items():
+            if not _is_interval(ends):
+                raise TypeError(f"coordinate {name}: expected (low, high) with low < high, got {ends!r}")
+        pairs = {name: tuple(float(end) for end in ends) for name, ends in intervals.items()}
+        object.__setattr__(self, "names", tuple(intervals))
+        object.__setattr__(self, "low", tuple(low for low, _ in pairs.values()))
+        object.__setattr__(self, "high", tuple(high for _, high in pairs.values()))
+        cycles = tuple(name for name, ends in intervals.items() if isinstance(ends, Cycle))
+        if "t" in cycles:
+            raise TypeError("coordinate t: time is no Cycle; name a periodic coordinate otherwise")
+        object.__setattr__(self, "cycles", cycles)
+        object.__setattr__(self, "alias", "")
+
+    def intervals(self) -> dict[str, tuple[float, float] | Cycle]:
+        """What it was made of."""
+        ends = zip(self.names, self.low, self.high, strict=True)
+        return {name: Cycle(*pair) if name in self.cycles else tuple(pair) for name, *pair in ends}
+
+    def named(self, name: str) -> Box:
+        box = Box(**self.intervals())
+        object.__setattr__(box, "alias", name)
+        return box
+
+    def until(self, end: float) -> Box:
+        if self.time is None:
+            return self
+        box = Box(**(self.intervals() | {"t": (self.low[self.time], end)}))
+        object.__setattr__(box, "alias", self.alias)
+        return box
+
+    def boxes(self) -> dict[str, tuple[float, float]]:
+        return {name: tuple(ends) for name, ends in self.intervals().items()}
+
+    def face(self, text: str) -> Face:
+        """Read 't=0': a coordinate held at one end of its interval."""
+        name, sign, value = (part.strip() for part in text.partition("="))
+        ends = ", ".join(
+            f"{n}={end:g}" for n, pair in self.boxes().items() for end in pair if n not in self.cycles
+        )
+        if name in self.cycles:
+            raise TypeError(f"on={text!r}: {name} is a Cycle and has no ends; expected one of {ends}")
+        try:
+            axis = self.names.index(name)
+            end = float(value)
+        except ValueError:
+            raise TypeError(f"on={text!r}: expected one of {ends}") from None
+        if not sign or end not in (self.low[axis], self.high[axis]):
+            raise TypeError(f"on={text!r}: expected one of {ends}")
+        return Face(axis, end)
+
+    def contains(self, coords: Tensor, values: Values, slack: float = 0.0) -> Tensor:
+        low, high = coords.new_tensor(self.low), coords.new_tensor(self.high)
+        if slack < 0:  # nothing is outside of time
+            walled = self._walled()
+            coords, low, high = coords[..., walled], low[walled], high[walled]
+        return ((coords >= low - slack) & (coords <= high + slack)).all(-1)
+
+    def bounds(self, values: Values, like: Tensor) -> tuple[Tensor, Tensor]:
+        return like.new_tensor([self.low]), like.new_tensor([self.high])
+
+    def level(self, coords: Tensor, values: Values) -> Tensor | None:
+        found = None
+        for axis in self._walled():
+            x, low, high = coords[..., axis], self.low[axis], self.high[axis]
+            new = (x - low) * (high - x) / (high - low)
+            if found is None:
+                found = new
+            else:
+                root = (found**2 + new**2).clamp_min(torch.finfo(x.dtype).tiny).sqrt()
+                found = found + new - root
+        return found
+
+    def surfaces(self, outward: float = 1.0) -> tuple[Surface, ...]:
+        kept = [axis for axis, name in enumerate(self.names) if name != "t"]
+        names, low, high = (tuple(row[axis] for axis in kept) for row in (self.names, self.low, self.high))
+        found = []
+        for axis, upper in product(self._walled(), (False, True)):
+            end = f"{self.names[axis]}={(self.high if upper else self.low)[axis]:g}"
+            aliases = (end, *filter(None, (self.alias,)), "boundary")
+            found.append(Flat(names, aliases, outward, kept.index(axis), upper, low, high))
+        return tuple(found)
+
+    def _walled(self) -> list[int]:
+        """The coordinates in space that have ends."""
+        return [axis for axis, name in enumerate(self.names) if name != "t" and name not in self.cycles]
