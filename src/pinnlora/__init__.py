@@ -13,7 +13,7 @@ _HOMES = {
     "Uniform": "problem.scalars",
     "LogUniform": "problem.scalars",
     "GaussianField": "problem.gaussian_field",
-    "load": "surrogate",
+    "load": "query.load",
 }
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pinnlora.files import atomic_directory, save_weights, version, write_netcdf
 from pinnlora.problem.base import Problem
-from pinnlora.problem.code import beside
-from pinnlora.problem.load import Spec
-from pinnlora.surrogate import Surrogate
+from pinnlora.problem.code import copy_problem
+from pinnlora.query.solved import FORMAT
+from pinnlora.query.surrogate import Surrogate
 from pinnlora.train.loop import History
 
 
@@ -31,22 +30,19 @@ def save_bundle(
     """
     tensors = {f"hypernetwork.{name}": p for name, p in surrogate.hypernetwork.state_dict().items()}
     tensors["base"] = surrogate.base
-    spec = Spec.of(settings["problem"])
     config = settings | {
         "inputs": surrogate.hypernetwork.layers[0].in_features,
         "outputs": surrogate.parametrisation.size,
         "iterations": history.iterations,
         "seconds": history.seconds,
         "version": version(),
+        "format": FORMAT,
     }
+    if surrogate.calibration is not None:
+        config["calibration"] = surrogate.calibration.stored()
     config |= measured or {}
     with atomic_directory(output) as temporary:
-        if spec.file is not None:
-            config["problem"] = f"problem.py:{spec.name}"
-            for path, place in beside(spec.file).items():
-                target = temporary / ("problem.py" if path == spec.file.resolve() else place)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, target)
+        config["problem"] = copy_problem(settings["problem"], temporary)
         save_weights(
             temporary / "model.safetensors", tensors, {"format": "pinnlora bundle", "provenance": provenance}
         )

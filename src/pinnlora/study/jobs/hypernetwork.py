@@ -12,7 +12,7 @@ from pinnlora.files import read_netcdf
 from pinnlora.loss.measure import physics_errors
 from pinnlora.study.bundle import save_bundle
 from pinnlora.study.stored import read_base, read_fits
-from pinnlora.surrogate import Surrogate
+from pinnlora.query.surrogate import Surrogate
 from pinnlora.train.budget import suited
 from pinnlora.train.data import Solutions, of_split, read_reference, read_tasks, task_set
 from pinnlora.train.hyperfit import fit_hypernetwork

@@ -14,7 +14,7 @@ from pinnlora.study.job_settings import job_settings
 from pinnlora.study.jobs import check
 from pinnlora.study.provenance import begin
 from pinnlora.study.settings import load_settings, problem_name
-from pinnlora.surrogate import load
+from pinnlora.query.load import load
 from pinnlora.train.appraise import Verdict, appraise
 from pinnlora.train.budget import EVALUATION, settings_within
 from pinnlora.train.data import of_split, read_reference, read_tasks
