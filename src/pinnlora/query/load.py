@@ -62,7 +62,9 @@ def _surrogate(problem: Problem, config: dict[str, Any], tensors: Mapping[str, T
     weights = base_weights(network, base, base.device, dtype)
     parametrisation = parametrisation_of(network, config["rank"], weights, settings)
     shape, outputs = config["hypernetwork"], torch.zeros(config["outputs"])
-    body = Hypernetwork(config["inputs"], tuple(shape["body"]), outputs, shape["activation"]).to(base.device, dtype)
+    body = Hypernetwork(config["inputs"], tuple(shape["body"]), outputs, shape["activation"]).to(
+        base.device, dtype
+    )
     body.load_state_dict(
         {name.removeprefix("hypernetwork."): p for name, p in tensors.items() if name != "base"}
     )

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pinnlora.errors import UserError
 from pinnlora.nets.adapters import Full, LowRank, Parametrisation
 from pinnlora.nets.ansatz import fields_at
 from pinnlora.nets.mlp import Weights
@@ -25,7 +26,7 @@ ROWS = 2**16
 
 @dataclass(frozen=True)
 class Networks:
-    """theta (task, size), the trained numbers of the networks for the tasks `given` (name -> (task,) or (task, points)).
+    """theta (task, size), the trained numbers of the networks for the tasks `given`: name -> (task,) or (task, points).
 
     `alone`: one task that was given without a task axis. `numbers` is the hypernetwork, from canonical tasks to
     theta, None where theta is not its prediction. `config` is that of the bundle.
@@ -109,5 +110,8 @@ class Networks:
     def _derived(self, points: Tensor, names: tuple[str, ...]) -> Tensor:
         points = points.expand(len(self), -1, -1)
         given = {name: torch.from_numpy(value).to(self.theta.device) for name, value in self.given.items()}
-        numbers = self.numbers if set(names) & set(task_directions(self.problem)) else lambda _: self.theta
+        inward = set(names) & set(task_directions(self.problem))
+        if inward and self.numbers is None:
+            raise UserError(f"fields: no derivative in {min(inward)}: refined networks are of their tasks alone")
+        numbers = self.numbers if inward else lambda _: self.theta
         return derivative(self.problem, self.parametrisation, numbers, self.symmetry, given, points, names)

@@ -55,7 +55,14 @@ def predicted(
     if estimate == "refined":
         for k, moved in enumerate(np.moveaxis(error_map(networks, places.points), -1, 0)):
             name = problem.fields[k]
-            _add(out, networks, f"estimated_error_{name}", moved, f"estimated size of the error of {name}", places)
+            _add(
+                out,
+                networks,
+                f"estimated_error_{name}",
+                moved,
+                f"estimated size of the error of {name}",
+                places,
+            )
     return out
 
 
@@ -65,7 +72,11 @@ def _add(
     """values (task, point) as a variable."""
     shaped = values.reshape(len(networks), *places.shape)
     attributes = {"long_name": long_name, "units": "1"}
-    out[name] = (places.dims, shaped[0], attributes) if networks.alone else (("task", *places.dims), shaped, attributes)
+    out[name] = (
+        (places.dims, shaped[0], attributes)
+        if networks.alone
+        else (("task", *places.dims), shaped, attributes)
+    )
 
 
 def add_numbers(out: xr.Dataset, networks: Networks, **named: np.ndarray) -> None:
@@ -117,7 +128,9 @@ def refined_dataset(
     estimates = {}
     for name, found in (("_before", refined.before), ("", refined.after)):
         known = calibration is not None
-        estimates[name] = calibration.estimate("residual", found.loss) if known else np.full(len(networks), np.nan)
+        estimates[name] = (
+            calibration.estimate("residual", found.loss) if known else np.full(len(networks), np.nan)
+        )
     low, high = np.zeros(len(networks)), np.full(len(networks), np.inf)
     trusted = Trust(refined.after, networks.inside, estimates[""], low, high, kind)
     add_trust(out, networks, trusted)

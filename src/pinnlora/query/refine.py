@@ -22,7 +22,7 @@ STEPS, POINTS = 10, 300
 """Of a refinement without tolerance."""
 MOST = 100
 """Steps towards a tolerance, at most."""
-ROUND, GAIN = 5, 0.8
+ROUND, GAIN = 10, 0.8
 """Steps between two looks at the estimated error, and what a round has to leave of it, or the task is stuck."""
 TOGETHER = 32
 """Tasks that are refined at once: what bounds the memory."""
@@ -62,7 +62,11 @@ def refining(config: dict[str, Any], steps: int, points: int) -> StageSettings:
 
 
 def refine(
-    networks: Networks, tolerance: float | None = None, steps: int | None = None, points: int = POINTS, seed: int = 0
+    networks: Networks,
+    tolerance: float | None = None,
+    steps: int | None = None,
+    points: int = POINTS,
+    seed: int = 0,
 ) -> Refined:
     """Refine every task, until its estimated error is below `tolerance` where one is given.
 
@@ -77,7 +81,9 @@ def refine(
     most = steps or (STEPS if tolerance is None else MOST)
     every = most if tolerance is None else ROUND
     while len(active := state.active()) and state.steps.max() < most:
-        state.advance(active, min(every, most - int(state.steps.max())), points, seed + int(state.steps.max()))
+        state.advance(
+            active, min(every, most - int(state.steps.max())), points, seed + int(state.steps.max())
+        )
     ends = [end or (f"all {most} steps taken" if tolerance is None else _late(most)) for end in state.ends]
     return Refined(state.networks, before, state.score, state.steps, ends)
 
@@ -92,10 +98,12 @@ def _check(calibration: Calibration | None, tolerance: float | None, steps: int 
     if tolerance is None:
         return
     if not tolerance > 0:
-        raise UserError(f"tolerance = {tolerance}; expected a number above 0, an error in the units of the fields")
+        raise UserError(
+            f"tolerance = {tolerance}; expected a number above 0, an error in the units of the fields"
+        )
     if calibration is None or "residual" not in calibration.ratios:
         raise UserError(
-            "tolerance: this bundle estimates no errors, because it was never calibrated; refine by steps, or train it anew"
+            "tolerance: this bundle was never calibrated and estimates no errors; refine by steps, or train it anew"
         )
 
 
@@ -135,6 +143,8 @@ class _State:
             return
         if isinstance(self.networks.parametrisation, Full):
             for task in active[stuck]:
-                self.ends[task] = "tolerance not reached: steps at all weights do not help, take a wider network"
+                self.ends[task] = (
+                    "tolerance not reached: steps at all weights do not help, take a wider network"
+                )
         else:
             self.networks = self.networks.full()

@@ -62,11 +62,20 @@ def read_networks(problem: Problem, config: dict[str, Any], tensors: Mapping[str
     """The inverse of `save_networks`, of what was read."""
     settings = NetworkSettings(**config["network"])
     problem = problem.formulated(settings.formulation)
-    given = {name.removeprefix("task."): value.cpu().numpy() for name, value in tensors.items() if name != "theta"}
+    given = {
+        name.removeprefix("task."): value.cpu().numpy() for name, value in tensors.items() if name != "theta"
+    }
     calibration = Calibration(**config["calibration"]) if "calibration" in config else None
     parametrisation = Full(network_of(problem, settings))
     return Solved(
         Networks(
-            problem, parametrisation, tensors["theta"], given, config["alone"], settings.symmetry, config, calibration
+            problem,
+            parametrisation,
+            tensors["theta"],
+            given,
+            config["alone"],
+            settings.symmetry,
+            config,
+            calibration,
         )
     )

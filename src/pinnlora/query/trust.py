@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 SHORT = 3
 """Levenberg-Marquardt steps of the refined estimate: they solve the linearised error equation in the adapters."""
 EXACT, UNKNOWN, REFINED = 100, 40, 20
-"""Tasks of the calibration where there is an exact solution, where there is none at all, and of the refined estimate."""
+"""Tasks of the calibration where there is an exact solution, where there is none, and of the refined estimate."""
 GRID = 1000
 """Points of the evaluation grid, at most, that errors are measured at."""
 GROUP = 5
-"""Tasks refined between two looks at the clock."""
+"""Tasks refined between two looks at the clock, after a first one alone."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,16 @@ def trust(networks: Networks, kind: str = "auto") -> Trust:
     trained nothing was calibrated, and the interval is all there is, 0 to infinity.
     """
     found, inside, calibration = score(networks), networks.inside, networks.calibration
+    if kind not in ("auto", "residual", "refined"):
+        raise UserError(f"estimate = {kind!r}; expected auto, residual, refined or none")
     if calibration is None:
         nothing = np.full(len(networks), np.nan)
         return Trust(found, inside, nothing, np.zeros_like(nothing), np.full_like(nothing, np.inf), "none")
     kind = calibration.default if kind == "auto" else kind
     if kind not in calibration.ratios:
-        raise UserError(f"estimate = {kind!r}; expected auto, none, or one of {', '.join(calibration.ratios)}")
+        raise UserError(
+            f"estimate = {kind!r} was not calibrated for this bundle; take {calibration.default!r}"
+        )
     values = found.loss if kind == "residual" else distance(networks)
     low, high = calibration.interval(kind, values)
     low, high = np.where(inside, low, 0.0), np.where(inside, high, np.inf)
@@ -114,9 +118,7 @@ def calibrate(
     return Calibration(ratios, "reference")
 
 
-def _against_refined(
-    networks: Networks, grid: np.ndarray, began: float, seconds: float
-) -> Calibration:
+def _against_refined(networks: Networks, grid: np.ndarray, began: float, seconds: float) -> Calibration:
     def measured(some: np.ndarray) -> np.ndarray:
         part = networks.take(some)
         here, far = _fields(part, grid), _fields(improved(part, STEPS, POINTS), grid)
@@ -177,7 +179,7 @@ def _while(
 ) -> np.ndarray:
     """`measure(indices)` of `count` tasks, group by group, while there is time."""
     parts = []
-    for some in np.split(np.arange(count), range(GROUP, count, GROUP)):
+    for some in np.split(np.arange(count), range(1, count, GROUP)):
         if parts and time.perf_counter() - began > seconds:
             break
         parts.append(measure(some))

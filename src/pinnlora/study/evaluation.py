@@ -17,10 +17,10 @@ from pinnlora.loss.measure import physics_errors, residual_map
 from pinnlora.nets.adapters import Full, Parametrisation
 from pinnlora.problem.base import Problem
 from pinnlora.problem.signature import Values
-from pinnlora.study.stored import Stored, read_fits
 from pinnlora.query.load import load
 from pinnlora.query.refine import improved
 from pinnlora.query.surrogate import Surrogate
+from pinnlora.study.stored import Stored, read_fits
 from pinnlora.train.data import TaskSet, fields_of, grid_coords, of_split, task_set
 from pinnlora.train.fit import fit
 from pinnlora.train.settings import NetworkSettings, StageSettings

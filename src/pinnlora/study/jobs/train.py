@@ -9,12 +9,12 @@ from pathlib import Path
 from pinnlora.errors import UserError
 from pinnlora.files import atomic, read_netcdf, refuse_foreign
 from pinnlora.problem.load import load_problem
+from pinnlora.query.load import load
 from pinnlora.study.cards import own_card
 from pinnlora.study.job_settings import job_settings
 from pinnlora.study.jobs import check
 from pinnlora.study.provenance import begin
 from pinnlora.study.settings import load_settings, problem_name
-from pinnlora.query.load import load
 from pinnlora.train.appraise import Verdict, appraise
 from pinnlora.train.budget import EVALUATION, settings_within
 from pinnlora.train.data import of_split, read_reference, read_tasks
