@@ -151,6 +151,18 @@ def refine(
 
 
 @app.command()
+def invert(
+    bundle: Bundle,
+    data: Annotated[Path, typer.Argument(help="CSV or NetCDF: coordinates, and fields measured there")],
+    output: Result,
+    noise: Annotated[str, typer.Option(help="standard deviation: 0.01, or u=0.01,p=0.1")] = "0.01",
+    device: Device = Where.cpu,
+) -> None:
+    """Find the task that explains measurements, and how well it is known."""
+    _run("invert", bundle=bundle, data=data, output=output, noise=noise, device=device)
+
+
+@app.command()
 def info(bundle: Bundle) -> None:
     """Print a bundle's model card."""
     card = bundle / "README.md"

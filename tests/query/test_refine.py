@@ -27,7 +27,9 @@ def error(networks):
     """Root mean square distance to the exact solution at 200 points, (task,)."""
     points = torch.rand(1, 200, 2, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     exact = networks.problem.exact_at(points, {"re": torch.from_numpy(networks.given["re"])})
-    return (networks.fields(points) - torch.stack(list(exact.values()), -1)).square().mean((1, 2)).sqrt().numpy()
+    return (
+        (networks.fields(points) - torch.stack(list(exact.values()), -1)).square().mean((1, 2)).sqrt().numpy()
+    )
 
 
 def test_a_tolerance_is_reached_with_few_steps_where_it_is_near(surrogate):

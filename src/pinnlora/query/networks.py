@@ -24,6 +24,15 @@ ROWS = 2**16
 """Points of all tasks together that are evaluated at once: what bounds the memory."""
 
 
+def in_double(parametrisation: Parametrisation) -> Parametrisation:
+    """The same in float64."""
+    if not isinstance(parametrisation, LowRank):
+        return parametrisation
+    base = parametrisation.base
+    base = Weights(tuple(m.double() for m in base.matrices), tuple(b.double() for b in base.biases))
+    return replace(parametrisation, base=base)
+
+
 @dataclass(frozen=True)
 class Networks:
     """theta (task, size), the trained numbers of the networks for the tasks `given`: name -> (task,) or (task, points).
@@ -62,11 +71,7 @@ class Networks:
 
     def double(self) -> Networks:
         """The same networks in float64, which no hypernetwork predicts any more."""
-        parametrisation = self.parametrisation
-        if isinstance(parametrisation, LowRank):
-            base = parametrisation.base
-            base = Weights(tuple(m.double() for m in base.matrices), tuple(b.double() for b in base.biases))
-            parametrisation = replace(parametrisation, base=base)
+        parametrisation = in_double(self.parametrisation)
         return replace(self, parametrisation=parametrisation, theta=self.theta.double(), numbers=None)
 
     def full(self) -> Networks:
@@ -112,6 +117,8 @@ class Networks:
         given = {name: torch.from_numpy(value).to(self.theta.device) for name, value in self.given.items()}
         inward = set(names) & set(task_directions(self.problem))
         if inward and self.numbers is None:
-            raise UserError(f"fields: no derivative in {min(inward)}: refined networks are of their tasks alone")
+            raise UserError(
+                f"fields: no derivative in {min(inward)}: refined networks are of their tasks alone"
+            )
         numbers = self.numbers if inward else lambda _: self.theta
         return derivative(self.problem, self.parametrisation, numbers, self.symmetry, given, points, names)

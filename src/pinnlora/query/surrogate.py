@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,11 @@ from torch import Tensor
 from pinnlora.nets.adapters import Parametrisation
 from pinnlora.nets.hypernetwork import Hypernetwork
 from pinnlora.problem.base import Problem
+from pinnlora.query.answer import inverted_dataset
 from pinnlora.query.calibration import Calibration
-from pinnlora.query.networks import Networks
+from pinnlora.query.invert import inverted
+from pinnlora.query.networks import Networks, in_double
+from pinnlora.query.observations import read_observations
 from pinnlora.query.predict import predicted, refined_dataset
 from pinnlora.query.refine import POINTS, refine
 from pinnlora.query.solved import save_networks
@@ -75,6 +79,13 @@ class Surrogate:
             self.predict_numbers,
         )  # fmt: skip
 
+    def double(self) -> Surrogate:
+        """The same in float64."""
+        if self.dtype == torch.float64:
+            return self
+        body = copy.deepcopy(self.hypernetwork).double()
+        return replace(self, hypernetwork=body, parametrisation=in_double(self.parametrisation))
+
     def predict(
         self,
         at: Mapping[str, Any] | xr.Dataset | None = None,
@@ -110,3 +121,19 @@ class Surrogate:
         if save is not None:
             save_networks(found.networks, Path(save))
         return refined_dataset(found, at, fields)
+
+    def invert(
+        self,
+        observations: xr.Dataset | Mapping[str, Any],
+        noise: float | Mapping[str, float] = 0.01,
+        seed: int = 0,
+    ) -> xr.Dataset:
+        """The task that explains measurements of some fields at some points, and how well it is known.
+
+        observations: fields over `point` with coordinates (nan: not measured), or a dict of arrays; with a dimension
+        `task`, many sets at once. noise: their standard deviation, or one for each field. The answer has `re`, `re_low`
+        and `re_high` of the 90 % interval, the covariance, the misfit (about 1) and a warning, empty where all is well.
+        """
+        data = read_observations(self.problem, observations)
+        found = inverted(self, data, noise, seed)
+        return inverted_dataset(self.problem, found, data.measured.sum((1, 2)).numpy(), data.alone)
