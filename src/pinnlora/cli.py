@@ -29,6 +29,9 @@ Points = Annotated[
     Path | None, typer.Option(help="CSV of points, or NetCDF with coordinates; else the evaluation grid")
 ]
 Fields = Annotated[str | None, typer.Option(help="fields and derivatives: u,u_x,u_re; else all fields")]
+Trust = Annotated[
+    bool, typer.Option("--trust", help="run the problem's code that a bundle from elsewhere carries")
+]
 Bundle = Annotated[Path, typer.Argument(help="directory of a trained hypernetwork")]
 Source = Annotated[Path | None, typer.Option(help="an input")]
 Sources = Annotated[list[Path] | None, typer.Option(help="inputs, one each time")]
@@ -120,11 +123,12 @@ def predict(
         str, typer.Option(help="of the error: auto, residual, refined (slower, with a map) or none")
     ] = "auto",
     device: Device = Where.auto,
+    trust: Trust = False,
 ) -> None:
     """Predict the fields of one or many tasks, with an estimate of their error."""
     _run(
         "query", bundle=bundle, output=output, assignments=set or [], tasks=tasks, at=at, fields=fields,
-        estimate=estimate, device=device,
+        estimate=estimate, device=device, trust=trust,
     )  # fmt: skip
 
 
@@ -142,11 +146,13 @@ def refine(
     ] = None,
     save: Annotated[Path | None, typer.Option(help="directory for the refined networks on their own")] = None,
     device: Device = Where.auto,
+    trust: Trust = False,
 ) -> None:
     """Predict, then improve the prediction by the tasks' own physics."""
     _run(
         "query", bundle=bundle, output=output, assignments=set or [], tasks=tasks, at=at, fields=fields,
         refinement={"tolerance": tolerance, "steps": steps, "save": save}, device=device,
+        trust=trust,
     )  # fmt: skip
 
 
@@ -157,9 +163,34 @@ def invert(
     output: Result,
     noise: Annotated[str, typer.Option(help="standard deviation: 0.01, or u=0.01,p=0.1")] = "0.01",
     device: Device = Where.cpu,
+    trust: Trust = False,
 ) -> None:
     """Find the task that explains measurements, and how well it is known."""
-    _run("invert", bundle=bundle, data=data, output=output, noise=noise, device=device)
+    _run("invert", bundle=bundle, data=data, output=output, noise=noise, device=device, trust=trust)
+
+
+@app.command()
+def export(
+    bundle: Bundle,
+    output: Annotated[Path, typer.Option("--output", "-o", help="a .onnx file")],
+    set: Sets = None,
+    trust: Trust = False,
+) -> None:
+    """Write ONNX: coordinates to fields of the task given, or of any task, which is then an input."""
+    _run("export", bundle=bundle, output=output, assignments=set or [], trust=trust)
+
+
+@app.command()
+def plot(
+    bundle: Bundle,
+    output: Annotated[Path, typer.Option("--output", "-o", help="a .png or .pdf file")],
+    set: Sets = None,
+    trust: Trust = False,
+) -> None:
+    """Draw one task: fields, residual, estimated error, and the true error where it is known."""
+    from pinnlora.report.jobs.plot import draw
+
+    draw(bundle, output, set or [], trust)
 
 
 @app.command()

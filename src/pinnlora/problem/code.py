@@ -7,7 +7,6 @@ computed name are not seen, so what is loaded that way (a problem's file) is pas
 
 import ast
 import hashlib
-import shutil
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -47,18 +46,6 @@ def beside(path: Path) -> dict[Path, str]:
     return {
         file: file.relative_to(path.parent).as_posix() for file in own if file.is_relative_to(path.parent)
     }
-
-
-def copy_problem(text: str, directory: Path) -> str:
-    """Copy an own problem's file and its helpers into a directory, and say how it is named from there."""
-    file, colon, name = text.partition("@")[0].rpartition(":")
-    if not colon:
-        return text
-    for path, place in beside(Path(file)).items():
-        target = directory / ("problem.py" if path == Path(file).resolve() else place)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, target)
-    return f"problem.py:{name}"
 
 
 def module_name(path: Path) -> str | None:

@@ -83,6 +83,10 @@ def write_onnx(module: Solution | Family, output: Path) -> None:
         torch.tensor(end, dtype=dtype) for end in (module.problem.coords.low, module.problem.coords.high)
     )
     inputs = [low + (high - low) * torch.rand(7, len(low), dtype=dtype)]
+    if module.problem.observe_signature is not None:
+        raise UserError(
+            f"export: the fields of {module.problem.name} are derivatives of potentials, which ONNX has not"
+        )
     names = ["coords"]
     if isinstance(module, Family):
         sample = module.problem.task.decode(torch.zeros(1, len(module.names), dtype=dtype))

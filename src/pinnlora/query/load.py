@@ -14,6 +14,7 @@ from pinnlora.errors import UserError
 from pinnlora.files import load_weights
 from pinnlora.nets.hypernetwork import Hypernetwork
 from pinnlora.problem.base import Problem
+from pinnlora.problem.carry import made_here
 from pinnlora.problem.load import Spec, load_problem
 from pinnlora.query.calibration import Calibration
 from pinnlora.query.solved import FORMAT, Solved, read_networks
@@ -22,11 +23,19 @@ from pinnlora.train.settings import NetworkSettings
 from pinnlora.train.setup import base_weights, device_of, embedding_of, network_of, parametrisation_of
 
 
-def load(path: str | Path, device: str = "cpu") -> Surrogate | Solved:
-    """Read a bundle, or networks that `refine(save=...)` wrote; UserError when it is neither, or damaged."""
+def load(path: str | Path, device: str = "cpu", trust: bool = False) -> Surrogate | Solved:
+    """Read a bundle, or networks that `refine(save=...)` wrote; UserError when it is neither, or damaged.
+
+    One that carries a problem's code and was not made on this machine is read with `trust` only: the code runs.
+    """
     path = Path(path)
     config = _config(path)
     spec = Spec.of(config["problem"])
+    if spec.file is not None and not trust and not made_here(path, config.get("seal")):
+        raise UserError(
+            f"{path} carries code, {spec.file}, that was made or changed elsewhere and would run: read it, and then "
+            "load with trust=True, or --trust"
+        )
     named = spec.name if spec.file is None else f"{(path / spec.file).resolve()}:{spec.name}"
     problem, config = load_problem(named), config | {"problem": named}
     tensors, _ = load_weights(path / "model.safetensors", str(device_of(device)))

@@ -14,8 +14,9 @@ from torch import Tensor
 from pinnlora.files import atomic_directory, save_weights, version
 from pinnlora.nets.adapters import Full
 from pinnlora.problem.base import Problem
-from pinnlora.problem.code import copy_problem
+from pinnlora.problem.carry import copy_problem
 from pinnlora.query.calibration import Calibration
+from pinnlora.query.export import Solution
 from pinnlora.query.networks import Networks
 from pinnlora.query.predict import predicted
 from pinnlora.train.settings import NetworkSettings
@@ -40,6 +41,10 @@ class Solved:
         """Fields of the tasks it was saved with; arguments as those of `Surrogate.predict`."""
         return predicted(self.networks, at, fields, estimate)
 
+    def module(self) -> Solution:
+        """A plain torch module of the one task, coordinates (point, dim) -> fields (point, field)."""
+        return Solution(self.networks)
+
 
 def save_networks(networks: Networks, output: Path) -> None:
     """Write all weights, the tasks and what is needed to read them; all or nothing."""
@@ -53,7 +58,7 @@ def save_networks(networks: Networks, output: Path) -> None:
     for name, value in networks.given.items():
         tensors[f"task.{name}"] = networks.theta.new_tensor(value)
     with atomic_directory(output) as temporary:
-        config["problem"] = copy_problem(config["problem"], temporary)
+        config |= copy_problem(config["problem"], temporary)
         save_weights(temporary / "model.safetensors", tensors, {"format": "pinnlora networks"})
         (temporary / "config.json").write_text(json.dumps(config, indent=2) + "\n")
 

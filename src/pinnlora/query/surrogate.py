@@ -18,6 +18,7 @@ from pinnlora.nets.hypernetwork import Hypernetwork
 from pinnlora.problem.base import Problem
 from pinnlora.query.answer import inverted_dataset
 from pinnlora.query.calibration import Calibration
+from pinnlora.query.export import Solution
 from pinnlora.query.invert import inverted
 from pinnlora.query.networks import Networks, in_double
 from pinnlora.query.observations import read_observations
@@ -121,6 +122,10 @@ class Surrogate:
         if save is not None:
             save_networks(found.networks, Path(save))
         return refined_dataset(found, at, fields)
+
+    def module(self, **task: Any) -> Solution:
+        """One task's solution as a plain torch module: coordinates (point, dim) -> fields (point, field)."""
+        return Solution(self.networks(**task))
 
     def invert(
         self,

@@ -9,7 +9,7 @@ from typing import Any
 
 from pinnlora.files import atomic_directory, save_weights, version, write_netcdf
 from pinnlora.problem.base import Problem
-from pinnlora.problem.code import copy_problem
+from pinnlora.problem.carry import copy_problem
 from pinnlora.query.calibration import LEVEL, Calibration
 from pinnlora.query.solved import FORMAT
 from pinnlora.query.surrogate import Surrogate
@@ -44,7 +44,7 @@ def save_bundle(
         config["calibration"] = surrogate.calibration.stored()
     config |= measured or {}
     with atomic_directory(output) as temporary:
-        config["problem"] = copy_problem(settings["problem"], temporary)
+        config |= copy_problem(settings["problem"], temporary)
         save_weights(
             temporary / "model.safetensors", tensors, {"format": "pinnlora bundle", "provenance": provenance}
         )

@@ -13,11 +13,11 @@ from pinnlora.query.surrogate import Surrogate
 from pinnlora.study.jobs.query import check_ending, read_table, write_dataset
 
 
-def run(bundle: Path, data: Path, output: Path, noise: str, device: str) -> None:
+def run(bundle: Path, data: Path, output: Path, noise: str, device: str, trust: bool = False) -> None:
     """Write the task with its interval, covariance and misfit; say what was found, and what speaks against it."""
     check_ending(output)
     deviations = _noise(noise)
-    surrogate = load(bundle, device)
+    surrogate = load(bundle, device, trust)
     if not isinstance(surrogate, Surrogate):
         raise UserError(f"{bundle} is refined networks of given tasks: an inversion needs the hypernetwork")
     if data.suffix in (".nc", ".nc4"):

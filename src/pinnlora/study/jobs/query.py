@@ -28,10 +28,11 @@ def run(
     fields: str | None = None,
     refinement: dict[str, Any] | None = None,
     estimate: str = "auto",
+    trust: bool = False,
 ) -> None:
     """Write the predicted fields of one or many tasks, refined ones with the arguments `refinement` of `refine`."""
     check_ending(output)
-    surrogate = load(bundle, device)
+    surrogate = load(bundle, device, trust)
     task = (read_tasks_table(tasks) if tasks else {}) | dict(assignment(text) for text in assignments)
     asked = {"at": read_points(at) if at else None, "fields": fields.split(",") if fields else None}
     if isinstance(surrogate, Solved):
