@@ -85,7 +85,7 @@ def write_onnx(module: Solution | Family, output: Path) -> None:
     inputs = [low + (high - low) * torch.rand(7, len(low), dtype=dtype)]
     if module.problem.observe_signature is not None:
         raise UserError(
-            f"export: the fields of {module.problem.name} are derivatives of potentials, which ONNX has not"
+            f"export: the fields of {module.problem.name} are derivatives of potentials: not in ONNX"
         )
     names = ["coords"]
     if isinstance(module, Family):

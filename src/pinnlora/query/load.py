@@ -41,7 +41,9 @@ def load(path: str | Path, device: str = "cpu", trust: bool = False) -> Surrogat
     tensors, _ = load_weights(path / "model.safetensors", str(device_of(device)))
     try:
         return (read_networks if config.get("kind") == "networks" else _surrogate)(problem, config, tensors)
-    except (KeyError, TypeError, RuntimeError) as error:
+    except UserError:
+        raise
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         text = " ".join(str(error).split())[:120]
         raise UserError(f"{path}: config.json and model.safetensors do not fit together ({text})") from None
 
@@ -70,6 +72,8 @@ def _surrogate(problem: Problem, config: dict[str, Any], tensors: Mapping[str, T
     network, dtype = network_of(problem, settings), tensors["hypernetwork.head.weight"].dtype
     weights = base_weights(network, base, base.device, dtype)
     parametrisation = parametrisation_of(network, config["rank"], weights, settings)
+    if parametrisation.size != config["outputs"]:
+        raise ValueError(f"{config['outputs']} outputs, but rank {config['rank']} has {parametrisation.size}")
     shape, outputs = config["hypernetwork"], torch.zeros(config["outputs"])
     body = Hypernetwork(config["inputs"], tuple(shape["body"]), outputs, shape["activation"]).to(
         base.device, dtype

@@ -129,12 +129,13 @@ def evaluate_base(truth: Truth, base: Tensor, network: dict[str, Any]) -> list[R
 
 def evaluate_surrogate(path: Path, truth: Truth, device: torch.device, settings: dict[str, Any]) -> Result:
     """Errors of a bundle on all splits, and on the test tasks after a few refining steps where that is asked for."""
-    surrogate = load(path, str(device))
+    surrogate = load(path, str(device), trust=True)
     config = surrogate.config
     numbers = {
         "parameters": surrogate.parametrisation.size,
         "seconds": config["seconds"],
         "iterations": config["iterations"],
+        "coverage": config.get("test_coverage", float("nan")),
         "seconds_teachers": config.get("seconds_teachers", float("nan")),
     }
     trained = {key: config[key] for key in ("network", "hypernetwork", "stage")}
