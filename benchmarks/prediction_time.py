@@ -56,7 +56,9 @@ def main(options: argparse.Namespace) -> None:
             "many": lambda s=surrogate, a=few, t=tasks: s.predict(at=a, estimate="none", **t),
         }
         if problem.has_solver:
-            contestants["solver"] = lambda p=problem, t=task: p.reference({key: v[None] for key, v in t.items()})
+            contestants["solver"] = lambda p=problem, t=task: p.reference(
+                {key: v[None] for key, v in t.items()}
+            )
         times = in_turn(contestants, 2 if options.quick else options.rounds)
         milliseconds = {key: 1e3 * statistics.median(each) for key, each in times.items()}
         rows.append({

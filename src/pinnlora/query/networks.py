@@ -24,12 +24,12 @@ ROWS = 2**16
 """Points of all tasks together that are evaluated at once: what bounds the memory."""
 
 
-def in_double(parametrisation: Parametrisation) -> Parametrisation:
-    """The same in float64."""
+def in_double(parametrisation: Parametrisation, device: torch.device | None = None) -> Parametrisation:
+    """The same in float64, on the same device or another."""
     if not isinstance(parametrisation, LowRank):
         return parametrisation
-    base = parametrisation.base
-    base = Weights(tuple(m.double() for m in base.matrices), tuple(b.double() for b in base.biases))
+    parts = (parametrisation.base.matrices, parametrisation.base.biases)
+    base = Weights(*(tuple(each.to(device or each.device, torch.float64) for each in part) for part in parts))
     return replace(parametrisation, base=base)
 
 

@@ -39,7 +39,7 @@ class Refined:
     ends: list[str]
 
 
-def improved(networks: Networks, steps: int, points: int, seed: int = 0, keep_best: bool = True) -> Networks:
+def improved(networks: Networks, steps: int, points: int, seed: int = 0) -> Networks:
     """At most `steps` Levenberg-Marquardt steps in float64, the state of the smallest loss at held-out points."""
     networks = networks.double()
     stage = refining(networks.config, steps, points)

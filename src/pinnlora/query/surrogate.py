@@ -81,11 +81,11 @@ class Surrogate:
         )  # fmt: skip
 
     def double(self) -> Surrogate:
-        """The same in float64."""
-        if self.dtype == torch.float64:
-            return self
-        body = copy.deepcopy(self.hypernetwork).double()
-        return replace(self, hypernetwork=body, parametrisation=in_double(self.parametrisation))
+        """The same in float64, on the CPU."""
+        body = copy.deepcopy(self.hypernetwork).double().cpu()
+        return replace(
+            self, hypernetwork=body, parametrisation=in_double(self.parametrisation, torch.device("cpu"))
+        )
 
     def predict(
         self,

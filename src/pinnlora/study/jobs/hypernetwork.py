@@ -22,7 +22,7 @@ from pinnlora.train.hyperfit import fit_hypernetwork
 from pinnlora.train.settings import HypernetworkStage
 from pinnlora.train.setup import embedding_of, numpy_generator, problem_of
 
-SHARE = 0.1
+SHARE = 0.05
 """Of the training time, for the refined solutions of the calibration."""
 
 
