@@ -8,7 +8,7 @@ from test_cli import run  # noqa: F401 (a fixture)
 from test_surrogate import KINDS, bundle, task_of
 
 from pinnlora.errors import UserError
-from pinnlora.query.export import Family
+from pinnlora.query.export import FamilyModule
 
 HARD = ("burgers2d", 2, "float32", {"conditions": "hard"})
 
@@ -49,7 +49,7 @@ def test_onnx_is_the_prediction(run, tmp_path):  # noqa: F811
 def test_what_cannot_be_exported_is_one_line(run, tmp_path):  # noqa: F811
     surrogate = bundle(tmp_path / "bundle", *KINDS["burgers1d, potential"])
     with pytest.raises(UserError, match="the task holds a function, u0: give it with --set"):
-        Family(surrogate)
+        FamilyModule(surrogate)
     np.save(tmp_path / "u0.npy", task_of("burgers1d")["u0"])
     out = tmp_path / "out.onnx"
     status, _, error = run("export", tmp_path / "bundle", "-o", out, "--set", f"u0={tmp_path / 'u0.npy'}")

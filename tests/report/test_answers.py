@@ -9,13 +9,13 @@ from test_cli import run  # noqa: F401 (a fixture)
 from test_surrogate import KINDS, bundle
 
 from pinnlora.query.calibration import Calibration
-from pinnlora.report.answers import figure_of, shown
+from pinnlora.report.answers import answer_of, figure_of
 
 
 def test_errors_are_shown_beside_the_field(tmp_path):
     surrogate = bundle(tmp_path / "bundle", *KINDS["kovasznay, rank 2"])
     calibrated = replace(surrogate, calibration=Calibration({"residual": [0.1] * 20, "refined": [2.0] * 20}))
-    dataset = shown(calibrated.networks(re=42.0))
+    dataset = answer_of(calibrated.networks(re=42.0))
     exact = surrogate.problem.reference({"re": np.array([42.0])})["u"][0]
     np.testing.assert_allclose(dataset["true_error_u"], np.abs(dataset["u"] - exact), atol=1e-5)
     assert dataset["residual_at"].shape == dataset["estimated_error_p"].shape == (101, 101)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pinnlora.query.surrogate import Surrogate
 
 
-class Solution(nn.Module):
+class SolutionModule(nn.Module):
     """One task's fields: coordinates (point, dim) -> (point, field). The adapters are merged into the weights."""
 
     def __init__(self, networks: Networks) -> None:
@@ -44,7 +44,7 @@ class Solution(nn.Module):
         ]
 
 
-class Family(nn.Module):
+class FamilyModule(nn.Module):
     """Fields of any task of numbers: coordinates (point, dim) and the task's numbers (number,) -> (point, field)."""
 
     def __init__(self, surrogate: Surrogate) -> None:
@@ -73,7 +73,7 @@ class Family(nn.Module):
         )[0]  # fmt: skip
 
 
-def write_onnx(module: Solution | Family, output: Path) -> None:
+def write_onnx(module: SolutionModule | FamilyModule, output: Path) -> None:
     """The module as ONNX, inputs `coords` and, of a family, `task`, output `fields`; the number of points is free.
 
     UserError where onnx is not installed, or the problem's functions use what ONNX does not have.
@@ -88,7 +88,7 @@ def write_onnx(module: Solution | Family, output: Path) -> None:
             f"export: the fields of {module.problem.name} are derivatives of potentials: not in ONNX"
         )
     names = ["coords"]
-    if isinstance(module, Family):
+    if isinstance(module, FamilyModule):
         sample = module.problem.task.decode(torch.zeros(1, len(module.names), dtype=dtype))
         inputs.append(torch.cat(list(sample.values())))
         names.append("task")

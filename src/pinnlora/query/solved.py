@@ -16,7 +16,7 @@ from pinnlora.nets.adapters import Full
 from pinnlora.problem.base import Problem
 from pinnlora.problem.carry import copy_problem
 from pinnlora.query.calibration import Calibration
-from pinnlora.query.export import Solution
+from pinnlora.query.export import SolutionModule
 from pinnlora.query.networks import Networks
 from pinnlora.query.predict import predicted
 from pinnlora.train.settings import NetworkSettings
@@ -41,9 +41,9 @@ class Solved:
         """Fields of the tasks it was saved with; arguments as those of `Surrogate.predict`."""
         return predicted(self.networks, at, fields, estimate)
 
-    def module(self) -> Solution:
+    def module(self) -> SolutionModule:
         """A plain torch module of the one task, coordinates (point, dim) -> fields (point, field)."""
-        return Solution(self.networks)
+        return SolutionModule(self.networks)
 
 
 def save_networks(networks: Networks, output: Path) -> None:

@@ -18,7 +18,7 @@ from pinnlora.nets.hypernetwork import Hypernetwork
 from pinnlora.problem.base import Problem
 from pinnlora.query.answer import inverted_dataset
 from pinnlora.query.calibration import Calibration
-from pinnlora.query.export import Solution
+from pinnlora.query.export import SolutionModule
 from pinnlora.query.invert import inverted
 from pinnlora.query.networks import Networks, in_double
 from pinnlora.query.observations import read_observations
@@ -123,9 +123,9 @@ class Surrogate:
             save_networks(found.networks, Path(save))
         return refined_dataset(found, at, fields)
 
-    def module(self, **task: Any) -> Solution:
+    def module(self, **task: Any) -> SolutionModule:
         """One task's solution as a plain torch module: coordinates (point, dim) -> fields (point, field)."""
-        return Solution(self.networks(**task))
+        return SolutionModule(self.networks(**task))
 
     def invert(
         self,

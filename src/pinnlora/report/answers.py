@@ -23,7 +23,7 @@ DEEP = 6
 """Decades that one colour scale tells apart."""
 
 
-def shown(networks: Networks) -> xr.Dataset:
+def answer_of(networks: Networks) -> xr.Dataset:
     """Fields, residual, estimated_error_u and true_error_u of one task over the first coordinate and the last."""
     problem = networks.problem
     box = problem.coords

@@ -8,7 +8,7 @@ from pinnlora.errors import UserError
 from pinnlora.files import refuse_foreign
 from pinnlora.query.load import load
 from pinnlora.query.solved import Solved
-from pinnlora.report.answers import figure_of, shown
+from pinnlora.report.answers import answer_of, figure_of
 from pinnlora.report.style import save
 from pinnlora.study.jobs.query import assignment
 
@@ -22,5 +22,5 @@ def draw(bundle: Path, output: Path, assignments: list[str], trust: bool) -> Non
     networks = surrogate.networks if isinstance(surrogate, Solved) else surrogate.networks(**task)
     if len(networks) != 1:
         raise UserError(f"a figure shows one task, got {len(networks)}")
-    save(figure_of(shown(networks)), output)
+    save(figure_of(answer_of(networks)), output)
     print(f"wrote {output}")

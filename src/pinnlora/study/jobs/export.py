@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pinnlora.errors import UserError
 from pinnlora.files import refuse_foreign
-from pinnlora.query.export import Family, write_onnx
+from pinnlora.query.export import FamilyModule, write_onnx
 from pinnlora.query.load import load
 from pinnlora.query.solved import Solved
 from pinnlora.study.jobs.query import assignment
@@ -23,6 +23,6 @@ def run(bundle: Path, output: Path, assignments: list[str], trust: bool = False)
     elif task:
         module, inputs = surrogate.module(**task), "coords"
     else:
-        module, inputs = Family(surrogate), f"coords, task ({', '.join(surrogate.problem.task.names)})"
+        module, inputs = FamilyModule(surrogate), f"coords, task ({', '.join(surrogate.problem.task.names)})"
     write_onnx(module, output)
     print(f"wrote {output}: inputs {inputs}; output fields ({', '.join(module.problem.fields)})")
