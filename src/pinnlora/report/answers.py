@@ -69,11 +69,12 @@ def figure_of(dataset: xr.Dataset) -> Figure:
     with rc_context(RC):
         figure = Figure(figsize=(2.4 * (2 + len(kinds)), 2.2 * len(names) + 0.6), layout="constrained")
         grid = figure.subplots(len(names), 2 + len(kinds), squeeze=False)
+        for axes in grid[1:, -1]:
+            axes.set_visible(False)
         for row, name in zip(grid, names, strict=True):
             _panel(figure, row[0], dataset[name], name, False)
             for axes, kind in zip(row[1:], kinds, strict=False):
                 _panel(figure, axes, dataset[f"{kind}_{name}"], f"{kind.replace('_', ' ')} of {name}", True)
-            row[-1].set_visible(row is grid[0])
         _panel(figure, grid[0, -1], dataset["residual_at"], "residual", True)
         figure.suptitle(f"{dataset.attrs['title']}\n{_told(dataset)}")
     return figure
