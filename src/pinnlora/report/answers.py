@@ -19,7 +19,7 @@ from pinnlora.report.style import RC
 
 SIDE = 101
 """Points along each of the two coordinates shown; the others are held at the middle."""
-DEEP = 6
+DEEP = 4
 """Decades that one colour scale tells apart."""
 
 
