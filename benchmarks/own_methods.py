@@ -29,8 +29,8 @@ from torch import Tensor
 from pinnlora.problem.base import Problem
 from pinnlora.problem.load import load_problem
 from pinnlora.problem.signature import parse
+from pinnlora.query.load import load
 from pinnlora.study.jobs import train
-from pinnlora.surrogate import load
 from pinnlora.train.data import fields_of
 
 RANK = 4

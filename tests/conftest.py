@@ -1,5 +1,10 @@
-"""One thread: the tensors here are small, and threads that wait for each other cost more than they bring."""
+"""One thread: the tensors here are small, and threads that wait for each other cost more than they bring.
+
+And a data directory of their own, for the key that bundles are sealed with.
+"""
 
 import os
+import tempfile
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported
+os.environ["XDG_DATA_HOME"] = tempfile.mkdtemp(prefix="pinnlora-tests-")

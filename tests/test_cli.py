@@ -5,6 +5,7 @@ import textwrap
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import xarray as xr
@@ -49,14 +50,14 @@ def bundles(tmp_path_factory):
 
 def test_a_prediction_is_written_with_its_origin(run, bundles, tmp_path):
     status, said, _ = run("predict", bundles / "kovasznay", "--set", "re=42", "-o", tmp_path / "out.nc")
-    assert (status, said) == (0, f"wrote {tmp_path / 'out.nc'}\n")
+    assert (status, said) == (0, f"wrote {tmp_path / 'out.nc'}\n")  # an estimate needs a calibration
     fields = read_netcdf(tmp_path / "out.nc")
     assert fields.attrs["Conventions"].startswith("CF-")
     assert fields.attrs["title"] == "kovasznay, predicted fields"
     assert "pinnlora" in fields.attrs["source"] and "predict" in fields.attrs["history"]
     expected = pinnlora.load(bundles / "kovasznay").predict(re=42.0)
     xr.testing.assert_equal(fields, expected)
-    assert fields.attrs["re"] == 42 and fields["v"].attrs == {"long_name": "predicted v", "units": "1"}
+    assert fields.re == 42 and fields["v"].attrs == {"long_name": "predicted v", "units": "1"}
 
 
 def test_out_of_range_is_a_warning(run, bundles, tmp_path):
@@ -64,7 +65,7 @@ def test_out_of_range_is_a_warning(run, bundles, tmp_path):
     assert (
         status == 0 and "warning: the task lies outside the range" in said and "try `pinnlora refine`" in said
     )
-    assert read_netcdf(tmp_path / "out.nc").attrs["in_range"] == 0
+    assert read_netcdf(tmp_path / "out.nc").in_range == 0
     said = run("refine", bundles / "kovasznay", "--set", "re=500", "-o", tmp_path / "out.nc", "--steps", 1)[1]
     assert "outside the range" in said and "pinnlora refine" not in said
 
@@ -73,8 +74,57 @@ def test_refined_fields_are_written(run, bundles, tmp_path):
     out = tmp_path / "out.nc"
     assert run("refine", bundles / "kovasznay", "--set", "re=42", "-o", out, "--steps", 2)[0] == 0
     fields = read_netcdf(out)
-    assert fields.attrs["refinement_steps"] == 2 and fields.attrs["title"] == "kovasznay, refined fields"
+    assert fields.refinement_steps == 2 and fields.attrs["title"] == "kovasznay, refined fields"
     assert not fields["u"].equals(pinnlora.load(bundles / "kovasznay").predict(re=42.0)["u"])
+
+
+def test_many_tasks_at_points_come_from_tables_and_go_into_tables(run, bundles, tmp_path):
+    (tmp_path / "tasks.csv").write_text("re\n30\n42\n")
+    (tmp_path / "points.csv").write_text("x,y\n0.1,0.2\n0.3,0.4\n0.5,0.6\n")
+    expected = pinnlora.load(bundles / "kovasznay").predict(
+        re=[30, 42], at={"x": [0.1, 0.3, 0.5], "y": [0.2, 0.4, 0.6]}, fields=["u", "u_x", "u_re"]
+    )
+    asked = (
+        "predict",
+        bundles / "kovasznay",
+        "--tasks",
+        tmp_path / "tasks.csv",
+        "--at",
+        tmp_path / "points.csv",
+    )
+    for ending in ("nc", "csv", "npz"):
+        out = tmp_path / f"out.{ending}"
+        status, _, error = run(*asked, "--fields", "u,u_x,u_re", "-o", out)
+        assert status == 0, error
+    xr.testing.assert_equal(read_netcdf(tmp_path / "out.nc"), expected)
+    table = pd.read_csv(tmp_path / "out.csv").sort_values(["re", "x"])
+    assert len(table) == 6 and table["in_range"].eq(1).all()
+    np.testing.assert_allclose(table["u_re"], expected["u_re"].values.ravel(), rtol=1e-6)
+    with np.load(tmp_path / "out.npz") as arrays:
+        np.testing.assert_array_equal(arrays["u_x"], expected["u_x"])
+        assert json.loads(str(arrays["attributes"]))["problem"] == "kovasznay"
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (("-o", "out.txt"), "out.txt: the ending says the format; expected one of .nc, .csv, .npz"),
+        (("-o", "out.nc", "--tasks", "absent.csv"), "there is no file absent.csv"),
+        (("-o", "out.nc", "--tasks", "text.csv"), "text.csv: column 're' holds no numbers"),
+        (("-o", "out.nc", "--tasks", "empty.csv"), "empty.csv"),
+        (("-o", "out.nc", "--tasks", "other.csv"), "unknown task parameter 'rey'"),
+        (("-o", "out.nc", "--set", "re=42", "--fields", "w"), "'w' is no field"),
+        (("-o", "out.nc", "--set", "re=42", "--estimate", "best"), "estimate = 'best'; expected"),
+    ],
+)
+def test_a_wrong_table_is_one_line_and_writes_nothing(run, bundles, tmp_path, monkeypatch, more, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.csv").write_text("re\nfast\n")
+    (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "other.csv").write_text("rey\n42\n")
+    status, _, error = run("predict", bundles / "kovasznay", *more)
+    assert status == 1 and error.startswith("error: ") and error.count("\n") == 1 and words in error
+    assert not list(tmp_path.glob("out*"))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a graphics card is there")
@@ -99,7 +149,7 @@ def test_a_function_comes_from_a_file(run, bundles, tmp_path, suffix, shape):
     else:
         xr.Dataset({"u0": (("task", "x")[-len(shape) :], u0)}).to_netcdf(file)
     assert run("predict", bundles / "burgers1d", "--set", f"u0={file}", "-o", tmp_path / "out.nc")[0] == 0
-    expected = pinnlora.load(bundles / "burgers1d").predict(u0=u0)
+    expected = pinnlora.load(bundles / "burgers1d").predict(u0=u0 if suffix == "npy" else u0.squeeze())
     xr.testing.assert_equal(read_netcdf(tmp_path / "out.nc"), expected)
 
 
@@ -351,9 +401,7 @@ def test_numbers_of_two_laws_and_a_function_are_one_task_from_check_to_predictio
         )
         assert status == 0, error
         fields = read_netcdf(result)
-        assert (
-            fields["u"].dims == ("xi", "t") and fields.attrs["nu"] == 0.01 and fields.attrs["in_range"] == 1
-        )
+        assert fields["u"].dims == ("xi", "t") and fields.nu == 0.01 and fields.in_range == 1
     assert "predict(a=..., nu=..., f=...)" in run("info", out / "bundle")[1]
     status, _, error = run("predict", out / "bundle", *numbers, "-o", result)
     assert status == 1 and "'f' is missing; expected a, nu, f" in error

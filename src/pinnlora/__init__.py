@@ -20,7 +20,7 @@ _HOMES = {
     "Uniform": "problem.scalars",
     "LogUniform": "problem.scalars",
     "GaussianField": "problem.gaussian_field",
-    "load": "surrogate",
+    "load": "query.load",
 }
 
 

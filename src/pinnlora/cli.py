@@ -20,8 +20,17 @@ from pinnlora.study.provenance import begin
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
 Out = Annotated[Path, typer.Option("--output", "-o", help="where to write")]
+Result = Annotated[Path, typer.Option("--output", "-o", help="a .nc, .csv or .npz file")]
 Sets = Annotated[
-    list[str], typer.Option("--set", help="NAME=NUMBER, or NAME=FILE.npy|FILE.nc for a function")
+    list[str] | None, typer.Option("--set", help="NAME=NUMBER, or NAME=FILE.npy|FILE.nc for a function")
+]
+Tasks = Annotated[Path | None, typer.Option(help="CSV, a row a task, a column a parameter")]
+Points = Annotated[
+    Path | None, typer.Option(help="CSV of points, or NetCDF with coordinates; else the evaluation grid")
+]
+Fields = Annotated[str | None, typer.Option(help="fields and derivatives: u,u_x,u_re; else all fields")]
+Trust = Annotated[
+    bool, typer.Option("--trust", help="run the problem's code that a bundle from elsewhere carries")
 ]
 Bundle = Annotated[Path, typer.Argument(help="directory of a trained hypernetwork")]
 Source = Annotated[Path | None, typer.Option(help="an input")]
@@ -103,21 +112,85 @@ def _card(device: Where | None) -> AbstractContextManager:
 
 
 @app.command()
-def predict(bundle: Bundle, output: Out, set: Sets, device: Device = Where.auto) -> None:
-    """Predict the fields of a new task on the evaluation grid."""
-    _run("query", bundle=bundle, output=output, assignments=set, steps=0, device=device)
+def predict(
+    bundle: Bundle,
+    output: Result,
+    set: Sets = None,
+    tasks: Tasks = None,
+    at: Points = None,
+    fields: Fields = None,
+    estimate: Annotated[
+        str, typer.Option(help="of the error: auto, residual, refined (slower, with a map) or none")
+    ] = "auto",
+    device: Device = Where.auto,
+    trust: Trust = False,
+) -> None:
+    """Predict the fields of one or many tasks, with an estimate of their error."""
+    _run(
+        "query", bundle=bundle, output=output, assignments=set or [], tasks=tasks, at=at, fields=fields,
+        estimate=estimate, device=device, trust=trust,
+    )  # fmt: skip
 
 
 @app.command()
 def refine(
     bundle: Bundle,
-    output: Out,
-    set: Sets,
-    steps: Annotated[int, typer.Option(min=1, help="Levenberg-Marquardt steps")] = 10,
+    output: Result,
+    set: Sets = None,
+    tasks: Tasks = None,
+    at: Points = None,
+    fields: Fields = None,
+    tolerance: Annotated[float | None, typer.Option(help="estimated error to come below")] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Levenberg-Marquardt steps: 10, or at most 100 to a tolerance")
+    ] = None,
+    save: Annotated[Path | None, typer.Option(help="directory for the refined networks on their own")] = None,
     device: Device = Where.auto,
+    trust: Trust = False,
 ) -> None:
-    """Predict, then improve the prediction by the task's own physics."""
-    _run("query", bundle=bundle, output=output, assignments=set, steps=steps, device=device)
+    """Predict, then improve the prediction by the tasks' own physics."""
+    _run(
+        "query", bundle=bundle, output=output, assignments=set or [], tasks=tasks, at=at, fields=fields,
+        refinement={"tolerance": tolerance, "steps": steps, "save": save}, device=device,
+        trust=trust,
+    )  # fmt: skip
+
+
+@app.command()
+def invert(
+    bundle: Bundle,
+    data: Annotated[Path, typer.Argument(help="CSV or NetCDF: coordinates, and fields measured there")],
+    output: Result,
+    noise: Annotated[str, typer.Option(help="standard deviation: 0.01, or u=0.01,p=0.1")] = "0.01",
+    device: Device = Where.cpu,
+    trust: Trust = False,
+) -> None:
+    """Find the task that explains measurements, and how well it is known."""
+    _run("invert", bundle=bundle, data=data, output=output, noise=noise, device=device, trust=trust)
+
+
+@app.command()
+def export(
+    bundle: Bundle,
+    output: Annotated[Path, typer.Option("--output", "-o", help="a .onnx file")],
+    set: Sets = None,
+    trust: Trust = False,
+) -> None:
+    """Write ONNX: coordinates to fields of the task given, or of any task, which is then an input."""
+    _run("export", bundle=bundle, output=output, assignments=set or [], trust=trust)
+
+
+@app.command()
+def plot(
+    bundle: Bundle,
+    output: Annotated[Path, typer.Option("--output", "-o", help="a .png or .pdf file")],
+    set: Sets = None,
+    trust: Trust = False,
+) -> None:
+    """Draw one task: fields, residual, estimated error, and the true error where it is known."""
+    from pinnlora.report.jobs.plot import draw
+
+    draw(bundle, output, set or [], trust)
 
 
 @app.command()

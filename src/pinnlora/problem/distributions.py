@@ -1,8 +1,9 @@
 """Distributions of tasks: what a family of tasks is drawn from, how a task is shown to a network.
 
-One interface: `names`, `size`, `functions`, `description`, `sample`, `spread`, `embed`, `check`, `inside`. Values
-are dicts from name to array, (task,) for a number and (task, points) for a function. `embed` takes tensors too, and
-leaves their device, dtype and gradients alone.
+One interface: `names`, `size`, `functions`, `description`, `sample`, `spread`, `embed`, `check`, `inside`; `bounded`
+and `decode`, which give tasks from independent unknowns, for those who look for one. Values are dicts from name to
+array, (task,) for a number and (task, points) for a function. `embed` takes tensors too, and leaves their device,
+dtype and gradients alone.
 """
 
 from __future__ import annotations
@@ -62,6 +63,11 @@ class Product(Distribution):
         return {name: field for factor in self.factors for name, field in factor.functions.items()}
 
     @property
+    def bounded(self) -> np.ndarray:
+        """Which unknowns of `decode` lie in [-1, 1], (unknown,); the others are standard normal."""
+        return np.concatenate([factor.bounded for factor in self.factors])
+
+    @property
     def description(self) -> str:
         return " * ".join(factor.description for factor in self.factors)
 
@@ -87,6 +93,15 @@ class Product(Distribution):
         import torch
 
         return torch.cat(parts, dim=-1)
+
+    def decode(self, unknowns) -> dict:
+        """Values of a tensor of unknowns (task, unknown), differentiable: the factors' side by side."""
+        parts, start = [], 0
+        for factor in self.factors:
+            count = len(factor.bounded)
+            parts.append(factor.decode(unknowns[..., start : start + count]))
+            start += count
+        return self._joined(parts)
 
     def check(self, values: Mapping) -> dict[str, np.ndarray]:
         """The same values as float64 arrays with a task axis; UserError if wrong."""

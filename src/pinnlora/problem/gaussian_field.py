@@ -132,6 +132,29 @@ class GaussianField(Distribution):
         modes[:, 0] *= np.sqrt(2)
         return {self.name: fft.dct(modes, type=1, axis=-1)}
 
+    @property
+    def bounded(self) -> np.ndarray:
+        """None of the unknowns of `decode` is bounded: they are standard normal."""
+        return np.zeros(self._basis().shape[1], dtype=bool)
+
+    def decode(self, unknowns) -> dict:
+        """The field of independent standard normal numbers, a tensor (task, unknown) -> (task, points).
+
+        The law's own modes (Karhunen-Loeve), the longest waves first.
+        """
+        return {self.name: unknowns @ unknowns.new_tensor(self._basis()).mT}
+
+    def _basis(self) -> np.ndarray:
+        """(points, unknown): the modes with variance, each times its deviation."""
+        variance = self.spectrum()
+        kept = np.flatnonzero(variance)
+        place = (self.grid - self.interval[0]) / (self.interval[1] - self.interval[0])
+        angle = self._wavenumbers()[kept] * place[:, None]
+        size = np.sqrt(variance[kept]) * np.where(kept == 0, 1.0, np.sqrt(2))
+        waves = [np.cos(angle) * size] + ([np.sin(angle) * size] if self.wraps else [])
+        stacked = np.stack(waves, -1).reshape(self.points, -1)
+        return stacked[:, stacked.any(0)]  # the constant has no sine
+
     def spread(self, count: int, rng: np.random.Generator, margin: float = 0.0) -> dict[str, np.ndarray]:
         """As `sample`: in so many directions an even spread is out of reach, and the range has no ends."""
         return self.sample(count, rng)

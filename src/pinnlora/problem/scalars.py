@@ -37,6 +37,11 @@ class _Scalars(Distribution):
         return len(self.ranges)
 
     @property
+    def bounded(self) -> np.ndarray:
+        """All unknowns of `decode` lie in [-1, 1]."""
+        return np.ones(self.size, dtype=bool)
+
+    @property
     def description(self) -> str:
         inner = ", ".join(f"{name}=({low:g}, {high:g})" for name, low, high in self.ranges)
         return f"{type(self).__name__}({inner})"
@@ -91,6 +96,12 @@ class Uniform(_Scalars):
         """(task, size): linear from [low, high] to [-1, 1]."""
         return _stack([(2 * values[name] - (a + b)) / (b - a) for name, a, b in self.ranges])
 
+    def decode(self, unknowns) -> dict:
+        """The inverse of `embed`: a tensor (task, size) -> name -> (task,)."""
+        return {
+            name: (a + b) / 2 + (b - a) / 2 * unknowns[..., k] for k, (name, a, b) in enumerate(self.ranges)
+        }
+
 
 class LogUniform(_Scalars):
     """The logarithm of each number uniform, `LogUniform(nu=(1e-4, 1e-3))`; the logarithm is embedded."""
@@ -106,6 +117,11 @@ class LogUniform(_Scalars):
     def embed(self, values: Mapping):
         """(task, size): linear from [log low, log high] to [-1, 1]."""
         return _stack([2 * _log(values[name] / a) / float(np.log(b / a)) - 1 for name, a, b in self.ranges])
+
+    def decode(self, unknowns) -> dict:
+        """The inverse of `embed`: a tensor (task, size) -> name -> (task,)."""
+        halves = (unknowns + 1) / 2
+        return {name: a * (b / a) ** halves[..., k] for k, (name, a, b) in enumerate(self.ranges)}
 
 
 def _log(value):

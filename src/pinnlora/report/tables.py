@@ -184,6 +184,7 @@ HYPERNETWORKS = Table(
             Column("relative_l2_test", lambda row: mean(row.errors(variable="relative_l2")), "rel. L2", ERROR),
             Column("mse_refined", lambda row: mean(row.errors(variable="mse_refined")), "refined", ERROR),
             Column("mse_front", lambda row: mean(row.errors(variable="mse_front")), "front", ERROR),
+            _number("coverage", "90 % interval holds", "{:.0%}".format),
             *PHYSICAL,
         ),
         (

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pinnlora.files import atomic_directory, save_weights, version, write_netcdf
 from pinnlora.problem.base import Problem
-from pinnlora.problem.code import beside
-from pinnlora.problem.load import Spec
-from pinnlora.surrogate import Surrogate
+from pinnlora.problem.carry import copy_problem
+from pinnlora.query.calibration import LEVEL, Calibration
+from pinnlora.query.solved import FORMAT
+from pinnlora.query.surrogate import Surrogate
 from pinnlora.train.loop import History
 
 
@@ -27,35 +27,33 @@ def save_bundle(
     """Write weights, configuration, model card and history; an own problem's file and its helpers are copied in.
 
     `measured` is what is known of these weights on the test tasks: root mean square `test_residual` and
-    `test_mismatch` at fresh points, and `test_mse` over the whole grid against a `reference` (its kind, and a note).
+    `test_mismatch` at fresh points, `test_mse` over the whole grid against a `reference` (its kind, and a note), and
+    `test_coverage`, the share of them whose error lies in the estimated interval.
     """
     tensors = {f"hypernetwork.{name}": p for name, p in surrogate.hypernetwork.state_dict().items()}
     tensors["base"] = surrogate.base
-    spec = Spec.of(settings["problem"])
     config = settings | {
         "inputs": surrogate.hypernetwork.layers[0].in_features,
         "outputs": surrogate.parametrisation.size,
         "iterations": history.iterations,
         "seconds": history.seconds,
         "version": version(),
+        "format": FORMAT,
     }
+    if surrogate.calibration is not None:
+        config["calibration"] = surrogate.calibration.stored()
     config |= measured or {}
     with atomic_directory(output) as temporary:
-        if spec.file is not None:
-            config["problem"] = f"problem.py:{spec.name}"
-            for path, place in beside(spec.file).items():
-                target = temporary / ("problem.py" if path == spec.file.resolve() else place)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, target)
+        config |= copy_problem(settings["problem"], temporary)
         save_weights(
             temporary / "model.safetensors", tensors, {"format": "pinnlora bundle", "provenance": provenance}
         )
         (temporary / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-        (temporary / "README.md").write_text(_card(surrogate.problem, config))
+        (temporary / "README.md").write_text(_card(surrogate.problem, config, surrogate.calibration))
         write_netcdf(history.dataset(), temporary / "history.nc", f"training history of {config['mode']}")
 
 
-def _accuracy(config: dict[str, Any]) -> str:
+def _accuracy(config: dict[str, Any], calibration: Calibration | None) -> str:
     """Lines on how accurate the weights are on the test tasks, as far as that was measured."""
     lines, known = [], config.get("reference", "none")
     if "test_mse" in config:
@@ -77,10 +75,26 @@ def _accuracy(config: dict[str, Any]) -> str:
             "- Root mean square at fresh points, averaged over the test tasks: "
             f"{config['test_residual']:.2e} of the equations' residuals{conditions}."
         )
+    if calibration is not None:
+        lines.append(_trusted(calibration, config.get("test_coverage")))
     return "".join(f"{line}\n" for line in lines)
 
 
-def _card(problem: Problem, config: dict[str, Any]) -> str:
+def _trusted(calibration: Calibration, covered: float | None) -> str:
+    """What the estimated errors rest on, and how they did."""
+    kind = calibration.default
+    text = (
+        f"- Estimated errors come from the {kind} score, calibrated on {len(calibration.ratios[kind])} tasks against "
+        f"{calibration.truth} solutions; error / score varies by a factor of {calibration.varies(kind):.1f}"
+    )
+    if kind == "refined":
+        text += ", that of the residual by more than 10, which therefore says little"
+    if covered is not None:
+        text += f". The {LEVEL:.0%} interval holds for {covered:.0%} of the test tasks"
+    return f"{text}."
+
+
+def _card(problem: Problem, config: dict[str, Any], calibration: Calibration | None) -> str:
     names = problem.task.names
     example = ", ".join(f"{name}=..." for name in names)
     return f"""# {problem.name}: hypernetwork, mode {config["mode"]}, rank {config["rank"]}
@@ -92,8 +106,8 @@ network ({config["network"]["hidden_layers"]} hidden layers of {config["network"
 for the fields {", ".join(problem.fields)}.
 
 - Training: {config["stage"]["optimiser"]}, {config["iterations"]} steps, {config["seconds"]:.0f} s.
-{_accuracy(config)}- Out of the trained range the prediction is an extrapolation: `predict` says so in the attribute
-  `in_range`; `refine` improves it by the task's own physics.
+{_accuracy(config, calibration)}- Out of the trained range the prediction is an extrapolation: `in_range` is 0 and the
+  interval of its error infinite; `refine` improves it by the task's own physics.
 
 ```python
 import pinnlora

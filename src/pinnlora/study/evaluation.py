@@ -17,8 +17,10 @@ from pinnlora.loss.measure import physics_errors, residual_map
 from pinnlora.nets.adapters import Full, Parametrisation
 from pinnlora.problem.base import Problem
 from pinnlora.problem.signature import Values
+from pinnlora.query.load import load
+from pinnlora.query.refine import improved
+from pinnlora.query.surrogate import Surrogate
 from pinnlora.study.stored import Stored, read_fits
-from pinnlora.surrogate import Surrogate, load, refine
 from pinnlora.train.data import TaskSet, fields_of, grid_coords, known_and_there, of_split, task_set
 from pinnlora.train.fit import fit
 from pinnlora.train.settings import NetworkSettings, StageSettings
@@ -148,12 +150,13 @@ def evaluate_base(truth: Truth, base: Tensor, network: dict[str, Any]) -> list[R
 
 def evaluate_surrogate(path: Path, truth: Truth, device: torch.device, settings: dict[str, Any]) -> Result:
     """Errors of a bundle on all splits, and on the test tasks after a few refining steps where that is asked for."""
-    surrogate = load(path, str(device))
+    surrogate = load(path, str(device), trust=True)
     config = surrogate.config
     numbers = {
         "parameters": surrogate.parametrisation.size,
         "seconds": config["seconds"],
         "iterations": config["iterations"],
+        "coverage": config.get("test_coverage", float("nan")),
         "seconds_teachers": config.get("seconds_teachers", float("nan")),
     }
     trained = {key: config[key] for key in ("network", "hypernetwork", "stage")}
@@ -165,22 +168,20 @@ def evaluate_surrogate(path: Path, truth: Truth, device: torch.device, settings:
         result.add(truth, split, surrogate.parametrisation, theta, tasks, show)
     numbers["seconds_new_task"] = _seconds_predicting(surrogate, tasks)
     if shown and config["mode"] == "physics" and settings["refine_steps"]:
-        _refine(result, surrogate, tasks, truth, settings)
+        _refine(result, surrogate, truth, settings)
     return result
 
 
-def _refine(
-    result: Result, surrogate: Surrogate, tasks: TaskSet, truth: Truth, settings: dict[str, Any]
-) -> None:
+def _refine(result: Result, surrogate: Surrogate, truth: Truth, settings: dict[str, Any]) -> None:
     steps, points = settings["refine_steps"], settings["refine_points"]
-    parametrisation, theta = refine(surrogate, tasks, steps, points)
-    exact = truth.tasks(surrogate.problem, "test", surrogate.symmetry, theta)
+    networks = surrogate.networks(**of_split(truth.values, truth.splits, "test"))
+    better = improved(networks, steps, points)
     refined = Result("refined", result.rank, {})
-    refined.add(truth, "test", parametrisation, theta, exact)
+    refined.add(truth, "test", better.parametrisation, better.theta, better.tasks)
     for name in ("mse", "residual", "mismatch"):
         result.errors["test"][f"{name}_refined"] = refined.errors["test"][name]
     start = time.perf_counter()
-    refine(surrogate, tasks.take(torch.tensor([0], device=theta.device)), steps, points)
+    improved(networks.take(np.array([0])), steps, points)
     result.numbers["seconds_refine"] = time.perf_counter() - start
 
 

@@ -29,6 +29,7 @@ NUMBERS = {
     "seconds_teachers": ("training time of the networks it learns from", "s"),
     "iterations": ("optimiser steps", "1"),
     "seconds_new_task": ("time to the solution of one new task alone", "s"),
+    "coverage": ("share of the test tasks whose error lies in its estimated interval", "1"),
     "seconds_refine": ("time to refine a new task's solution", "s"),
 }
 

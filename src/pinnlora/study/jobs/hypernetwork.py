@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from pinnlora.files import read_netcdf
 from pinnlora.loss.measure import physics_errors
+from pinnlora.query.surrogate import Surrogate
+from pinnlora.query.trust import calibrate, coverage
 from pinnlora.study.bundle import save_bundle
 from pinnlora.study.stored import read_base, read_fits
-from pinnlora.surrogate import Surrogate
 from pinnlora.train.budget import suited
-from pinnlora.train.data import Solutions, of_split, read_reference, read_tasks, task_set
+from pinnlora.train.data import Solutions, of_split, read_reference, read_tasks
 from pinnlora.train.hyperfit import fit_hypernetwork
 from pinnlora.train.settings import HypernetworkStage
-from pinnlora.train.setup import embedding_of, problem_of
+from pinnlora.train.setup import embedding_of, numpy_generator, problem_of
+
+SHARE = 0.05
+"""Of the training time, for the refined solutions of the calibration."""
 
 
 def run(
@@ -44,16 +50,23 @@ def run(
     )
     embed = embedding_of(problem, settings["hypernetwork"]["embedding"])
     symmetry = settings["network"]["symmetry"]
-    surrogate = Surrogate(problem, parametrisation, hypernetwork, embed, start, symmetry)
-    like = next(hypernetwork.parameters())
-    test = task_set(problem, of_split(values, splits, "test"), symmetry, like.device, like.dtype)
-    solutions = Solutions.of(test, read_reference(reference, problem, splits == "test"))
-    measured = _measured(surrogate, solutions, read_netcdf(reference).attrs)
+    surrogate = Surrogate(problem, parametrisation, hypernetwork, embed, start, symmetry, settings)
+
+    def known(split: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        return of_split(values, splits, split), read_reference(reference, problem, splits == split)
+
+    rng = numpy_generator(settings["seed"], f"{settings['mode']} {settings['rank']} calibration")
+    calibration = calibrate(surrogate, *known("validation"), rng, SHARE * history.seconds)
+    surrogate = replace(surrogate, calibration=calibration)
+    measured = _measured(surrogate, *known("test"), read_netcdf(reference).attrs)
     save_bundle(surrogate, output, settings, history, measured, provenance)
 
 
-def _measured(surrogate: Surrogate, solutions: Solutions, known: dict[str, Any]) -> dict[str, float | str]:
+def _measured(
+    surrogate: Surrogate, values: dict[str, np.ndarray], reference: np.ndarray, known: dict[str, Any]
+) -> dict[str, float | str]:
     """What is known of a surrogate on the test tasks, as `save_bundle` takes it; what is not is left out."""
+    solutions = Solutions.of(surrogate.tasks(**values), reference)
     theta, parametrisation = surrogate.numbers(solutions.tasks), surrogate.parametrisation
     found = physics_errors(surrogate.problem, parametrisation, theta, solutions.tasks.values)
     numbers = dict(
@@ -61,5 +74,6 @@ def _measured(surrogate: Surrogate, solutions: Solutions, known: dict[str, Any])
     )
     if bool(solutions.known.any()):
         numbers["test_mse"] = float(solutions.everywhere(theta, parametrisation).mean())
+        numbers["test_coverage"] = coverage(surrogate.networks(**values), reference)
     about = {name: known[name] for name in ("reference", "reference_note") if name in known}
     return about | {name: value for name, value in numbers.items() if not math.isnan(value)}

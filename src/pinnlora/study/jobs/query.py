@@ -1,32 +1,139 @@
-"""`predict` and `refine`: a bundle and a task in, fields out as NetCDF."""
+"""`predict` and `refine`: a bundle and tasks in, fields out as NetCDF, CSV or NPZ."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import xarray as xr
 
 from pinnlora.errors import UserError
-from pinnlora.files import read_netcdf, write_netcdf
-from pinnlora.surrogate import load
+from pinnlora.files import atomic, read_netcdf, refuse_foreign, write_netcdf
+from pinnlora.query.load import load
+from pinnlora.query.solved import Solved
+
+ENDINGS = (".nc", ".csv", ".npz")
 
 
-def run(bundle: Path, output: Path, assignments: list[str], steps: int, device: str) -> None:
-    """Write the predicted (steps = 0) or refined fields of one task."""
-    surrogate = load(bundle, device)
-    task = dict(_assignment(text) for text in assignments)
-    dataset = surrogate.refine(steps=steps, **task) if steps else surrogate.predict(**task)
-    if not dataset.attrs["in_range"]:
-        advice = "" if steps else "; try `pinnlora refine`"
-        print(f"warning: the task lies outside the range the hypernetwork was trained on{advice}")
-    write_netcdf(
-        dataset, output, title=f"{surrogate.problem.name}, {'refined' if steps else 'predicted'} fields"
-    )
+def run(
+    bundle: Path,
+    output: Path,
+    assignments: list[str],
+    device: str,
+    tasks: Path | None = None,
+    at: Path | None = None,
+    fields: str | None = None,
+    refinement: dict[str, Any] | None = None,
+    estimate: str = "auto",
+    trust: bool = False,
+) -> None:
+    """Write the predicted fields of one or many tasks, refined ones with the arguments `refinement` of `refine`."""
+    check_ending(output)
+    surrogate = load(bundle, device, trust)
+    task = (read_tasks_table(tasks) if tasks else {}) | dict(assignment(text) for text in assignments)
+    asked = {"at": read_points(at) if at else None, "fields": fields.split(",") if fields else None}
+    if isinstance(surrogate, Solved):
+        if task or refinement is not None:
+            raise UserError(
+                f"{bundle} is refined networks of given tasks: predict, without --set and --tasks"
+            )
+        dataset = surrogate.predict(**asked, estimate=estimate)
+    elif refinement is None:
+        dataset = surrogate.predict(**asked, estimate=estimate, **task)
+    else:
+        dataset = surrogate.refine(**asked, **refinement, **task)
+    kind = "predicted" if refinement is None else "refined"
+    write_dataset(dataset, output, f"{dataset.attrs['problem']}, {kind} fields")
+    for line in told(dataset, refined=refinement is not None):
+        print(line)
     print(f"wrote {output}")
 
 
-def _assignment(text: str) -> tuple[str, Any]:
+def told(dataset: xr.Dataset, refined: bool) -> list[str]:
+    """What a user should know of the tasks: warnings first, then the estimated error."""
+    if "in_range" not in dataset:
+        return []
+    lines, inside = [], np.atleast_1d(dataset["in_range"].values).astype(bool)
+    advice = "" if refined else "; try `pinnlora refine`"
+    if not inside.all():
+        which = "the task lies" if len(inside) == 1 else f"{(~inside).sum()} of {len(inside)} tasks lie"
+        lines.append(
+            f"warning: {which} outside the range the hypernetwork was trained on: the error is not known{advice}"
+        )
+    low, error, high = (
+        np.atleast_1d(dataset[f"estimated_error{end}"].values)[inside] for end in ("_low", "", "_high")
+    )
+    if len(error) and np.isfinite(error).all():
+        k = int(error.argmax())
+        of = "" if len(inside) == 1 else " of the worst task in range"
+        bounds = "" if np.isinf(high[k]) else f" (90 %: {low[k]:.1e} to {high[k]:.1e})"
+        lines.append(f"estimated error{of}: {error[k]:.1e}{bounds}")
+    if "refinement" in dataset:
+        ends = np.atleast_1d(dataset["refinement"].values).astype(str)
+        lines += [f"{(ends == end).sum()} of {len(ends)}: {end}" for end in dict.fromkeys(ends)]
+    return lines
+
+
+def check_ending(output: Path) -> None:
+    """UserError, before anything is computed, for a file that could not be written."""
+    refuse_foreign(output, directory=False)
+    if output.suffix not in ENDINGS:
+        raise UserError(f"{output}: the ending says the format; expected one of {', '.join(ENDINGS)}")
+
+
+def write_dataset(dataset: xr.Dataset, output: Path, title: str) -> None:
+    """Write a dataset as its ending says; CSV has a row a point and task, without functions among the parameters."""
+    if output.suffix == ".nc":
+        write_netcdf(dataset, output, title)
+        return
+    with atomic(output) as temporary:
+        if output.suffix == ".csv":
+            longest = max((dataset[name].dims for name in dataset.data_vars), key=len)
+            rest = [name for name in dataset.variables if not set(dataset[name].dims) <= set(longest)]
+            table = dataset.drop_vars(rest)
+            frame = (
+                table.to_dataframe(dim_order=longest).reset_index()
+                if longest
+                else table.to_pandas().to_frame().T
+            )
+            frame.to_csv(temporary, index=False)
+        else:
+            arrays = {str(name): variable.values for name, variable in dataset.variables.items()}
+            np.savez_compressed(temporary, **arrays, attributes=json.dumps(dataset.attrs, default=str))
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A CSV file of numbers with a line of names; UserError for anything else."""
+    if not path.is_file():
+        raise UserError(f"there is no file {path}; expected a CSV file")
+    try:
+        table = pd.read_csv(path)
+    except (ValueError, UnicodeDecodeError) as error:  # pandas' own errors are ValueErrors
+        raise UserError(f"{path} is not a readable CSV file ({str(error).splitlines()[0]})") from None
+    bad = [str(name) for name in table if not pd.api.types.is_numeric_dtype(table[name])]
+    if bad or table.empty:
+        raise UserError(
+            f"{path}: {f'column {bad[0]!r} holds no numbers' if bad else 'no rows'}; expected numbers"
+        )
+    return table
+
+
+def read_tasks_table(path: Path) -> dict[str, np.ndarray]:
+    """Tasks of a CSV file, a row a task, a column a parameter."""
+    return {str(name): column.to_numpy(float) for name, column in read_table(path).items()}
+
+
+def read_points(path: Path) -> dict[str, np.ndarray] | xr.Dataset:
+    """Where fields are asked for: a CSV of points, or a NetCDF file whose coordinates are a grid or points."""
+    if path.suffix in (".nc", ".nc4"):
+        return read_netcdf(path)
+    return {str(name): column.to_numpy(float) for name, column in read_table(path).items()}
+
+
+def assignment(text: str) -> tuple[str, Any]:
     """'re=42' or 'u0=FILE': the name and its value."""
     name, sign, value = text.partition("=")
     if not sign or not name or not value:

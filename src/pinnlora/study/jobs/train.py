@@ -9,12 +9,12 @@ from pathlib import Path
 from pinnlora.errors import UserError
 from pinnlora.files import read_netcdf, refuse_foreign, write_text
 from pinnlora.problem.load import load_problem
+from pinnlora.query.load import load
 from pinnlora.study.cards import own_card
 from pinnlora.study.job_settings import job_settings
 from pinnlora.study.jobs import check
 from pinnlora.study.provenance import begin
 from pinnlora.study.settings import load_settings, problem_name
-from pinnlora.surrogate import load
 from pinnlora.train.appraise import Verdict, appraise
 from pinnlora.train.budget import EVALUATION, settings_within
 from pinnlora.train.data import of_split, read_reference, read_tasks
@@ -91,7 +91,7 @@ def _left(began: float, minutes: float) -> float:
 def _judge(output: Path, device: str) -> Verdict:
     """The verdict on the bundle, which is written into its config.json and model card too."""
     bundle = output / "bundle"
-    surrogate = load(bundle, device)
+    surrogate = load(bundle, device, trust=True)
     values, splits = read_tasks(output / "tasks.nc", surrogate.problem)
     tasks = surrogate.tasks(**of_split(values, splits, "test"))
     verdict = appraise(

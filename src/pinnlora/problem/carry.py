@@ -1,0 +1,53 @@
+"""Own problems that travel with what was trained for them: copied beside it, and sealed, because their code will run.
+
+A seal is a keyed hash of the copied files. The key lies in the user's data directory and never travels: what was made
+or changed elsewhere is told apart.
+"""
+
+import hashlib
+import hmac
+import os
+import secrets
+import shutil
+from pathlib import Path
+
+from pinnlora.problem.code import beside
+
+
+def copy_problem(text: str, directory: Path) -> dict[str, str]:
+    """Copy an own problem's file and its helpers into a directory; its name from there, and a seal, for config.json."""
+    file, colon, name = text.partition("@")[0].rpartition(":")
+    if not colon:
+        return {"problem": text}
+    for path, place in beside(Path(file)).items():
+        target = directory / ("problem.py" if path == Path(file).resolve() else place)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+    return {"problem": f"problem.py:{name}", "seal": _seal(directory)}
+
+
+def made_here(directory: Path, seal: str | None) -> bool:
+    """Whether this user's machine wrote the Python files of a directory as they are now."""
+    return bool(seal) and hmac.compare_digest(_seal(directory), str(seal))
+
+
+def _seal(directory: Path) -> str:
+    digest = hmac.new(_key(), digestmod=hashlib.sha256)
+    for path in sorted(directory.rglob("*.py")):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(directory).as_posix()} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
+
+
+def _key() -> bytes:
+    home = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    path = home / "pinnlora" / "seal"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(secrets.token_bytes(32))
+    except FileExistsError:
+        pass
+    except OSError:
+        return secrets.token_bytes(32)  # nowhere to keep one: nothing counts as made here
+    return path.read_bytes()

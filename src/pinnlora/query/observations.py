@@ -1,0 +1,73 @@
+"""Measurements of some fields at some points, as an inversion reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+
+from pinnlora.errors import UserError
+from pinnlora.problem.base import Problem
+from pinnlora.query.places import places_of
+
+
+@dataclass(frozen=True)
+class Observations:
+    """Measured values (set, point, field), nan where not measured, at points (set, point, dim); `alone`: one set, given
+    without a task axis."""
+
+    points: Tensor
+    values: Tensor
+    alone: bool
+
+    @property
+    def measured(self) -> Tensor:
+        """Which values there are."""
+        return self.values.isfinite()
+
+
+def read_observations(problem: Problem, given: xr.Dataset | Mapping[str, Any]) -> Observations:
+    """Fields and coordinates over `point` or a grid, perhaps with `task` for many sets; or a dict of arrays.
+
+    UserError without a field or a coordinate, or where nothing was measured.
+    """
+    if not isinstance(given, xr.Dataset):
+        unknown = [name for name in given if name not in (*problem.fields, *problem.coords.names)]
+        if unknown:
+            raise UserError(
+                f"observations: {unknown[0]!r} is neither a field ({', '.join(problem.fields)}) nor a coordinate "
+                f"({', '.join(problem.coords.names)})"
+            )
+        given = _dataset(given)
+    names = [name for name in problem.fields if name in given]
+    if not names:
+        raise UserError(f"observations: no field; expected one or more of {', '.join(problem.fields)}")
+    count = given.sizes.get("task", 1)
+    places = places_of(problem, given.reset_coords(), count)
+    template = xr.DataArray(np.zeros((count, *places.shape)), dims=("task", *places.dims))
+    values = np.full((count, places.points.shape[1], len(problem.fields)), np.nan)
+    for name in names:
+        array = given[name].reset_coords(drop=True).drop_vars(given[name].dims, errors="ignore")
+        if extra := set(array.dims) - set(template.dims):
+            raise UserError(
+                f"observations: {name} has the dimension {min(extra)!r}, the coordinates have {places.dims}"
+            )
+        spread = array.broadcast_like(template).transpose(*template.dims).values
+        values[..., problem.fields.index(name)] = spread.reshape(count, -1)
+    if np.isinf(values).any() or not np.isfinite(values).any((1, 2)).all():
+        raise UserError("observations: infinite values, or no value at all; nan is what was not measured")
+    points = np.broadcast_to(places.points, (count, *places.points.shape[1:]))
+    return Observations(torch.tensor(points), torch.from_numpy(values), "task" not in given.dims)
+
+
+def _dataset(given: Mapping[str, Any]) -> xr.Dataset:
+    try:
+        arrays = {name: np.asarray(value, dtype=float) for name, value in given.items()}
+        return xr.Dataset({name: (("point",)[: value.ndim], value) for name, value in arrays.items()})
+    except (TypeError, ValueError):
+        raise UserError("observations: expected numbers, arrays of one length by name") from None

@@ -1,0 +1,109 @@
+"""Where fields are asked for: the evaluation grid, another grid, or scattered points."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import xarray as xr
+
+from pinnlora.errors import UserError, did_you_mean
+from pinnlora.problem.base import Problem
+from pinnlora.problem.domain.base import Shape
+
+SLACK = 1e-9
+"""How far outside a point may lie, in units of the domain's extent: rounding."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Points (1 or task, point, dim), and the named dimensions and coordinates that results get back."""
+
+    points: np.ndarray
+    dims: tuple[str, ...]
+    shape: tuple[int, ...]
+    coords: dict[str, xr.Variable]
+
+
+def places_of(problem: Problem, at: Mapping[str, Any] | xr.Dataset | None, tasks: int) -> Places:
+    """Read `at`: None is the evaluation grid; a dict of numbers and arrays of one length is scattered points.
+
+    An xarray.Dataset says it by its dimensions: x(x), y(y) is a grid, x(point), y(point) are points, x(task, point)
+    are other points for each task. UserError where a coordinate is missing, or points lie outside the domain.
+    """
+    names = problem.coords.names
+    if at is None:
+        at = xr.Dataset(coords=problem.axes())
+    for name in names:
+        if name not in at:
+            raise UserError(f"at: no coordinate {name!r}; expected {', '.join(names)}")
+    for name in () if isinstance(at, xr.Dataset) else at:
+        if name not in names:
+            raise UserError(f"at: no coordinate {name!r}{did_you_mean(name, list(names))}")
+    given = {name: _array(name, at[name]) for name in names}
+    try:
+        mesh = xr.broadcast(*given.values())
+    except ValueError:
+        sizes = ", ".join(f"{name} {given[name].size}" for name in names)
+        raise UserError(f"at: arrays of different lengths ({sizes}); expected arrays of one length") from None
+    dims = tuple(dim for dim in mesh[0].dims if dim != "task")
+    own = "task" in mesh[0].dims
+    if own and mesh[0].sizes["task"] != tasks:
+        raise UserError(f"at: points for {mesh[0].sizes['task']} tasks, but there are {tasks}")
+    stacked = np.stack([part.transpose(*(["task"] if own else []), *dims).values for part in mesh], -1)
+    points = stacked.reshape(tasks if own else 1, -1, len(names))
+    _inside(problem, points)
+    shape = tuple(mesh[0].sizes[dim] for dim in dims)
+    described = {
+        name: xr.Variable(array.dims, array.values, {"long_name": f"coordinate {name}", "units": "1"})
+        for name, array in given.items()
+    }
+    return Places(points, dims, shape, described)
+
+
+def _array(name: str, value: Any) -> xr.DataArray:
+    if isinstance(value, xr.DataArray):
+        array = value.reset_coords(drop=True)
+    else:
+        try:
+            numbers = np.asarray(value, dtype=float)
+        except (TypeError, ValueError):
+            raise UserError(f"at: {name} = {value!r}; expected numbers") from None
+        if numbers.ndim > 1:
+            raise UserError(f"at: {name} has shape {numbers.shape}; expected one number a point")
+        array = xr.DataArray(numbers, dims=("point",)[: numbers.ndim])
+    if not np.isfinite(array.values).all():
+        raise UserError(f"at: {name} holds NaN or infinite values")
+    return array.astype(float)
+
+
+def in_domain(
+    problem: Problem, points: np.ndarray, given: Mapping[str, np.ndarray]
+) -> np.ndarray | Literal[True]:
+    """Which points (1 or task, point, dim) lie in the domain of each task, (task, point); True where its shape is a
+    box, of which no point is refused by `places_of` and outside."""
+    domain = problem.coords
+    if not isinstance(domain, Shape):
+        return True
+    values = {name: torch.as_tensor(value) for name, value in given.items()}
+    inside = domain.contains(torch.as_tensor(points), values, SLACK * domain.size).numpy()
+    return np.broadcast_to(inside, (len(next(iter(given.values()))), inside.shape[1]))
+
+
+def _inside(problem: Problem, points: np.ndarray) -> None:
+    """Refuse points beyond the ends of a coordinate that does not close on itself."""
+    box = problem.coords
+    closed = {condition.periodic for condition in problem.bound_conditions}
+    closed |= {box.names.index(name) for name in box.cycles}
+    for axis, (name, low, high) in enumerate(zip(box.names, box.low, box.high, strict=True)):
+        reach = SLACK * (high - low)
+        beyond = (points[..., axis] < low - reach) | (points[..., axis] > high + reach)
+        if axis not in closed and beyond.any():
+            example = points[..., axis][beyond][0]
+            raise UserError(
+                f"at: {beyond.sum()} of {beyond.size} points lie outside the domain, "
+                f"{name} = {example:g}; expected {low:g} to {high:g}"
+            )

@@ -1,0 +1,84 @@
+"""Which unknowns explain the data: bounded Gauss-Newton for many problems at once, and the Gaussian around the best.
+
+minimise |r(z)|^2 + |z_free|^2 over z, where r are residuals over their noise, bounded unknowns lie in [-1, 1] and
+free ones are standard normal beforehand. A step solves (J^T J + P + mu I) d = -(J^T r + P z), P being 1 for the free
+ones, without the unknowns that are held at a bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+STEPS, START = 50, 1e-2
+"""Steps at most, and the first damping."""
+SETTLED = 1e-5
+"""A step this small, of the unknowns' own scale of 1, is the last."""
+FLAT = 3.0
+"""The precision of a number that is only known to lie in [-1, 1]: one over its variance."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Unknowns (problem, unknown), their cost (problem,), J (problem, row, unknown) and residuals (problem, row)."""
+
+    unknowns: Tensor
+    cost: Tensor
+    jacobian: Tensor
+    residuals: Tensor
+
+
+Linearise = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""From unknowns (n, unknown) of the problems (n,) to residuals (n, row) and their Jacobian (n, row, unknown)."""
+
+
+def fit_unknowns(linearise: Linearise, start: Tensor, bounded: Tensor) -> Fit:
+    """Levenberg-Marquardt from `start` (problem, unknown); bounded (unknown,) says which lie in [-1, 1].
+
+    Problems whose step is SETTLED, taken or not, go no further.
+    """
+    going = torch.arange(len(start))
+    r, jacobian = linearise(start, going)
+    fit, damping = (
+        Fit(start.clone(), _cost(r, start, bounded), jacobian, r),
+        torch.full_like(start[:, 0], START),
+    )
+    for _ in range(STEPS):
+        here, slope = fit.unknowns[going], fit.jacobian[going]
+        there = _step(slope, fit.residuals[going], here, bounded, damping[going])
+        r, jacobian = linearise(there, going)
+        cost = _cost(r, there, bounded)
+        better = cost < fit.cost[going]
+        taken = going[better]
+        fit.unknowns[taken], fit.cost[taken] = there[better], cost[better]
+        fit.residuals[taken], fit.jacobian[taken] = r[better], jacobian[better]
+        damping[going] = torch.where(better, damping[going] / 10, damping[going] * 10).clamp_min(1e-12)
+        going = going[(there - here).abs().amax(1) > SETTLED]
+        if not len(going):
+            break
+    return fit
+
+
+def covariance(fit: Fit, bounded: Tensor) -> Tensor:
+    """Of the unknowns given the data, (problem, unknown, unknown): (J^T J + P)^-1, P being FLAT for bounded ones."""
+    prior = torch.where(bounded, FLAT, 1.0).to(fit.unknowns.dtype)
+    return torch.linalg.inv(fit.jacobian.mT @ fit.jacobian + torch.diag(prior))
+
+
+def _cost(r: Tensor, z: Tensor, bounded: Tensor) -> Tensor:
+    return torch.nan_to_num(r.square().sum(1) + (~bounded * z.square()).sum(1), nan=torch.inf)
+
+
+def _step(jacobian: Tensor, r: Tensor, z: Tensor, bounded: Tensor, damping: Tensor) -> Tensor:
+    """Where the damped step leads, within bounds; numbers at a bound that downhill lies beyond stay there."""
+    prior = (~bounded).to(z.dtype)
+    gradient = (jacobian.mT @ r.unsqueeze(-1)).squeeze(-1) + prior * z
+    free = (~(bounded & (z.abs() >= 1) & (gradient * z < 0))).to(z.dtype)
+    normal = (jacobian.mT @ jacobian) * free.unsqueeze(1) * free.unsqueeze(2)
+    scale = normal.diagonal(dim1=1, dim2=2) + 1e-12
+    normal = normal + torch.diag_embed(prior + damping[:, None] * scale + (1 - free))
+    there = z - torch.linalg.solve(normal, gradient * free)
+    return torch.where(bounded, there.clamp(-1, 1), there)

@@ -1,0 +1,148 @@
+"""From networks to a labelled dataset: fields or derivatives where they are asked for, and how far to trust them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from pinnlora.query.calibration import LEVEL
+from pinnlora.query.derivatives import read_order
+from pinnlora.query.networks import Networks
+from pinnlora.query.places import Places, places_of, in_domain
+from pinnlora.query.refine import Refined
+from pinnlora.query.trust import Trust, error_map, trust
+
+DESCRIBED = {
+    "residual_before": "the same residual before refinement",
+    "mismatch_before": "the same mismatch before refinement",
+    "estimated_error_before": "the same estimate before refinement",
+    "refinement_steps": "Levenberg-Marquardt steps taken",
+    "residual": "root mean square of the equations' residuals at fresh points",
+    "mismatch": "root mean square of the conditions' mismatches at fresh points",
+    "in_range": "whether the task lies in the range that was trained",
+    "estimated_error": "estimated root mean square error over grid and fields",
+    "estimated_error_low": f"lower end of the {LEVEL:.0%} interval of that error",
+    "estimated_error_high": f"upper end of the {LEVEL:.0%} interval of that error; infinite: not known",
+}
+
+
+def predicted(
+    networks: Networks,
+    at: Mapping[str, Any] | xr.Dataset | None = None,
+    fields: Sequence[str] | None = None,
+    estimate: str = "auto",
+) -> xr.Dataset:
+    """Fields over `task` (left out for a task alone) and the dimensions of `at`, with what `trust` says of them;
+    nan outside of the domain.
+
+    at: see `places_of`. fields: names and derivatives, "u_x", "u_re". estimate: "residual", "refined" (which brings a
+    map of the error too, estimated_error_u), "auto" for what the calibration prefers, "none" for fields alone.
+    """
+    problem = networks.problem
+    places, names = places_of(problem, at, len(networks)), list(fields or problem.fields)
+    orders = [read_order(problem, name) for name in names]
+    inside = in_domain(problem, places.points, networks.given)
+    values = networks.fields(places.points, orders).cpu().numpy()
+    values = values if inside is True else np.where(inside[..., None], values, np.nan)
+    out = xr.Dataset(coords=places.coords)
+    for k, name in enumerate(names):
+        _add(out, networks, name, values[..., k], f"predicted {name}", places)
+    _add_tasks(out, networks)
+    out.attrs["problem"] = problem.name
+    if estimate == "none":
+        return out
+    add_trust(out, networks, trust(networks, estimate))
+    if estimate == "refined":
+        for k, moved in enumerate(np.moveaxis(error_map(networks, places.points), -1, 0)):
+            name, moved = problem.fields[k], moved if inside is True else np.where(inside, moved, np.nan)
+            _add(
+                out,
+                networks,
+                f"estimated_error_{name}",
+                moved,
+                f"estimated size of the error of {name}",
+                places,
+            )
+    return out
+
+
+def _add(
+    out: xr.Dataset, networks: Networks, name: str, values: np.ndarray, long_name: str, places: Places
+) -> None:
+    """values (task, point) as a variable."""
+    shaped = values.reshape(len(networks), *places.shape)
+    attributes = {"long_name": long_name, "units": "1"}
+    out[name] = (
+        (places.dims, shaped[0], attributes)
+        if networks.alone
+        else (("task", *places.dims), shaped, attributes)
+    )
+
+
+def add_numbers(out: xr.Dataset, networks: Networks, **named: np.ndarray) -> None:
+    """Numbers (task,) by name, each with its description from DESCRIBED."""
+    for name, values in named.items():
+        attributes = {"long_name": DESCRIBED[name], "units": "1"}
+        out[name] = ((), values[0], attributes) if networks.alone else ("task", values, attributes)
+
+
+def add_trust(out: xr.Dataset, networks: Networks, found: Trust) -> None:
+    """Residual, mismatch, in_range, and the estimated error with its interval, of each task."""
+    add_numbers(
+        out, networks, residual=found.scores.residual, mismatch=found.scores.mismatch,
+        in_range=found.inside.astype(np.int8), estimated_error=found.estimate,
+        estimated_error_low=found.low, estimated_error_high=found.high,
+    )  # fmt: skip
+    calibration = networks.calibration
+    out.attrs["estimate"] = found.kind
+    if calibration is None:
+        out.attrs["calibration"] = "none: this bundle's errors were never measured"
+    else:
+        of, spread = len(calibration.ratios[found.kind]), calibration.varies(found.kind)
+        text = f"{of} tasks, against {calibration.truth} solutions; error / score varies by a factor of {spread:.2g}"
+        out.attrs["calibration"] = text
+
+
+def _add_tasks(out: xr.Dataset, networks: Networks) -> None:
+    """The tasks' own parameters as coordinates; a function along a dimension of its own, named as in tasks.nc."""
+    functions = networks.problem.task.functions
+    for name, values in networks.given.items():
+        attributes, own = {"long_name": f"task parameter {name}", "units": "1"}, []
+        if name in functions:
+            own = [f"{name}_{functions[name].on}"]
+            described = {"long_name": f"where {name} is given", "units": "1"}
+            out.coords[own[0]] = (own[0], functions[name].grid, described)
+        dims, values = (own, values[0]) if networks.alone else (["task", *own], values)
+        out.coords[name] = (dims, values, attributes)
+
+
+def refined_dataset(
+    refined: Refined,
+    at: Mapping[str, Any] | xr.Dataset | None = None,
+    fields: Sequence[str] | None = None,
+) -> xr.Dataset:
+    """As `predicted`, of refined networks, beside what was known before, the steps, and how it ended."""
+    networks, calibration = refined.networks, refined.networks.calibration
+    out = predicted(networks, at, fields, "none")
+    kind = "none" if calibration is None else "residual"
+    estimates = {}
+    for name, found in (("_before", refined.before), ("", refined.after)):
+        known = calibration is not None
+        estimates[name] = (
+            calibration.estimate("residual", found.loss) if known else np.full(len(networks), np.nan)
+        )
+    low, high = np.zeros(len(networks)), np.full(len(networks), np.inf)
+    trusted = Trust(refined.after, networks.inside, estimates[""], low, high, kind)
+    add_trust(out, networks, trusted)
+    add_numbers(
+        out, networks, residual_before=refined.before.residual, mismatch_before=refined.before.mismatch,
+        estimated_error_before=estimates["_before"], refinement_steps=refined.steps,
+    )  # fmt: skip
+    ends = np.array(refined.ends)
+    out["refinement"] = ((), ends[0], {"long_name": "how it ended"}) if networks.alone else (
+        "task", ends, {"long_name": "how it ended"}
+    )  # fmt: skip
+    return out

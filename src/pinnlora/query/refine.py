@@ -1,0 +1,150 @@
+"""Refinement: the prediction as a start, and Levenberg-Marquardt steps on each task's own physics, without data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from pinnlora.errors import UserError
+from pinnlora.nets.adapters import Full
+from pinnlora.query.calibration import Calibration
+from pinnlora.query.networks import Networks
+from pinnlora.query.score import Score, conditions_in_training, score
+from pinnlora.train.loop import train
+from pinnlora.train.settings import StageSettings
+from pinnlora.train.setup import draw_of
+from pinnlora.train.single import TaskFits
+
+STEPS, POINTS = 10, 300
+"""Of a refinement without tolerance."""
+MOST = 100
+"""Steps towards a tolerance, at most."""
+ROUND, GAIN = 10, 0.8
+"""Steps between two looks at the estimated error, and what a round has to leave of it, or the task is stuck."""
+TOGETHER = 32
+"""Tasks that are refined at once: what bounds the memory."""
+
+
+@dataclass(frozen=True)
+class Refined:
+    """The networks after refinement, what they scored `before` and `after`, the steps of each task, and its end."""
+
+    networks: Networks
+    before: Score
+    after: Score
+    steps: np.ndarray
+    ends: list[str]
+
+
+def improved(networks: Networks, steps: int, points: int, seed: int = 0) -> Networks:
+    """At most `steps` Levenberg-Marquardt steps in float64, the state of the smallest loss at held-out points."""
+    networks = networks.double()
+    stage = refining(networks.config, steps, points)
+    theta = []
+    for some in np.split(np.arange(len(networks)), range(TOGETHER, len(networks), TOGETHER)):
+        part = networks.take(some)
+        draw = draw_of(seed, "refine", part.theta.device, torch.float64)
+        learner = TaskFits(part.problem, part.parametrisation, part.tasks, part.theta, stage, draw)
+        train(learner, stage.report_every, quiet=True)
+        theta.append(learner.theta.detach())
+    return replace(networks, theta=torch.cat(theta))
+
+
+def refining(config: dict[str, Any], steps: int, points: int) -> StageSettings:
+    """The stage of a refinement: conditions count as they did in training."""
+    return StageSettings(
+        optimiser="levenberg_marquardt", dtype="float64", steps=steps, points=points, damping=1e-4, report_every=1,
+        **conditions_in_training(config, points),
+    )  # fmt: skip
+
+
+def refine(
+    networks: Networks,
+    tolerance: float | None = None,
+    steps: int | None = None,
+    points: int = POINTS,
+    seed: int = 0,
+) -> Refined:
+    """Refine every task, until its estimated error is below `tolerance` where one is given.
+
+    A task never ends with a larger loss at fresh points than it came with. One that a round of ROUND steps does not
+    help any more goes on with all its network's weights in place of the adapters, and ends if they do not help either.
+    UserError for a tolerance where the bundle has no calibration.
+    """
+    _check(networks.calibration, tolerance, steps)
+    start = networks.double()
+    before = score(start)
+    state = _State(start, before, tolerance, np.zeros(len(start), dtype=int), [""] * len(start))
+    most = steps or (STEPS if tolerance is None else MOST)
+    every = most if tolerance is None else ROUND
+    while len(active := state.active()) and state.steps.max() < most:
+        state.advance(
+            active, min(every, most - int(state.steps.max())), points, seed + int(state.steps.max())
+        )
+    ends = [end or (f"all {most} steps taken" if tolerance is None else _late(most)) for end in state.ends]
+    return Refined(state.networks, before, state.score, state.steps, ends)
+
+
+def _late(most: int) -> str:
+    return f"tolerance not reached in {most} steps, which still helped: allow more"
+
+
+def _check(calibration: Calibration | None, tolerance: float | None, steps: int | None) -> None:
+    if steps is not None and steps < 1:
+        raise UserError(f"steps = {steps}; expected at least 1")
+    if tolerance is None:
+        return
+    if not tolerance > 0:
+        raise UserError(
+            f"tolerance = {tolerance}; expected a number above 0, an error in the units of the fields"
+        )
+    if calibration is None or "residual" not in calibration.ratios:
+        raise UserError(
+            "tolerance: this bundle was never calibrated and estimates no errors; refine by steps, or train it anew"
+        )
+
+
+@dataclass
+class _State:
+    """The best networks so far; a task whose end is said goes no further."""
+
+    networks: Networks
+    score: Score
+    tolerance: float | None
+    steps: np.ndarray
+    ends: list[str]
+
+    def active(self) -> np.ndarray:
+        if self.tolerance is not None:
+            estimate = self.networks.calibration.estimate("residual", self.score.loss)
+            for task in np.flatnonzero(estimate <= self.tolerance):
+                self.ends[task] = self.ends[task] or "tolerance reached"
+        return np.array([task for task, end in enumerate(self.ends) if not end], dtype=int)
+
+    def advance(self, active: np.ndarray, steps: int, points: int, seed: int) -> None:
+        """One round for the active tasks; what is better is kept."""
+        found = improved(self.networks.take(active), steps, points, seed)
+        after = score(found)
+        better = after.loss < self.score.loss[active]
+        stuck = ~(after.loss < GAIN * self.score.loss[active])
+        self.steps[active] += steps
+        theta = self.networks.theta.clone()
+        theta[torch.from_numpy(active[better])] = found.theta[torch.from_numpy(better)]
+        self.networks = replace(self.networks, theta=theta)
+        columns = {}
+        for name in ("residual", "mismatch", "loss"):
+            columns[name] = getattr(self.score, name).copy()
+            columns[name][active[better]] = getattr(after, name)[better]
+        self.score = Score(**columns)
+        if self.tolerance is None or not stuck.any():
+            return
+        if isinstance(self.networks.parametrisation, Full):
+            for task in active[stuck]:
+                self.ends[task] = (
+                    "tolerance not reached: steps at all weights do not help, take a wider network"
+                )
+        else:
+            self.networks = self.networks.full()

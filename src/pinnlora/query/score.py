@@ -1,0 +1,95 @@
+"""What a network shows of itself at fresh points: residuals, mismatches, and the loss that errors are judged by."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pinnlora.loss.draw import Draw
+from pinnlora.loss.points import draw_points
+from pinnlora.loss.residuals import Block
+from pinnlora.loss.terms import physics
+from pinnlora.query.networks import Networks
+from pinnlora.train.settings import StageSettings
+
+FRESH = 4
+"""The seed of the points; 1 to 3 are those of validation, of fixed points to train on, and of the tables."""
+INTERIOR, EACH = 400, 100
+"""Points in the domain, and of each condition."""
+TOGETHER = 16
+"""Tasks that are measured at once: what bounds the memory."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """Root mean squares (task,): of the equations' residuals, of the conditions' mismatches (nan without conditions),
+    and the root of the `loss`, both together as training weighs them."""
+
+    residual: np.ndarray
+    mismatch: np.ndarray
+    loss: np.ndarray
+
+
+def conditions_in_training(config: dict[str, Any], points: int) -> dict[str, Any]:
+    """How a stage of `points` points treats conditions: as training by physics did, if that is how it was trained."""
+    found: dict[str, Any] = {"condition_points": max(40, points // 3)}
+    if config.get("mode") == "physics":
+        trained = StageSettings(**config["stage"])
+        share, count = points / trained.points, trained.condition_points
+        if isinstance(count, int):
+            found["condition_points"] = math.ceil(share * count)
+        else:
+            found["condition_points"] = {name: math.ceil(share * each) for name, each in count.items()}
+        same = ("condition_weight", "adaptive", "residual_weight", "balance")
+        found |= {name: getattr(trained, name) for name in same}
+    return found
+
+
+@torch.no_grad()
+def score(networks: Networks, seed: int = FRESH, interior: int = INTERIOR, each: int = EACH) -> Score:
+    """Measure every task at one fixed set of points that nothing was trained on; what overflows is inf."""
+    parts = [
+        _scored(networks.take(some), seed, interior, each)
+        for some in np.split(np.arange(len(networks)), range(TOGETHER, len(networks), TOGETHER))
+    ]
+    columns = torch.cat(parts, 1).double().cpu().numpy()
+    return Score(*columns)
+
+
+def _scored(networks: Networks, seed: int, interior: int, each: int) -> Tensor:
+    problem, parametrisation, theta = networks.problem, networks.parametrisation, networks.theta
+    network, values = parametrisation.network, networks.tasks.values
+    bare = replace(parametrisation, network=replace(network, hard=replace(network.hard, held=())))
+    draw = Draw(torch.Generator(theta.device), theta.device, theta.dtype).frozen(seed)
+    points = draw_points(problem, draw, values, interior, each)
+    trained = conditions_in_training(networks.config, interior)
+    weight, own = trained.get("condition_weight", 1.0), trained.get("residual_weight", True)
+    first, *others = physics(problem, bare, values, points, None, weight, 0.0, own).blocks
+    weights = parametrisation.weights(theta)
+    squares, loss = _squares([first], network, weights)
+    missed, more = _squares(others, network, weights)
+    missed = _finite(missed) if others else missed  # nan: there are no conditions
+    return torch.stack([_finite(squares), missed, _finite(loss + more)]).sqrt()
+
+
+def _squares(blocks: Sequence[Block], network, weights) -> tuple[Tensor, Tensor]:
+    """The mean square of all rows' terms, (task,), nan without any, and the weighted sum of squares."""
+    means, loss = [], weights.biases[0].new_zeros(len(weights.biases[0]))
+    for block in blocks:
+        jet = network.forward(weights, block.coords, block.channels)
+        rows = block.terms(jet)
+        weight = block.frozen_weight(jet, rows)
+        for row in rows.values():
+            means.append(row.square().mean(-1))
+            loss = loss + (weight * row.square()).sum(-1)
+    return torch.stack(means).mean(0) if means else torch.full_like(loss, torch.nan), loss
+
+
+def _finite(values: Tensor) -> Tensor:
+    return torch.nan_to_num(values, nan=torch.inf, posinf=torch.inf)

@@ -1,0 +1,28 @@
+"""`export`: a bundle as ONNX, for one task or with the task as an input."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pinnlora.errors import UserError
+from pinnlora.files import refuse_foreign
+from pinnlora.query.export import FamilyModule, write_onnx
+from pinnlora.query.load import load
+from pinnlora.query.solved import Solved
+from pinnlora.study.jobs.query import assignment
+
+
+def run(bundle: Path, output: Path, assignments: list[str], trust: bool = False) -> None:
+    """Write the module of the task given, or of all tasks."""
+    refuse_foreign(output, directory=False)
+    if output.suffix != ".onnx":
+        raise UserError(f"{output}: the ending says the format; expected .onnx")
+    surrogate, task = load(bundle, "cpu", trust), dict(assignment(text) for text in assignments)
+    if isinstance(surrogate, Solved):
+        module, inputs = surrogate.module(), "coords"
+    elif task:
+        module, inputs = surrogate.module(**task), "coords"
+    else:
+        module, inputs = FamilyModule(surrogate), f"coords, task ({', '.join(surrogate.problem.task.names)})"
+    write_onnx(module, output)
+    print(f"wrote {output}: inputs {inputs}; output fields ({', '.join(module.problem.fields)})")

@@ -1,0 +1,49 @@
+"""`invert`: a bundle and measurements in, the task that explains them out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from pinnlora.errors import UserError
+from pinnlora.files import read_netcdf
+from pinnlora.query.load import load
+from pinnlora.query.surrogate import Surrogate
+from pinnlora.study.jobs.query import check_ending, read_table, write_dataset
+
+
+def run(bundle: Path, data: Path, output: Path, noise: str, device: str, trust: bool = False) -> None:
+    """Write the task with its interval, covariance and misfit; say what was found, and what speaks against it."""
+    check_ending(output)
+    deviations = _noise(noise)
+    surrogate = load(bundle, device, trust)
+    if not isinstance(surrogate, Surrogate):
+        raise UserError(f"{bundle} is refined networks of given tasks: an inversion needs the hypernetwork")
+    if data.suffix in (".nc", ".nc4"):
+        observations = read_netcdf(data)
+    else:
+        observations = {str(name): column.to_numpy(float) for name, column in read_table(data).items()}
+    found = surrogate.invert(observations, deviations)
+    kept = found if output.suffix != ".csv" else found.drop_dims(["parameter", "other"])
+    write_dataset(kept, output, f"{surrogate.problem.name}, the task that explains {data.name}")
+    for name in surrogate.problem.task.names:
+        if found[name].ndim == 0:
+            print(
+                f"{name} = {found[name]:.6g} (90 %: {found[f'{name}_low']:.6g} to {found[f'{name}_high']:.6g})"
+            )
+    print(f"misfit {np.max(found['misfit'].values):.2f} times the noise")
+    for text in dict.fromkeys(np.atleast_1d(found["warning"].values).astype(str)):
+        if text:
+            print(f"warning: {text}")
+    print(f"wrote {output}")
+
+
+def _noise(text: str) -> float | dict[str, float]:
+    """'0.01', or 'u=0.01,p=0.1' for every field its own."""
+    try:
+        if "=" not in text:
+            return float(text)
+        return {name: float(value) for name, _, value in (part.partition("=") for part in text.split(","))}
+    except ValueError:
+        raise UserError(f"--noise {text}: expected a number, or FIELD=NUMBER,FIELD=NUMBER") from None

@@ -1,0 +1,173 @@
+"""Inversion: the task comes back, intervals hold as often as they say, and what is not identifiable is said."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import xarray as xr
+from test_cli import run  # noqa: F401 (a fixture)
+from test_surrogate import bundle
+
+from pinnlora.errors import UserError
+from pinnlora.files import read_netcdf
+from pinnlora.query.calibration import Calibration
+from pinnlora.query.invert import derivative_of
+
+FLOW = """
+from torch import exp, sin
+
+from pinnlora import Box, Condition, GaussianField, LogUniform, Problem, Uniform
+
+
+class Decay(Problem):
+    coords = Box(x=(0, 1), t=(0, 1))
+    fields = ("u",)
+    task = {task}
+    grid = {{"x": 11, "t": 6}}
+
+    def residual(self, u_t, u_xx):
+        return {{"heat": u_t - u_xx}}
+
+    def start(self):
+        return {{"u": 0.0}}
+
+    conditions = [Condition(start, on="t=0"), Condition(start, on=("x=0", "x=1"), name="ends")]
+"""
+
+
+@pytest.fixture(scope="module")
+def kovasznay(tmp_path_factory):
+    return bundle(tmp_path_factory.mktemp("bundles") / "kovasznay", "kovasznay", 2, "float64")
+
+
+def own(tmp_path, task, body="float64"):
+    (tmp_path / "decay.py").write_text(FLOW.format(task=task))
+    return bundle(tmp_path / "bundle", f"{tmp_path / 'decay.py'}:Decay", 2, body)
+
+
+def measured(surrogate, values, points, noise, seed=0):
+    """What the surrogate itself says, with noise: sets of `points` random points, one a task."""
+    rng, names = np.random.default_rng(seed), surrogate.problem.coords.names
+    count = len(next(iter(values.values())))
+    at = xr.Dataset({name: (("task", "point"), rng.random((count, points))) for name in names})
+    fields = surrogate.predict(at=at, estimate="none", **values)
+    for name in surrogate.problem.fields:
+        fields[name] = fields[name] + noise * rng.standard_normal((count, points))
+    return fields.reset_coords()[[*surrogate.problem.fields, *names]]
+
+
+def test_intervals_of_a_number_hold_as_often_as_they_say(kovasznay):
+    """200 repetitions of 30 points: 90 % of them, give or take three deviations of 2 %."""
+    re = np.random.default_rng(1).uniform(20, 100, 200)
+    scale = float(kovasznay.predict(re=[20.0, 100.0], estimate="none")["u"].std("task").mean())
+    found = kovasznay.invert(measured(kovasznay, {"re": re}, 30, 0.1 * scale), noise=0.1 * scale)
+    held = (found.re_low.values <= re) & (re <= found.re_high.values)
+    assert 0.83 <= held.mean() <= 0.96
+    assert found.misfit.mean() == pytest.approx(1, abs=0.05)
+    assert (found.re_high - found.re_low).median() < 20
+
+
+def test_several_numbers_come_back_with_their_covariance(tmp_path):
+    surrogate = own(tmp_path, "Uniform(a=(1, 2)) * LogUniform(b=(1e-3, 1e-1))", "float32")
+    values = {"a": np.array([1.3]), "b": np.array([0.02])}
+    data = measured(surrogate, values, 200, 1e-9).isel(task=0)
+    found = surrogate.invert(data, noise=1e-5)
+    assert found.covariance.shape == (2, 2) and found.parameter.values.tolist() == ["a", "b"]
+    for name in ("a", "b"):
+        assert found[f"{name}_low"] < values[name][0] < found[f"{name}_high"]
+        deviation = float(np.sqrt(found.covariance.sel(parameter=name, other=name)))
+        assert found[f"{name}_high"] - found[f"{name}_low"] == pytest.approx(2 * 1.645 * deviation, rel=0.05)
+
+
+def test_a_function_comes_back_within_its_interval(tmp_path):
+    surrogate = own(tmp_path, "GaussianField('f', points=12, scale=2000, on='x')")
+    values = surrogate.problem.task.sample(25, np.random.default_rng(2))
+    data = measured(surrogate, values, 80, 0.01)
+    found = surrogate.invert(data, noise=0.01)
+    assert found.f.dims == ("task", "f_x") and found.covariance.shape == (25, 12, 12)
+    held = (found.f_low.values <= values["f"]) & (values["f"] <= found.f_high.values)
+    assert 0.8 <= held.mean() <= 0.97
+    assert found.misfit.mean() == pytest.approx(1, abs=0.1)
+
+
+def test_what_is_not_identifiable_is_said(kovasznay):
+    data = measured(kovasznay, {"re": np.array([40.0])}, 3, 0.0).isel(task=0)
+    found = kovasznay.invert(data, noise=1e3)
+    assert "re is not identifiable" in str(found.warning.values)
+    assert (float(found.re_low), float(found.re_high)) == pytest.approx((20, 100), abs=5)
+    far = data.assign({name: data[name] + 5.0 for name in kovasznay.problem.fields})
+    assert "no task explains the measurements" in str(kovasznay.invert(far, noise=0.01).warning.values)
+    assert not str(kovasznay.invert(data, noise=1e-6).warning.values)
+
+
+def test_another_minimum_is_told(tmp_path):
+    """u depends on a by its square: both signs explain everything."""
+    surrogate = own(tmp_path, "Uniform(a=(-1, 1))")
+    even = replace(surrogate, embed=lambda values: surrogate.embed(values).square())
+    data = measured(even, {"a": np.array([0.6])}, 30, 0.0).isel(task=0)
+    found = even.invert(data, noise=1e-6)
+    assert abs(float(found.a)) == pytest.approx(0.6, abs=1e-3)
+    assert "another task, far away" in str(found.warning.values)
+
+
+def test_the_error_of_the_surrogate_widens_the_interval(kovasznay):
+    data = measured(kovasznay, {"re": np.array([40.0])}, 30, 0.0).isel(task=0)
+    plain = kovasznay.invert(data, noise=1e-3)
+    careful = replace(kovasznay, calibration=Calibration({"residual": [0.01] * 20})).invert(data, noise=1e-3)
+    assert careful.re_high - careful.re_low > 2 * (plain.re_high - plain.re_low)
+
+
+def test_values_may_be_missing_and_on_a_grid(kovasznay):
+    grid = kovasznay.predict(
+        re=42.0, estimate="none", at=xr.Dataset(coords={"x": [0.1, 0.5], "y": [0.2, 0.7, 0.9]})
+    )
+    grid["u"][0, 1] = np.nan
+    found = kovasznay.invert(grid[["u", "v"]], noise=1e-4)
+    assert float(found.re) == pytest.approx(42, abs=0.5) and found.re.dims == ()
+
+
+@pytest.mark.parametrize(
+    ("data", "noise", "words"),
+    [
+        ({"x": [0.1], "y": [0.2]}, 0.1, "no field; expected one or more of u, v, p"),
+        ({"x": [0.1], "y": [0.2], "w": [1.0]}, 0.1, "'w' is neither a field"),
+        ({"x": [0.1], "u": [0.2]}, 0.1, "no coordinate 'y'"),
+        ({"x": [0.1], "y": [0.2], "u": [np.nan]}, 0.1, "no value at all"),
+        ({"x": [0.1], "y": [0.2], "u": [1.0, 2.0]}, 0.1, "one length"),
+        ({"x": [0.1], "y": [0.2], "u": [1.0]}, 0.0, "noise = 0.0; expected"),
+        ({"x": [0.1], "y": [0.2], "u": [1.0]}, {"u": 0.1}, "noise: none is given for v"),
+    ],
+)
+def test_wrong_measurements_are_one_line(kovasznay, data, noise, words):
+    with pytest.raises(UserError, match=words):
+        kovasznay.invert(data, noise=noise)
+
+
+def test_on_the_command_line(run, kovasznay, tmp_path):  # noqa: F811
+    bundle(tmp_path / "bundle", "kovasznay", 2, "float64")
+    data = measured(kovasznay, {"re": np.array([40.0])}, 30, 1e-4).isel(task=0)
+    pd.DataFrame({name: data[name].values for name in data.data_vars}).to_csv(
+        tmp_path / "data.csv", index=False
+    )
+    status, said, error = run(
+        "invert", tmp_path / "bundle", tmp_path / "data.csv", "-o", tmp_path / "out.nc", "--noise", "1e-4"
+    )
+    assert status == 0, error
+    assert "re = 40" in said or "re = 39.9" in said
+    assert read_netcdf(tmp_path / "out.nc").re == pytest.approx(40, abs=0.5)
+    status, _, error = run(
+        "invert", tmp_path / "bundle", tmp_path / "data.csv", "-o", tmp_path / "out.csv", "--noise", "little"
+    )
+    assert status == 1 and "--noise little: expected a number" in error
+
+
+def test_jacobians_are_those_of_differences():
+    at = torch.randn(3, 2, dtype=torch.float64)
+    values, slope = derivative_of(lambda z: torch.stack((z[:, 0] * z[:, 1], z[:, 1].sin()), 1), at)
+    expected = torch.stack(
+        [torch.stack([at[:, 1], at[:, 0]], 1), torch.stack([0 * at[:, 0], at[:, 1].cos()], 1)], 1
+    )
+    torch.testing.assert_close(slope, expected)
+    torch.testing.assert_close(values[:, 0], at[:, 0] * at[:, 1])

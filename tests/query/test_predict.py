@@ -1,0 +1,191 @@
+"""Predictions of many tasks anywhere: places, derivatives against differences and jets, chunks, what files hold."""
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from test_surrogate import KINDS, bundle
+
+from pinnlora.errors import UserError
+from pinnlora.nets.ansatz import lifted
+from pinnlora.problem.channels import Channels
+from pinnlora.query import networks as networks_module
+from pinnlora.query.derivatives import read_order
+
+DERIVED = {
+    "kovasznay": ("kovasznay", 2, "float64", {}),
+    "burgers2d, hard": ("burgers2d", 2, "float64", {"conditions": "hard"}),
+    "burgers1d, symmetry": (
+        "burgers1d",
+        2,
+        "float64",
+        {"input_map": "periodic", "symmetry": True, "lift": True},
+    ),
+    "burgers1d, potential": KINDS["burgers1d, potential"],
+}
+
+
+@pytest.fixture(scope="module")
+def surrogates(tmp_path_factory):
+    where = tmp_path_factory.mktemp("bundles")
+    return {name: bundle(where / name, *kind) for name, kind in DERIVED.items()}
+
+
+def some_tasks(surrogate, count=3):
+    return surrogate.problem.task.sample(count, np.random.default_rng(3))
+
+
+def inner_points(surrogate, count=5):
+    unit = np.random.default_rng(4).uniform(0.2, 0.8, (count, len(surrogate.problem.coords.names)))
+    return dict(zip(surrogate.problem.coords.names, unit.T, strict=True))
+
+
+def test_many_tasks_are_each_task_alone(surrogates):
+    surrogate = surrogates["kovasznay"]
+    together = surrogate.predict(re=[30.0, 42.0, 200.0], at={"x": [0.1, 0.2], "y": 0.5})
+    assert together["u"].dims == ("task", "point") and together["y"].dims == ()
+    assert together.in_range.values.tolist() == [1, 1, 0] and together.re.values.tolist() == [30, 42, 200]
+    for k, re in enumerate((30.0, 42.0, 200.0)):
+        alone = surrogate.predict(re=re, at={"x": [0.1, 0.2], "y": 0.5})
+        assert alone["u"].dims == ("point",)
+        for name in ("u", "residual", "mismatch"):
+            np.testing.assert_allclose(together[name][k], alone[name], rtol=1e-9)
+
+
+def test_places_are_told_by_their_dimensions(surrogates):
+    surrogate = surrogates["kovasznay"]
+    grid = surrogate.predict(re=42.0)
+    axis = np.array([0.0, 0.3, 1.0])
+    for at in (
+        xr.Dataset(coords={"x": axis, "y": axis}),
+        xr.Dataset({"x": ("i", axis), "y": ("j", axis)}),
+    ):
+        fields = surrogate.predict(re=42.0, at=at)
+        assert fields["u"].shape == (3, 3)
+        np.testing.assert_allclose(fields["u"][1, 2], grid["u"][30, 100], rtol=1e-12)
+    scattered = surrogate.predict(re=42.0, at=xr.Dataset({"x": ("point", axis), "y": ("point", axis)}))
+    np.testing.assert_allclose(scattered["u"][1], grid["u"][30, 30], rtol=1e-12)
+    own = xr.Dataset({"x": (("task", "point"), [[0.1], [0.3]]), "y": ("point", [0.3])})
+    each = surrogate.predict(re=[42.0, 42.0], at=own)
+    np.testing.assert_allclose(each["u"][1, 0], grid["u"][30, 30], rtol=1e-12)
+    assert surrogate.predict(re=42.0, at={"x": 0.3, "y": 0.3})["u"].shape == ()
+
+
+@pytest.mark.parametrize(
+    ("at", "words"),
+    [
+        ({"x": [0.1]}, "no coordinate 'y'; expected x, y"),
+        ({"x": [0.1], "y": [0.1], "z": [1]}, "no coordinate 'z'"),
+        ({"x": [0.1, 0.2], "y": [0.1, 0.2, 0.3]}, "x 2, y 3.*arrays of one length"),
+        ({"x": [0.1, 1.2], "y": 0.5}, "1 of 2 points lie outside the domain, x = 1.2; expected 0 to 1"),
+        ({"x": [np.nan], "y": 0.5}, "x holds NaN"),
+        ({"x": ["left"], "y": 0.5}, "expected numbers"),
+    ],
+)
+def test_a_wrong_place_is_one_line(surrogates, at, words):
+    with pytest.raises(UserError, match=words) as caught:
+        surrogates["kovasznay"].predict(re=42.0, at=at)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", DERIVED)
+def test_derivatives_are_the_slopes_of_the_fields(surrogates, kind):
+    """Central differences of step h err by h^2 and by rounding over h: h = 1e-4 leaves about 1e-7 of the size."""
+    surrogate, step = surrogates[kind], 1e-4
+    task, at = some_tasks(surrogate), inner_points(surrogate)
+    names = surrogate.problem.coords.names
+    for axis in names:
+        low, high = (
+            surrogate.predict(at=at | {axis: at[axis] + sign * step}, fields=["u", f"u_{names[0]}"], **task)
+            for sign in (-1, 1)
+        )
+        found = surrogate.predict(at=at, fields=[f"u_{axis}", f"u_{names[0]}_{axis}"], **task)
+        for name, base in ((f"u_{axis}", "u"), (f"u_{names[0]}_{axis}", f"u_{names[0]}")):
+            slope = (high[base] - low[base]).values / (2 * step)
+            np.testing.assert_allclose(found[name], slope, atol=1e-4 * np.abs(slope).max())
+
+
+@pytest.mark.parametrize("kind", ["kovasznay", "burgers2d, hard"])
+def test_derivatives_in_the_task_are_the_slopes_of_the_fields(surrogates, kind):
+    surrogate, at = surrogates[kind], inner_points(surrogates[kind])
+    ((name, values),) = some_tasks(surrogate).items()
+    step = 1e-5 * values
+    low, high = (
+        surrogate.predict(at=at, fields=["u", "u_x"], **{name: values + sign * step}) for sign in (-1, 1)
+    )
+    found = surrogate.predict(at=at, fields=[f"u_{name}", f"u_x_{name}"], **{name: values})
+    for order, base in ((f"u_{name}", "u"), (f"u_x_{name}", "u_x")):
+        slope = (high[base] - low[base]).values / (2 * step[:, None])
+        np.testing.assert_allclose(found[order], slope, atol=1e-5 * np.abs(slope).max())
+
+
+def test_derivatives_are_those_of_the_jets(surrogates):
+    surrogate = surrogates["burgers2d, hard"]
+    networks, at = surrogate.networks(**some_tasks(surrogate)), inner_points(surrogate)
+    points = torch.from_numpy(np.stack(list(at.values()), -1))[None]
+    channels, network = Channels.of([(0, 1), (2,)]), networks.parametrisation.network
+    jet = network.forward(networks.parametrisation.weights(networks.theta), points, channels)
+    jet = lifted(networks.problem, network, points, networks.tasks.values, channels)(jet).detach()
+    found = networks.fields(points, [(1, ("x", "y")), (1, ("t",))])
+    for k, order in enumerate([(0, 1), (2,)]):
+        torch.testing.assert_close(
+            found[..., k], jet[:, channels.position(order), :, 1], rtol=1e-10, atol=1e-10
+        )
+
+
+@pytest.mark.parametrize("text", ["w", "u_z", "u_", "u_rey", "u_x_"])
+def test_a_field_that_does_not_exist_is_one_line(surrogates, text):
+    with pytest.raises(
+        UserError, match="no field or derivative; fields are u, v, p, derivatives such as u_x and u_re"
+    ):
+        surrogates["kovasznay"].predict(re=42.0, fields=[text])
+
+
+def test_names_with_underscores_and_many_letters_are_told_apart(surrogates):
+    problem = surrogates["kovasznay"].problem
+    assert read_order(problem, "u_xy_re") == (0, ("x", "y", "re"))
+    assert read_order(problem, "p_x_x") == (2, ("x", "x"))
+
+
+def test_memory_is_bounded_and_chunks_change_nothing(surrogates, monkeypatch):
+    surrogate = surrogates["kovasznay"]
+    task, at = {"re": np.linspace(20, 100, 7)}, inner_points(surrogate, 9)
+    whole = surrogate.predict(at=at, fields=["u", "u_x"], **task)
+    largest = []
+    found = networks_module.Networks._at
+
+    def watched(self, points, orders):
+        largest.append(len(self) * points.shape[1])
+        return found(self, points, orders)
+
+    monkeypatch.setattr(networks_module, "ROWS", 8)
+    monkeypatch.setattr(networks_module.Networks, "_at", watched)
+    parts = surrogate.predict(at=at, fields=["u", "u_x"], **task)
+    assert max(largest) <= 8
+    xr.testing.assert_allclose(whole, parts, rtol=1e-9)
+
+
+def test_one_function_serves_many_numbers(tmp_path):
+    (tmp_path / "mixed.py").write_text(
+        "import torch\nfrom pinnlora import Box, Condition, GaussianField, Problem, Uniform\n"
+        "class Heat(Problem):\n"
+        "    coords = Box(x=(0, 1), t=(0, 1))\n    fields = ('u',)\n"
+        "    task = Uniform(a=(1, 2)) * GaussianField('f', points=16)\n    grid = {'x': 6, 't': 4}\n"
+        "    def residual(self, u_t, u_xx, a, f):\n        return {'heat': u_t - a * u_xx - f}\n"
+        "    def start(self):\n        return {'u': 0.0}\n"
+        "    conditions = [Condition(start, on=('t=0', 'x=0', 'x=1'))]\n"
+    )
+    surrogate = bundle(tmp_path / "bundle", f"{tmp_path / 'mixed.py'}:Heat", 2, "float64")
+    f = some_tasks(surrogate, 1)["f"][0]
+    both = surrogate.predict(a=[1.2, 1.7], f=f)
+    assert both["u"].dims == ("task", "x", "t") and both["f"].dims == ("task", "f_x")
+    np.testing.assert_allclose(both["u"][1], surrogate.predict(a=1.7, f=f)["u"], rtol=1e-9)
+    assert surrogate.predict(a=1.7, f=f, fields=["u_a"])["u_a"].dims == ("x", "t")
+    with pytest.raises(UserError, match="no field or derivative"):
+        surrogate.predict(a=1.7, f=f, fields=["u_f"])
+
+
+def test_a_thousand_tasks_in_one_call(tmp_path):
+    surrogate = bundle(tmp_path / "bundle")
+    found = surrogate.predict(re=np.linspace(20, 100, 1000), at=inner_points(surrogate, 30), estimate="none")
+    assert found["p"].shape == (1000, 30) and found["u"].dtype == np.float32

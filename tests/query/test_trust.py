@@ -1,0 +1,136 @@
+"""Estimated errors: conformal quantiles, coverage of true errors, the choice of the score, out of range."""
+
+import json
+import math
+import textwrap
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from test_surrogate import OWN, bundle
+
+from pinnlora.errors import UserError
+from pinnlora.loss.measure import physics_errors
+from pinnlora.query.calibration import LEVEL, Calibration
+from pinnlora.query.load import load
+from pinnlora.query.score import score
+from pinnlora.query.trust import calibrate, coverage, root_mean_square, some_points, trust
+
+
+@pytest.fixture(scope="module")
+def surrogate(tmp_path_factory):
+    """Untrained, but calibrated against the exact solution."""
+    plain = bundle(tmp_path_factory.mktemp("bundles") / "bundle", "kovasznay", 2, "float64")
+    values = plain.problem.task.sample(4, np.random.default_rng(1))
+    return replace(plain, calibration=calibrate(plain, values, unknown(plain, 4), np.random.default_rng(2)))
+
+
+def unknown(surrogate, tasks):
+    points = math.prod(len(axis) for axis in surrogate.problem.axes().values())
+    return np.full((tasks, points, len(surrogate.problem.fields)), np.nan)
+
+
+def test_the_interval_is_that_of_split_conformal_prediction():
+    calibration = Calibration({"residual": [float(k) for k in range(1, 100)]})
+    low, high = calibration.interval("residual", np.array([2.0]))
+    assert (low[0], high[0]) == (2 * 5, 2 * 95)  # floor(100 * 0.05) and ceil(100 * 0.95)
+    assert calibration.estimate("residual", np.array([2.0]))[0] == 2 * 50
+    few = Calibration({"residual": [float(k) for k in range(1, 11)]}).interval("residual", np.array([1.0]))
+    assert (few[0][0], few[1][0]) == (0, 10)  # one-sided: ceil(11 * 0.9)
+    assert Calibration({"residual": [1.0] * 8}).interval("residual", np.array([1.0]))[1][0] == math.inf
+
+
+@pytest.mark.parametrize("count", [9, 18, 19, 40, 100])
+def test_the_interval_holds_as_often_as_it_says(count):
+    """The mean coverage of split conformal intervals is at least LEVEL; 4,000 draws leave 0.005."""
+    rng, held = np.random.default_rng(5), []
+    for _ in range(4000):
+        ratios = rng.lognormal(0, 1, count)
+        low, high = Calibration({"residual": ratios}).interval("residual", np.array([1.0]))
+        held.append(low[0] <= rng.lognormal(0, 1) <= high[0])
+    assert np.mean(held) >= LEVEL - 0.015
+
+
+def test_a_residual_that_says_little_gives_way_to_the_refined_estimate():
+    steady, wild = [1.0, 1.1, 1.2] * 7, list(np.geomspace(0.01, 1, 21))
+    assert Calibration({"residual": steady, "refined": wild}).default == "residual"
+    assert Calibration({"residual": wild, "refined": steady}).default == "refined"
+    assert Calibration({"residual": wild}).default == "residual"
+
+
+def test_scores_are_what_the_tables_measure(surrogate):
+    networks = surrogate.networks(re=[30.0, 60.0])
+    found = score(networks)
+    residual, mismatch = physics_errors(
+        networks.problem, networks.parametrisation, networks.theta, networks.tasks.values
+    )
+    np.testing.assert_allclose(found.residual, residual, rtol=0.1)  # other points
+    np.testing.assert_allclose(found.mismatch, mismatch, rtol=0.1)
+    for k in range(2):
+        assert score(networks.take(np.array([k]))).loss[0] == pytest.approx(found.loss[k])
+
+
+def test_intervals_hold_the_true_errors_of_new_tasks(surrogate):
+    values = surrogate.problem.task.sample(60, np.random.default_rng(6))
+    networks = surrogate.networks(**values)
+    exact = surrogate.problem.reference(values)
+    reference = np.stack([exact[name].reshape(60, -1) for name in surrogate.problem.fields], -1)
+    assert 0.8 <= coverage(networks, reference) <= 1
+    grid, chosen = some_points(surrogate.problem)
+    error = root_mean_square(networks.fields(grid).numpy() - reference[:, chosen])
+    assert np.median(trust(networks).estimate / error) == pytest.approx(1, rel=0.2)
+    mesh = np.stack(np.meshgrid(*surrogate.problem.axes().values(), indexing="ij"), -1).reshape(1, -1, 2)
+    everywhere = root_mean_square(networks.fields(mesh).numpy() - reference)
+    np.testing.assert_allclose(error, everywhere, rtol=0.1)
+
+
+def test_outside_the_range_the_error_is_not_known(surrogate):
+    found = surrogate.predict(re=[60.0, 110.0], at={"x": 0.5, "y": 0.5})
+    assert found.in_range.values.tolist() == [1, 0]
+    assert np.isfinite(found.estimated_error_high.values).tolist() == [True, False]
+    assert found.estimated_error_low.values[1] == 0 and found.estimated_error_low.values[0] > 0
+    assert (found.estimated_error_low < found.estimated_error).all()
+    assert "100 tasks, against reference solutions" in found.attrs["calibration"]
+
+
+def test_without_a_calibration_nothing_is_promised(surrogate):
+    found = replace(surrogate, calibration=None).predict(re=60.0, at={"x": 0.5, "y": 0.5})
+    assert np.isnan(found.estimated_error) and found.estimated_error_high == np.inf and found.residual > 0
+    with pytest.raises(UserError, match="expected auto, residual, refined or none"):
+        surrogate.predict(re=60.0, estimate="best")
+
+
+def test_the_refined_estimate_brings_a_map_of_the_error(surrogate):
+    at = {"x": np.linspace(0, 1, 20), "y": np.linspace(0, 1, 20)}
+    found = surrogate.predict(re=60.0, at=at, estimate="refined")
+    assert found.attrs["estimate"] == "refined"
+    for name in surrogate.problem.fields:
+        assert (
+            found[f"estimated_error_{name}"].shape == (20,) and (found[f"estimated_error_{name}"] >= 0).all()
+        )
+    where = torch.from_numpy(np.stack(list(at.values()), -1))[None]
+    exact = surrogate.problem.exact_at(where, {"re": torch.tensor([60.0], dtype=torch.float64)})
+    true = np.abs(found["u"].values - exact["u"][0].numpy())
+    assert np.corrcoef(found["estimated_error_u"], true)[0, 1] > 0.9
+
+
+def test_without_solutions_the_calibration_is_against_refined_ones(tmp_path):
+    (tmp_path / "heat.py").write_text(textwrap.dedent(OWN))
+    plain = bundle(tmp_path / "bundle", f"{tmp_path / 'heat.py'}:Heat", 2, "float64")
+    values = plain.problem.task.sample(3, np.random.default_rng(1))
+    found = calibrate(plain, values, unknown(plain, 3), np.random.default_rng(2), seconds=0.0)
+    assert found.truth == "refined" and len(found.ratios["residual"]) == 1  # no time for more than one
+    kept = Calibration(**found.stored())
+    assert kept.ratios["residual"] == pytest.approx(found.ratios["residual"], rel=1e-5)
+    assert kept.default == "residual"
+
+
+def test_a_bundle_keeps_its_calibration(surrogate, tmp_path):
+    bundle(tmp_path / "bundle")
+    file = tmp_path / "bundle" / "config.json"
+    file.write_text(
+        json.dumps(json.loads(file.read_text()) | {"calibration": surrogate.calibration.stored()})
+    )
+    before, after = (each.predict(re=42.0) for each in (surrogate, load(tmp_path / "bundle")))
+    assert after.attrs["calibration"] == before.attrs["calibration"]

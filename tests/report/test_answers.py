@@ -1,0 +1,35 @@
+"""The figure of one prediction."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+from test_cli import run  # noqa: F401 (a fixture)
+from test_surrogate import KINDS, bundle
+
+from pinnlora.query.calibration import Calibration
+from pinnlora.report.answers import answer_of, figure_of
+
+
+def test_errors_are_shown_beside_the_field(tmp_path):
+    surrogate = bundle(tmp_path / "bundle", *KINDS["kovasznay, rank 2"])
+    calibrated = replace(surrogate, calibration=Calibration({"residual": [0.1] * 20, "refined": [2.0] * 20}))
+    dataset = answer_of(calibrated.networks(re=42.0))
+    exact = surrogate.problem.reference({"re": np.array([42.0])})["u"][0]
+    np.testing.assert_allclose(dataset["true_error_u"], np.abs(dataset["u"] - exact), atol=1e-5)
+    assert dataset["residual_at"].shape == dataset["estimated_error_p"].shape == (101, 101)
+    figure = figure_of(dataset)
+    titles = [axes.get_title() for axes in figure.axes if axes.get_visible() and axes.get_title()]
+    assert titles.count("residual") == 1 and "true error of p" in titles and len(titles) == 10
+    assert "re = 42; estimated error" in figure.get_suptitle()
+
+
+@pytest.mark.parametrize("name", ["kovasznay", "burgers2d"])
+def test_a_plot_is_written(run, tmp_path, name):  # noqa: F811
+    bundle(tmp_path / "bundle", name)
+    value = {"kovasznay": "re=420", "burgers2d": "nu=3e-4"}[name]
+    status, said, error = run("plot", tmp_path / "bundle", "--set", value, "-o", tmp_path / "out.png")
+    assert status == 0 and "wrote" in said, error
+    assert imread(tmp_path / "out.png").std() > 0.05
+    assert run("plot", tmp_path / "bundle", "--set", value, "-o", tmp_path / "out.gif")[0] == 1
