@@ -11,7 +11,7 @@ import xarray as xr
 from pinnlora.query.calibration import LEVEL
 from pinnlora.query.derivatives import read_order
 from pinnlora.query.networks import Networks
-from pinnlora.query.places import Places, places_of, in_domain
+from pinnlora.query.places import Places, in_domain, places_of
 from pinnlora.query.refine import Refined
 from pinnlora.query.trust import Trust, error_map, trust
 
