@@ -37,7 +37,9 @@ class Block:
 def pages() -> list[str]:
     """All pages that people write, from the root."""
     written = (
-        path for path in (ROOT / "docs").rglob("*.md") if path.relative_to(ROOT / "docs").parts[0] not in GENERATED
+        path
+        for path in (ROOT / "docs").rglob("*.md")
+        if path.relative_to(ROOT / "docs").parts[0] not in GENERATED
     )
     return sorted(path.relative_to(ROOT).as_posix() for path in written) + list(BESIDE)
 
@@ -52,7 +54,9 @@ def blocks(page: str) -> list[Block]:
     text, found = text_of(page), []
     for match in FENCE.finditer(text):
         change = CHANGE.search(text[: match.start()])
-        found.append((match.start(), Block(match[1] or "bash", match[2] or "", match[3], change and change.groups())))
+        found.append(
+            (match.start(), Block(match[1] or "bash", match[2] or "", match[3], change and change.groups()))
+        )
     without = FENCE.sub(lambda match: " " * len(match[0]), text)
     found += [(match.start(), Block("bash", "", match[1] + "\n")) for match in COMMAND.finditer(without)]
     return [block for _, block in sorted(found, key=lambda pair: pair[0])]

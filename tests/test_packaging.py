@@ -67,20 +67,34 @@ def test_the_papers_numbers_are_part_of_the_package():
 def test_the_wheel_works_outside_a_checkout(tmp_path):
     """Built, installed beside what the package needs, and asked to train where there is no source tree."""
     interpreter, wheels, own = sys.executable, tmp_path / "wheels", tmp_path / "venv"
-    build = [interpreter, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", wheels, ROOT]
+    build = [
+        interpreter,
+        "-m",
+        "pip",
+        "wheel",
+        "--no-deps",
+        "--no-build-isolation",
+        "--wheel-dir",
+        wheels,
+        ROOT,
+    ]
     run(*build, cwd=tmp_path)
     venv.create(own, with_pip=False)
     (wheel,) = wheels.glob("pinnlora-*.whl")
     run(interpreter, "-m", "pip", "--python", own, "install", "--no-deps", "--no-index", wheel, cwd=tmp_path)
     (packages,) = own.glob("lib/python*/site-packages")
-    others = sysconfig.get_path("purelib")  # its .pth files, which would lead back to this source tree, are not read
+    others = sysconfig.get_path(
+        "purelib"
+    )  # its .pth files, which would lead back to this source tree, are not read
     (packages / "others.pth").write_text(others + "\n")
     (tmp_path / "heat.py").write_text((ROOT / "examples/heat.py").read_text())
     (tmp_path / "tiny.yaml").write_text(TINY)
     program, data = own / "bin/pinnlora", str(packages / "pinnlora")
     where = "import pinnlora.report, sys; print(pinnlora.__file__, *pinnlora.report.__path__)"
     assert run(own / "bin/python", "-c", where, cwd=tmp_path).count(data) == 2
-    assert {f"table{n}.csv" for n in (1, 2, 3)} <= {p.name for p in (packages / "pinnlora/report/paper").iterdir()}
+    assert {f"table{n}.csv" for n in (1, 2, 3)} <= {
+        p.name for p in (packages / "pinnlora/report/paper").iterdir()
+    }
     said = run(program, "train", "heat.py:Heat", "--config", "tiny.yaml", "-o", "results/heat", cwd=tmp_path)
     assert "the bundle is results/heat/bundle" in said
     run(program, "predict", "results/heat/bundle", "--set", "alpha=0.02", "-o", "heat.nc", cwd=tmp_path)

@@ -21,7 +21,11 @@ def named(page: str) -> list[str]:
     """What stands in code type and is a path, with or without a name in the file."""
     spans = CODE.findall(FENCE.sub("", text_of(page)))
     whole = [span for span in spans if FILE.fullmatch(span) or FOLDER.fullmatch(span)]
-    return [span for span in whole if not span.startswith(("FILE", "results/", "tables/")) and span not in THE_READERS]
+    return [
+        span
+        for span in whole
+        if not span.startswith(("FILE", "results/", "tables/")) and span not in THE_READERS
+    ]
 
 
 @cache
@@ -50,7 +54,9 @@ def names(path: Path) -> set[str]:
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
             found.add(node.name)
         if isinstance(node, ast.ClassDef):
-            found |= {f"{node.name}.{inner.name}" for inner in node.body if isinstance(inner, ast.FunctionDef)}
+            found |= {
+                f"{node.name}.{inner.name}" for inner in node.body if isinstance(inner, ast.FunctionDef)
+            }
     return found
 
 
