@@ -1,11 +1,12 @@
 # make run: the default study.  make test, make lint: checks.  make clean: all but results and what is known of them.
+# make docs: the documentation as a site, build/site/index.html.
 # make publish: docs/default and the README's numbers, from a finished default study.
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 STAMP := $(VENV)/.installed
 
-.PHONY: run test lint publish clean
+.PHONY: run test lint docs publish clean
 
 run: $(STAMP)
 	PATH="$(BIN):$$PATH" snakemake --cores $(CORES) --resources gpu=1
@@ -18,6 +19,9 @@ lint: $(STAMP)
 	PATH="$(BIN):$$PATH" ruff format --check .
 	PATH="$(BIN):$$PATH" snakefmt --check Snakefile workflow
 	PATH="$(BIN):$$PATH" snakemake --lint
+
+docs: $(STAMP)
+	PATH="$(BIN):$$PATH" mkdocs build --strict
 
 publish: $(STAMP)
 	$(BIN)/pinnlora publish results/default --docs docs/default --readme README.md
@@ -34,5 +38,5 @@ $(STAMP): pyproject.toml
 	done; \
 	if [ -z "$$found" ]; then echo "make: no Python 3.11 or newer with venv found; install one" >&2; exit 1; fi; \
 	if [ ! -x $(BIN)/python ]; then echo "making $(VENV) with $$($$found --version)"; $$found -m venv $(VENV); fi
-	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[dev]"
+	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[dev,docs]"
 	@touch $@

@@ -12,7 +12,7 @@ MISSING = "not run"
 
 HEAD = """# Own problems: errors after some minutes
 
-`python benchmarks/own_problems.py` trains each file of [examples](../examples) by `pinnlora train FILE --minutes M`,
+`python benchmarks/own_problems.py` trains each file of `examples/` by `pinnlora train FILE --minutes M`,
 without a config, has DeepXDE train on the same class for the same minutes with the same threads, and writes this page.
 
 - **Error**: relative L2 over a grid, of the worst field; mean and worst over tasks that are evenly spread over the

@@ -1,7 +1,12 @@
 """What the project says about itself in several places agrees."""
 
+import os
 import re
+import subprocess
+import sys
+import sysconfig
 import tomllib
+import venv
 from pathlib import Path
 
 import yaml
@@ -37,8 +42,6 @@ def test_third_party_imports_are_declared():
     known = {name for name, _ in map(split, PROJECT["dependencies"])} | {"pinnlora"}
     known |= {"yaml", "netCDF4"}  # pyyaml, netcdf4
     pattern = re.compile(r"^\s*(?:import|from)\s+([A-Za-z]\w*)", re.MULTILINE)
-    import sys
-
     for path in (ROOT / "src").rglob("*.py"):
         code = re.sub(r'""".*?"""', "", path.read_text(), flags=re.DOTALL)
         unknown = {name for name in pattern.findall(code) if name not in sys.stdlib_module_names} - known
@@ -59,3 +62,58 @@ def test_the_papers_numbers_are_part_of_the_package():
         assert (ROOT / "src/pinnlora/report/paper" / f"table{n}.csv").is_file()
     wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert wheel["packages"] == ["src/pinnlora"]
+
+
+def test_the_wheel_works_outside_a_checkout(tmp_path):
+    """Built, installed beside what the package needs, and asked to train where there is no source tree."""
+    interpreter, wheels, own = sys.executable, tmp_path / "wheels", tmp_path / "venv"
+    build = [
+        interpreter,
+        "-m",
+        "pip",
+        "wheel",
+        "--no-deps",
+        "--no-build-isolation",
+        "--wheel-dir",
+        wheels,
+        ROOT,
+    ]
+    run(*build, cwd=tmp_path)
+    venv.create(own, with_pip=False)
+    (wheel,) = wheels.glob("pinnlora-*.whl")
+    run(interpreter, "-m", "pip", "--python", own, "install", "--no-deps", "--no-index", wheel, cwd=tmp_path)
+    (packages,) = own.glob("lib/python*/site-packages")
+    others = sysconfig.get_path(
+        "purelib"
+    )  # its .pth files, which would lead back to this source tree, are not read
+    (packages / "others.pth").write_text(others + "\n")
+    (tmp_path / "heat.py").write_text((ROOT / "examples/heat.py").read_text())
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    program, data = own / "bin/pinnlora", str(packages / "pinnlora")
+    where = "import pinnlora.report, sys; print(pinnlora.__file__, *pinnlora.report.__path__)"
+    assert run(own / "bin/python", "-c", where, cwd=tmp_path).count(data) == 2
+    assert {f"table{n}.csv" for n in (1, 2, 3)} <= {
+        p.name for p in (packages / "pinnlora/report/paper").iterdir()
+    }
+    said = run(program, "train", "heat.py:Heat", "--config", "tiny.yaml", "-o", "results/heat", cwd=tmp_path)
+    assert "the bundle is results/heat/bundle" in said
+    run(program, "predict", "results/heat/bundle", "--set", "alpha=0.02", "-o", "heat.nc", cwd=tmp_path)
+    assert (tmp_path / "heat.nc").is_file()
+
+
+TINY = """
+tasks: {train: 1, validation: 1, test: 1}
+network: {width: 6, hidden_layers: 2}
+hypernetwork: {body: [6]}
+training:
+  base: {optimiser: levenberg_marquardt, dtype: float64, steps: 2, points: 20, condition_points: 8}
+  physics: {optimiser: gauss_newton, dtype: float64, steps: 2, points: 6, condition_points: 8, tasks_per_step: 3}
+"""
+
+
+def run(*command, cwd) -> str:
+    """What it says; nothing of this test's own paths is passed on."""
+    there = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run([*map(str, command)], cwd=cwd, env=there, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
