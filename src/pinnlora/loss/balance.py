@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -59,6 +60,14 @@ class Balance:
             new = min(LARGEST, largest / trace) if trace > 0 else LARGEST
             old = self.weights.get(name, new)
             self.weights[name] = old**SMOOTH * new ** (1 - SMOOTH)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The weights and when they are due, for a checkpoint."""
+        return {"weights": self.weights, "due": self._due}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take them back."""
+        self.weights, self._due = state["weights"], state["due"]
 
     def apply(self, objective: Residuals) -> Residuals:
         """The objective with its terms weighted."""

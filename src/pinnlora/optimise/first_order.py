@@ -6,6 +6,7 @@ import math
 from collections import deque
 from dataclasses import dataclass, field
 from statistics import median
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -172,8 +173,33 @@ class FirstOrder:
         if not self.independent and self._good_loss.isinf().all():
             self._optimiser.state.clear()  # back to the very start
         self.halvings[broken] += 1
+        self._shorten()
+        return broken
+
+    def _shorten(self) -> None:
+        """Halve the rate once for each return, of a task or of all."""
         if self.independent:
             self._each = (0.5**self.halvings).to(self.parameters[0].dtype).unsqueeze(-1)
         else:
             self._shorter = 0.5 ** int(self.halvings)
-        return broken
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the optimiser and its guard remember, for a checkpoint; the parameters are their owner's."""
+        return {
+            "optimiser": self._optimiser.state_dict(), "good": self._good, "good_loss": self._good_loss,
+            "halvings": self.halvings, "count": self._count, "norms": list(self._norms),
+        }  # fmt: skip
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take it back; the parameters must be those from the start of training until then."""
+        device, optimiser = self.halvings.device, state["optimiser"]
+        remembered = {int(index): held for index, held in optimiser["state"].items()}  # keys of JSON are text
+        self._optimiser.load_state_dict(optimiser | {"state": remembered})
+        self._good, self._good_loss = (
+            [part.to(device) for part in state["good"]],
+            state["good_loss"].to(device),
+        )
+        self.halvings, self._count = state["halvings"].to(device), state["count"]
+        self._norms.extend(state["norms"])
+        if bool(self.halvings.any()):
+            self._shorten()

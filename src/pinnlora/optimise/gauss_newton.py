@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -63,6 +64,16 @@ class GaussNewton:
     def __post_init__(self) -> None:
         parameter = next(self.hypernetwork.parameters())
         self._damping = torch.full((1,), self.damping, dtype=parameter.dtype, device=parameter.device)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Damping and the previous step, for a checkpoint; the weights are the hypernetwork's."""
+        return {"damping": self._damping, "previous": self._previous}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take them back."""
+        device, previous = self._damping.device, state["previous"]
+        self._damping = state["damping"].to(device)
+        self._previous = None if previous is None else [part.to(device) for part in previous]
 
     def step(self, embedding: Tensor, objective: Residuals) -> Terms:
         """One step on the rows of `objective` for the tasks embedded as (task, inputs); returns losses (task,).

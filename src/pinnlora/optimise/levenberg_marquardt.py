@@ -27,6 +27,14 @@ class LevenbergMarquardt:
     def __post_init__(self) -> None:
         self.dampings = torch.full((self.tasks,), self.damping, dtype=torch.float64)
 
+    def state_dict(self) -> dict[str, Tensor]:
+        """The dampings, for a checkpoint."""
+        return {"dampings": self.dampings}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Take them back."""
+        self.dampings = state["dampings"]
+
     def step(self, theta: Tensor, objective, active: Tensor) -> Terms:
         """Improve theta (task, size) in place for the `active` tasks (indices).
 

@@ -16,6 +16,7 @@ from pinnlora.nets.hypernetwork import Hypernetwork
 from pinnlora.problem.base import Problem
 from pinnlora.problem.signature import Values
 from pinnlora.train.budget import train_within
+from pinnlora.train.checkpoint import Checkpoint
 from pinnlora.train.data import Monitor, Solutions, of_split, read_reference, task_set
 from pinnlora.train.hyperlearner import Hyperlearner
 from pinnlora.train.loop import History
@@ -43,10 +44,12 @@ def fit_hypernetwork(
     base: Tensor,
     teachers: Tensor | None = None,
     device: str = "auto",
+    checkpoint: Checkpoint | None = None,
 ) -> tuple[Hypernetwork, Parametrisation, History]:
     """Train one mode at one rank; `settings` is the job's part of the configuration.
 
     `base` (1, size) are the base network's numbers, `teachers` (task, size) those of the training tasks' PINNs.
+    What `checkpoint` has of this training is not done again.
     """
     stage, shape = StageSettings(**settings["stage"]), HypernetworkSettings(**settings["hypernetwork"])
     where, dtype = device_of(device), dtype_of(stage.dtype)
@@ -77,7 +80,7 @@ def fit_hypernetwork(
             embed, taught, own.symmetry, watched, origin,
         )  # fmt: skip
 
-    learner, history = train_within(stage, learner_of, title)
+    learner, history = train_within(stage, learner_of, title, checkpoint)
     return learner.hypernetwork, parametrisation, history
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from pinnlora.optimise.first_order import FirstOrder
 from pinnlora.optimise.gauss_newton import GaussNewton
 from pinnlora.problem.base import Problem
 from pinnlora.problem.signature import Values
+from pinnlora.train.checkpoint import numpy_from, numpy_state
 from pinnlora.train.data import Monitor, Solutions, task_set
 from pinnlora.train.physics import Physics
 from pinnlora.train.settings import StageSettings
@@ -164,6 +166,25 @@ class Hyperlearner:
     def next_phase(self) -> bool:
         """There is one optimiser only."""
         return False
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a step changes, for a checkpoint."""
+        return {
+            "weights": list(self.hypernetwork.parameters()), "best": self._state, "watched": self._watched,
+            "physics": self._physics.state_dict(), "tasks": numpy_state(self.random),
+            "optimiser": (self._newton or self._first_order).state_dict(),
+        }  # fmt: skip
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take it back, into a learner with the same start."""
+        device = self.draw.device
+        (self._newton or self._first_order).load_state_dict(state["optimiser"])
+        self._state, self._watched = [part.to(device) for part in state["best"]], state["watched"].to(device)
+        self._physics.load_state_dict(state["physics"])
+        self.random = numpy_from(state["tasks"])
+        with torch.no_grad():
+            for p, kept in zip(self.hypernetwork.parameters(), state["weights"], strict=True):
+                p.copy_(kept)
 
     def restore(self) -> None:
         """The best state."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -143,6 +144,33 @@ class TaskFits:
         self.steps = self.settings.lbfgs_steps
         self.active = torch.arange(len(self.tasks), device=self.theta.device)
         return True
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a step changes, for a checkpoint."""
+        marquardt = self.settings.optimiser == "levenberg_marquardt"
+        return {
+            "theta": self.theta, "best": self.best, "active": self.active,
+            "points": None if self._points is None else vars(self._points),
+            "physics": self._physics.state_dict(),
+            "optimiser": (self._marquardt if marquardt else self._adam).state_dict(),
+            "lbfgs": None if self._lbfgs is None else self._lbfgs.state_dict(),
+        }  # fmt: skip
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take it back, into a learner with the same start."""
+        device, points = self.theta.device, state["points"]
+        if self.settings.optimiser == "levenberg_marquardt":
+            self._marquardt.load_state_dict(state["optimiser"])
+        else:
+            self._adam.load_state_dict(state["optimiser"])
+        if state["lbfgs"] is not None:
+            self.next_phase()
+            self._lbfgs.load_state_dict(state["lbfgs"], device)
+        self.best, self.active = state["best"].to(device), state["active"].to(device)
+        self._points = None if points is None else Points(**points).to(device)
+        self._physics.load_state_dict(state["physics"])
+        with torch.no_grad():
+            self.theta.copy_(state["theta"])
 
     def restore(self) -> None:
         """Every task's best numbers."""

@@ -14,10 +14,11 @@ from pinnlora.study.bundle import save_bundle
 from pinnlora.study.stored import read_base, read_fits
 from pinnlora.surrogate import Surrogate
 from pinnlora.train.budget import suited
+from pinnlora.train.checkpoint import MINUTES, checkpointed
 from pinnlora.train.data import Solutions, of_split, read_reference, read_tasks, task_set
 from pinnlora.train.hyperfit import fit_hypernetwork
 from pinnlora.train.settings import HypernetworkStage
-from pinnlora.train.setup import embedding_of, problem_of
+from pinnlora.train.setup import device_of, embedding_of, problem_of
 
 
 def run(
@@ -29,6 +30,7 @@ def run(
     teachers: Path | None = None,
     device: str = "auto",
     provenance: str = "",
+    checkpoint_minutes: float = MINUTES,
 ) -> None:
     """Write the bundle; its model card has the error of the saved weights on the test tasks."""
     problem = problem_of(settings)
@@ -39,17 +41,18 @@ def run(
     if teachers is not None:
         stored = read_fits(teachers, problem, torch.device("cpu"))
         taught, settings = stored.theta, settings | {"seconds_teachers": stored.metadata["seconds"]}
-    hypernetwork, parametrisation, history = fit_hypernetwork(
-        problem, settings, values, splits, reference, start, taught, device
-    )
-    embed = embedding_of(problem, settings["hypernetwork"]["embedding"])
-    symmetry = settings["network"]["symmetry"]
-    surrogate = Surrogate(problem, parametrisation, hypernetwork, embed, start, symmetry)
-    like = next(hypernetwork.parameters())
-    test = task_set(problem, of_split(values, splits, "test"), symmetry, like.device, like.dtype)
-    solutions = Solutions.of(test, read_reference(reference, problem, splits == "test"))
-    measured = _measured(surrogate, solutions, read_netcdf(reference).attrs)
-    save_bundle(surrogate, output, settings, history, measured, provenance)
+    with checkpointed(output, provenance, device_of(device), checkpoint_minutes) as checkpoint:
+        hypernetwork, parametrisation, history = fit_hypernetwork(
+            problem, settings, values, splits, reference, start, taught, device, checkpoint
+        )
+        embed = embedding_of(problem, settings["hypernetwork"]["embedding"])
+        symmetry = settings["network"]["symmetry"]
+        surrogate = Surrogate(problem, parametrisation, hypernetwork, embed, start, symmetry)
+        like = next(hypernetwork.parameters())
+        test = task_set(problem, of_split(values, splits, "test"), symmetry, like.device, like.dtype)
+        solutions = Solutions.of(test, read_reference(reference, problem, splits == "test"))
+        measured = _measured(surrogate, solutions, read_netcdf(reference).attrs)
+        save_bundle(surrogate, output, settings, history, measured, provenance)
 
 
 def _measured(surrogate: Surrogate, solutions: Solutions, known: dict[str, Any]) -> dict[str, float | str]:

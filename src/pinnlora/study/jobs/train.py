@@ -12,7 +12,7 @@ from pinnlora.problem.load import load_problem
 from pinnlora.study.cards import own_card
 from pinnlora.study.job_settings import job_settings
 from pinnlora.study.jobs import check
-from pinnlora.study.provenance import begin
+from pinnlora.study.provenance import begin, recorded
 from pinnlora.study.settings import load_settings, problem_name
 from pinnlora.surrogate import load
 from pinnlora.train.appraise import Verdict, appraise
@@ -35,7 +35,8 @@ def run(
     """Write tasks.nc, reference.nc, base/ and bundle/ under `output`; `device` goes before the config's.
 
     With `minutes`, or without a config, settings are chosen for the problem and the time; what the config says has
-    the last word. UserError where something was trained at `output` before, unless `force`.
+    the last word. A training that was killed goes on: what it had made of the same settings stays. UserError where
+    something else was trained at `output` before, unless `force`.
     """
     began = time.perf_counter()
     _refuse(output, force)
@@ -46,22 +47,27 @@ def run(
     where = device or settings.device
     made: dict[str, Path] = {}
 
-    def make(job: str, stage: str, path: Path, **more: str) -> None:
+    trained = {"device": where, "checkpoint_minutes": settings.checkpoint_minutes}
+
+    def make(job: str, stage: str, path: Path, **more: str | float) -> None:
         """One job on all that was made before it."""
         own = job_settings(settings, problem_name(spec), stage, rank, "physics")
+        module, provenance = begin(f"study.jobs.{job}", own, made.values())
+        if not force and path.exists():
+            _same(path, provenance)
+            return
         if minutes and stage == "hypernetwork" and own["stage"]["seconds"]:
             own["stage"]["seconds"] = _left(began, minutes)
-        module, provenance = begin(f"study.jobs.{job}", own, made.values())
         module.run(own, **made, output=path, provenance=provenance, **more)
 
     make("tasks", "tasks", output / "tasks.nc")
     made["tasks"] = output / "tasks.nc"
     with own_card(where):
-        make("fit", "base", output / "base", device=where)
+        make("fit", "base", output / "base", **trained)
         made["base"] = output / "base"
         make("reference", "reference", output / "reference.nc", device=where)
         made = {"tasks": made["tasks"], "reference": output / "reference.nc", "base": made["base"]}
-        make("hypernetwork", "hypernetwork", output / "bundle", device=where)
+        make("hypernetwork", "hypernetwork", output / "bundle", **trained)
         verdict = _judge(output, where)
     print("\n".join(verdict.table()))
     print(
@@ -76,11 +82,30 @@ def _refuse(output: Path, force: bool) -> None:
         refuse_foreign(output / name, directory=False)
     for name in ("base", "bundle"):
         refuse_foreign(output / name, directory=True)
-    there = [name for name in ("tasks.nc", "reference.nc", "base", "bundle") if (output / name).exists()]
-    if there and not force:
-        raise UserError(
-            f"{output} holds {there[-1]} from an earlier training: write elsewhere, or replace it with --force"
-        )
+    if force:
+        for name in ("base", "bundle"):
+            (output / f"{name}.checkpoint.safetensors").unlink(missing_ok=True)
+    elif _finished(output / "bundle"):
+        raise _earlier(output / "bundle")
+
+
+def _finished(bundle: Path) -> bool:
+    """Whether a training went on to its verdict."""
+    config = bundle / "config.json"
+    return bundle.exists() and (not config.is_file() or "verdict" in json.loads(config.read_text()))
+
+
+def _earlier(path: Path) -> UserError:
+    return UserError(
+        f"{path.parent} holds {path.name} from an earlier training: write elsewhere, or replace it with --force"
+    )
+
+
+def _same(path: Path, provenance: str) -> None:
+    """Say that an output stays; UserError where it was made from something else."""
+    if recorded(path) != provenance:
+        raise _earlier(path)
+    print(f"{path} is there already, made from the same settings and code")
 
 
 def _left(began: float, minutes: float) -> float:
