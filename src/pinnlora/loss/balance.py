@@ -23,7 +23,8 @@ RENEWALS, SMOOTH, LARGEST = 20, 0.3, 1e6
 
 
 def traces(residuals: Residuals, theta: Tensor, generator: torch.Generator) -> dict[str, float]:
-    """tr(J_k J_k^T) of each term, mean over tasks, as |J_k^T v|^2 with random signs v (Hutchinson's estimate)."""
+    """tr(J_k J_k^T) of each term, as |J_k^T v|^2 with random signs v (Hutchinson's estimate), mean over tasks that
+    have a finite one."""
     theta, network, found = theta.detach().requires_grad_(), residuals.parametrisation.network, {}
     with torch.enable_grad():
         weights = residuals.parametrisation.weights(theta)
@@ -34,7 +35,8 @@ def traces(residuals: Residuals, theta: Tensor, generator: torch.Generator) -> d
             for name, row in terms.items():
                 signs = torch.randint(0, 2, row.shape, generator=generator, device=row.device) * 2 - 1
                 (pull,) = torch.autograd.grad((root * signs * row).sum(), theta, retain_graph=True)
-                found[name] = float(pull.square().sum(-1).mean())
+                sizes = pull.square().sum(-1)
+                found[name] = float(sizes[sizes.isfinite()].mean().nan_to_num())
     return found
 
 

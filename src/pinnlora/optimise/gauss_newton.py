@@ -50,12 +50,14 @@ class GaussNewton:
     """Damped Gauss-Newton steps for all weights of a hypernetwork; `rows` bounds the memory of a step.
 
     `momentum` is SPRING's: the step solves for the residual that momentum times the previous step leaves.
+    Tasks whose rows or Jacobian are not finite are left out of a step; `sound` (task,) are the others of the last one.
     """
 
     hypernetwork: Hypernetwork
     damping: float = 1e-2
     rows: int = 4000
     momentum: float = 0.0
+    sound: Tensor | None = field(init=False, default=None)
     _damping: Tensor = field(init=False)
     _previous: list[Tensor] | None = field(init=False, default=None)
     _rows: int | None = field(init=False, default=None)
@@ -85,10 +87,14 @@ class GaussNewton:
             theta = self.hypernetwork(embedding)
         self._check(len(theta), objective, theta)
         losses, r, jacobian, frozen = objective.linearise(theta, self._workspace)
-        flat, jacobian = r.flatten() * len(theta) ** -0.5, jacobian.mul_(len(theta) ** -0.5)
-        before = flat.square().sum().view(1)
-        right, carried = self._carry(embedding, flat, jacobian)
+        r, jacobian = r * len(theta) ** -0.5, jacobian.mul_(len(theta) ** -0.5)
         gram = kernel(self.hypernetwork, embedding, jacobian)
+        self.sound = (r + gram.diagonal().view_as(r)).isfinite().all(-1)
+        if bool(self.sound.any()) and not bool(self.sound.all()):
+            r[~self.sound], jacobian[~self.sound] = 0.0, 0.0
+            gram = kernel(self.hypernetwork, embedding, jacobian)
+        before = r.square().sum().view(1)
+        right, carried = self._carry(embedding, r.flatten(), jacobian)
         for _ in range(TRIES):
             z = _solve(gram, self._damping, right)
             predicted = before - (self._damping * z).square().sum().view(1)
@@ -107,7 +113,8 @@ class GaussNewton:
         old = [p.clone() for p in parameters]
         for p, m in zip(parameters, move, strict=True):
             p.add_(m)
-        after = frozen.total(self.hypernetwork(embedding)).mean().view(1)
+        after = frozen.total(self.hypernetwork(embedding))
+        after = (torch.where(self.sound, after, 0.0) if bool(self.sound.any()) else after).mean().view(1)
         self._damping, accepted = adapt(self._damping, before, after, predicted)
         if self.momentum:
             self._previous = move if bool(accepted) else None

@@ -45,6 +45,11 @@ class LBFGS:
         self._previous = (theta, gradient)
         return moved, after
 
+    @property
+    def gradient(self) -> Tensor:
+        """Where the last step began, (task, size)."""
+        return self._previous[1]
+
     def state_dict(self) -> dict[str, Any]:
         """Pairs and the previous point, for a checkpoint."""
         return {"pairs": list(self._pairs), "previous": self._previous}

@@ -100,7 +100,8 @@ def measure(truth: Truth, fields: np.ndarray, split: str) -> dict[str, np.ndarra
     band = truth.problem.front(of_split(truth.values, truth.splits, split), named)
     if band is not None:
         weight = band[..., None] / np.maximum(band.sum(1), 1)[:, None, None]
-        out["mse_front"] = np.where(band.any(1)[:, None], (squares * weight).sum(1), np.nan)
+        front = np.nan_to_num((squares * weight).sum(1), nan=np.inf, posinf=np.inf)
+        out["mse_front"] = np.where(band.any(1)[:, None] & known, front, np.nan)
     return out
 
 

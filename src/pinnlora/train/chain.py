@@ -61,8 +61,8 @@ def fit_chain(
     as many for the first.
 
     The points are one fixed set, so that nothing but the task changes from fit to fit, and the damping stays at
-    or above its start. Returns theta (task, size) and a history with one sample a level of the tree.
-    What `checkpoint` has of it is not done again.
+    or above its start. Returns theta (task, size), nan for tasks that failed, and a history with one sample a level
+    of the tree. What `checkpoint` has of it is not done again.
     """
     still = {"resample": 0, "adaptive": False, "horizon": "none", "balance": False, "seconds": 0.0}
     fixed = stage.model_copy(update=still | {"report_every": 10**9, "patience": 0})
@@ -78,14 +78,16 @@ def fit_chain(
         settings = fixed.model_copy(update={"steps": leg.steps})
         way = TaskSet(problem, leg.values, tasks.take(level).move)
         learner = TaskFits(problem, parametrisation, way, walk.current, settings, draw)
-        train(learner, leg.steps, quiet=True, checkpoint=checkpoint)
+        history = train(learner, leg.steps, quiet=True, checkpoint=checkpoint)
         walk.current, walk.leg = learner.theta.detach(), number + 1
         walk.history.iterations += leg.steps
         if leg.last:
             walk.theta[level] = walk.current
+            walk.failed[level] = learner.failed(history.best)
             walk.done += len(level)
             _record(walk, learner, len(tasks))
     walk.history.seconds = time.perf_counter() - walk.began
+    walk.theta[walk.failed] = torch.nan
     return walk.theta, walk.history
 
 
@@ -95,6 +97,7 @@ class Walk:
 
     theta: Tensor
     current: Tensor
+    failed: Tensor
     history: History = field(default_factory=History)
     leg: int = 0
     done: int = 0
@@ -104,8 +107,8 @@ class Walk:
     def of(cls, state: dict[str, Any] | None, start: Tensor) -> Walk:
         """At the beginning, or where a checkpoint was written."""
         if state is None:
-            return cls(start.clone(), start)
-        tensors = {name: state[name].to(start.device) for name in ("theta", "current")}
+            return cls(start.clone(), start, torch.zeros(len(start), dtype=torch.bool, device=start.device))
+        tensors = {name: state[name].to(start.device) for name in ("theta", "current", "failed")}
         began = time.perf_counter() - state["began"]
         return cls(**state | tensors | {"history": History(**state["history"]), "began": began})
 

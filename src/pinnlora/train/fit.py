@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from torch import Tensor
 
+from pinnlora.errors import UserError
 from pinnlora.problem.base import Problem
 from pinnlora.problem.signature import Values
 from pinnlora.train.budget import train_within
@@ -41,10 +43,12 @@ def fit(
     origin: Values | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> tuple[Tensor, History]:
-    """Train `method` on tasks given as numpy arrays; returns theta (task, size) and the history.
+    """Train `method` on tasks given as numpy arrays; returns theta (task, size), nan for tasks that
+    failed, and the history.
 
     method: 'base' and 'pinn' start from random weights, 'finetuned' and 'lora' from `base` (1, size); `origin` is
     the base task, where continuation may start. What `checkpoint` has of this training is not done again.
+    UserError where the base network cannot be trained.
     """
     where, dtype = device_of(device), dtype_of(stage.dtype)
     name = name or method
@@ -71,4 +75,8 @@ def fit(
         return TaskFits(problem, parametrisation, tasks, start, stage, draw, monitor, first)
 
     learner, history = train_within(stage, learner_of, f"{problem.name} {name}", checkpoint)
-    return learner.theta.detach(), history
+    theta, failed = learner.theta.detach(), learner.failed(history.best)
+    if method == "base" and bool(failed.any()):
+        raise UserError(f"{problem.name}: the base network cannot be trained: {learner.why}")
+    theta[failed] = torch.nan
+    return theta, history

@@ -48,7 +48,8 @@ def fit_hypernetwork(
 ) -> tuple[Hypernetwork, Parametrisation, History]:
     """Train one mode at one rank; `settings` is the job's part of the configuration.
 
-    `base` (1, size) are the base network's numbers, `teachers` (task, size) those of the training tasks' PINNs.
+    `base` (1, size) are the base network's numbers, `teachers` (task, size) those of the training tasks' PINNs,
+    nan for those that failed. UserError where no task can be trained on.
     What `checkpoint` has of this training is not done again.
     """
     stage, shape = StageSettings(**settings["stage"]), HypernetworkSettings(**settings["hypernetwork"])
@@ -63,6 +64,11 @@ def fit_hypernetwork(
         return Solutions.of(tasks, read_reference(reference, problem, splits == split))
 
     training = solutions("train") if mode != "data" else _known(solutions("train"))
+    if taught is not None:
+        there = taught.isfinite().all(-1).nonzero()[:, 0]
+        if len(there) < len(taught):
+            print(f"{len(taught) - len(there)} training tasks have no teacher: their fits failed", flush=True)
+        training, taught = training.take(there), taught[there]
     embed = embedding_of(problem, shape.embedding)
     start, inputs = _start(parametrisation, settings, base, taught), embed(training.tasks.values).shape[1]
     generator = torch_generator(seed, f"{mode} {rank} body")
@@ -81,6 +87,8 @@ def fit_hypernetwork(
         )  # fmt: skip
 
     learner, history = train_within(stage, learner_of, title, checkpoint)
+    if learner.failed(history.best):
+        raise UserError(f"{title} rank {rank}: the hypernetwork cannot be trained: {learner.why}")
     return learner.hypernetwork, parametrisation, history
 
 

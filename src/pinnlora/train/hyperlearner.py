@@ -24,6 +24,7 @@ from pinnlora.problem.base import Problem
 from pinnlora.problem.signature import Values
 from pinnlora.train.checkpoint import numpy_from, numpy_state
 from pinnlora.train.data import Monitor, Solutions, task_set
+from pinnlora.train.failures import Failures, task_name
 from pinnlora.train.physics import Physics
 from pinnlora.train.settings import StageSettings
 from pinnlora.train.single import schedule
@@ -63,6 +64,7 @@ class Hyperlearner:
                 list(self.hypernetwork.parameters()), schedule(settings, settings.steps), settings.optimiser,
                 settings.clip, settings.normalise,
             )  # fmt: skip
+        self._failures, self._sound, self._counted = Failures(), False, None
         device = self.draw.device
         everything = self.training.grid.shape[1]
         count = min(everything, 600)
@@ -75,12 +77,34 @@ class Hyperlearner:
     def step(self, step: int) -> dict[str, Tensor]:
         """Draw tasks and points, build the mode's objective, take one step."""
         values, chosen = self._draw_tasks(step)
+        self._latest = values, chosen
         embedding = self.embed(values)
         if self._newton is not None:
             return self._newton.step(embedding, self._objective(values, chosen, embedding, step=step))
         theta = self.hypernetwork(embedding)
         objective = self._objective(values, chosen, embedding, theta, step)
         return self._first_order.step(theta, objective, at=step)
+
+    def look(self, losses: dict[str, Tensor], step: int) -> None:
+        """Tell of tasks that were left out of the step, and remember whether one was not."""
+        values, chosen = self._latest
+        fresh = self.mode == "physics" and self.settings.fresh_tasks
+
+        def name(place: int) -> str:
+            shown = task_name(values, place, "training task")
+            return shown if fresh else shown.replace(f"task {place}", f"task {int(chosen[place])}", 1)
+
+        gradient = (self._newton or self._first_order).sound
+        self._sound |= bool(self._failures.look(losses, gradient, step, name).any())
+
+    def failed(self, best: Tensor) -> bool:
+        """Whether no step ever had a sound task, or no validation loss was finite."""
+        return not (self._sound and bool(best.isfinite()))
+
+    @property
+    def why(self) -> str:
+        """What is wrong with the first task that failed."""
+        return self._failures.first
 
     def settled(self, step: int) -> bool:
         """Whether the whole problem is minimised by now."""
@@ -146,13 +170,22 @@ class Hyperlearner:
 
     @torch.no_grad()
     def validate(self) -> Tensor:
-        """Validation tasks' mean squared error; for `physics`, or without references, their physics loss: (1,)."""
+        """Validation tasks' mean squared error; for `physics`, or without references, their physics loss: (1,).
+
+        Tasks whose loss is not finite at the start are told of and do not count.
+        """
         theta = self.hypernetwork(self.embed(self.validation.tasks.values))
         if self.mode != "physics" and bool(self.validation.known.all()):
             loss = self.validation.error(theta, self.parametrisation, self._watched)
         else:
             loss = self._physics.loss(self.validation.tasks.values, self._held_out).total(theta)
-        return torch.nan_to_num(loss.mean().view(1), nan=torch.inf)
+        if self._counted is None:
+            finite = loss.isfinite()
+            self._counted = finite if bool(finite.any()) else torch.ones_like(finite)
+            for place in (~finite).nonzero()[:, 0].tolist():
+                name = task_name(self.validation.tasks.values, place, "validation task")
+                self._failures.tell(name, "its loss is not finite at the start; it does not count")
+        return torch.nan_to_num(loss[self._counted].mean().view(1), nan=torch.inf)
 
     def keep(self, better: Tensor) -> None:
         """Store the hypernetwork's state when it is the best so far."""
@@ -173,6 +206,7 @@ class Hyperlearner:
             "weights": list(self.hypernetwork.parameters()), "best": self._state, "watched": self._watched,
             "physics": self._physics.state_dict(), "tasks": numpy_state(self.random),
             "optimiser": (self._newton or self._first_order).state_dict(),
+            "told": self._failures.told, "sound": self._sound, "counted": self._counted,
         }  # fmt: skip
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -182,6 +216,8 @@ class Hyperlearner:
         self._state, self._watched = [part.to(device) for part in state["best"]], state["watched"].to(device)
         self._physics.load_state_dict(state["physics"])
         self.random = numpy_from(state["tasks"])
+        self._failures, self._sound = Failures(state["told"]), state["sound"]
+        self._counted = state["counted"].to(device)
         with torch.no_grad():
             for p, kept in zip(self.hypernetwork.parameters(), state["weights"], strict=True):
                 p.copy_(kept)

@@ -44,6 +44,9 @@ class Learner(Protocol):
     def next_phase(self) -> bool:
         """Go on to the next optimiser, from the best states; false when there is none."""
 
+    def look(self, losses: dict[str, Tensor], step: int) -> None:
+        """Tell of tasks whose losses, or whose gradients in that step, are not finite."""
+
     def error(self) -> float:
         """Mean squared error against a few reference solutions: for the record, never for a decision."""
 
@@ -70,7 +73,7 @@ class History:
             "seconds": ("wall time since the start of training", "s"),
             "step": ("optimiser step", "1"),
             "loss": ("training loss, all terms", "1"),
-            "validation": ("validation loss, mean over tasks", "1"),
+            "validation": ("validation loss, mean over the tasks that have one", "1"),
             "mse": ("mean squared error against reference solutions, for the record only", "1"),
         }
         out = xr.Dataset()
@@ -194,7 +197,10 @@ def _phase(
             share = (time.perf_counter() - progress.phase_began) / learner.seconds
             progress.following = int(share * learner.steps)
         bar.update(progress.following - step)
-        if progress.done % report_every and progress.following < learner.steps:
+        due = progress.done % report_every == 0 or progress.following >= learner.steps
+        if due or progress.done == 1:  # later, weights that are nan hide what made them so
+            learner.look(losses, step)
+        if not due:
             continue
         validation = _judge(learner, progress, step, report_every)
         _report(progress, learner, losses, validation)
@@ -220,11 +226,17 @@ def _judge(learner: Learner, progress: Progress, step: int, report_every: int) -
 
 def _report(progress: Progress, learner: Learner, losses: dict[str, Tensor], validation: Tensor) -> None:
     history, seconds = progress.history, time.perf_counter() - progress.began
-    row = {"seconds": seconds, "step": history.iterations, "validation": float(validation.mean())}
+    row = {"seconds": seconds, "step": history.iterations, "validation": _mean(validation)}
     row["mse"] = learner.error()
-    row |= {f"loss_{name}": float(value.mean()) for name, value in losses.items()}
+    row |= {f"loss_{name}": _mean(value) for name, value in losses.items()}
     row["loss"] = sum(value for name, value in row.items() if name.startswith("loss_"))
     history.rows.append(row)
+
+
+def _mean(values: Tensor) -> float:
+    """The mean of the tasks that have a number; one that failed hides nothing of the others."""
+    known = values[values.isfinite()]
+    return float((known if len(known) else values).mean())
 
 
 def _show(bar: tqdm, row: dict[str, float], quiet: bool) -> None:

@@ -56,7 +56,7 @@ def run(
 
 
 def _measured(surrogate: Surrogate, solutions: Solutions, known: dict[str, Any]) -> dict[str, float | str]:
-    """What is known of a surrogate on the test tasks, as `save_bundle` takes it; what is not is left out."""
+    """What is known of a surrogate on the test tasks, as `save_bundle` takes it; what is not finite is left out."""
     theta, parametrisation = surrogate.numbers(solutions.tasks), surrogate.parametrisation
     found = physics_errors(surrogate.problem, parametrisation, theta, solutions.tasks.values)
     numbers = dict(
@@ -65,4 +65,4 @@ def _measured(surrogate: Surrogate, solutions: Solutions, known: dict[str, Any])
     if bool(solutions.known.any()):
         numbers["test_mse"] = float(solutions.everywhere(theta, parametrisation).mean())
     about = {name: known[name] for name in ("reference", "reference_note") if name in known}
-    return about | {name: value for name, value in numbers.items() if not math.isnan(value)}
+    return about | {name: value for name, value in numbers.items() if math.isfinite(value)}
