@@ -40,12 +40,12 @@ Device = Annotated[Where, typer.Option(help="auto is a GPU where there is one")]
 
 
 def main() -> None:
-    """Run; a UserError is one line on standard error and exit status 1."""
+    """Run; a UserError is one line on standard error and exit status 1, or 2 where another process is at work."""
     try:
         app()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(error.status)
 
 
 def _run(job: str, **arguments: Any) -> None:

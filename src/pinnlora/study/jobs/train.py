@@ -12,8 +12,9 @@ from pinnlora.problem.load import load_problem
 from pinnlora.study.cards import own_card
 from pinnlora.study.job_settings import job_settings
 from pinnlora.study.jobs import check
+from pinnlora.study.lock import alone_in
 from pinnlora.study.provenance import begin, recorded
-from pinnlora.study.settings import load_settings, problem_name
+from pinnlora.study.settings import Settings, load_settings, problem_name
 from pinnlora.surrogate import load
 from pinnlora.train.appraise import Verdict, appraise
 from pinnlora.train.budget import EVALUATION, settings_within
@@ -36,7 +37,7 @@ def run(
 
     With `minutes`, or without a config, settings are chosen for the problem and the time; what the config says has
     the last word. A training that was killed goes on: what it had made of the same settings stays. UserError where
-    something else was trained at `output` before, unless `force`.
+    something else was trained at `output` before, unless `force`; InUse while another process trains there.
     """
     began = time.perf_counter()
     _refuse(output, force)
@@ -45,8 +46,30 @@ def run(
     chosen = settings_within(load_problem(spec), minutes) if minutes else {}
     settings = load_settings(chosen, *([config] if config else []), {"problems": [spec]})
     where = device or settings.device
-    made: dict[str, Path] = {}
+    with alone_in(output):
+        _refuse(output, force)  # again: it may have been trained meanwhile
+        verdict = _train(settings, spec, output, rank, where, began, minutes, force)
+    print("\n".join(verdict.table()))
+    print(
+        f"the bundle is {output / 'bundle'}: try `pinnlora predict {output / 'bundle'} --set ... -o out.nc`"
+    )
+    print(f"{time.perf_counter() - began:.0f} s; {verdict.text}")
 
+
+def _train(
+    settings: Settings,
+    spec: str,
+    output: Path,
+    rank: int,
+    where: str,
+    began: float,
+    minutes: float | None,
+    force: bool,
+) -> Verdict:
+    """All jobs, one after the other."""
+    made: dict[str, Path] = {}
+    for name in ("base", "bundle") if force else ():
+        (output / f"{name}.checkpoint.safetensors").unlink(missing_ok=True)
     trained = {"device": where, "checkpoint_minutes": settings.checkpoint_minutes}
 
     def make(job: str, stage: str, path: Path, **more: str | float) -> None:
@@ -68,12 +91,7 @@ def run(
         make("reference", "reference", output / "reference.nc", device=where)
         made = {"tasks": made["tasks"], "reference": output / "reference.nc", "base": made["base"]}
         make("hypernetwork", "hypernetwork", output / "bundle", **trained)
-        verdict = _judge(output, where)
-    print("\n".join(verdict.table()))
-    print(
-        f"the bundle is {output / 'bundle'}: try `pinnlora predict {output / 'bundle'} --set ... -o out.nc`"
-    )
-    print(f"{time.perf_counter() - began:.0f} s; {verdict.text}")
+        return _judge(output, where)
 
 
 def _refuse(output: Path, force: bool) -> None:
@@ -82,10 +100,7 @@ def _refuse(output: Path, force: bool) -> None:
         refuse_foreign(output / name, directory=False)
     for name in ("base", "bundle"):
         refuse_foreign(output / name, directory=True)
-    if force:
-        for name in ("base", "bundle"):
-            (output / f"{name}.checkpoint.safetensors").unlink(missing_ok=True)
-    elif _finished(output / "bundle"):
+    if not force and _finished(output / "bundle"):
         raise _earlier(output / "bundle")
 
 
