@@ -155,7 +155,13 @@ def load(path: str | Path, device: str = "cpu") -> Surrogate:
     spec = Spec.of(config["problem"])
     problem = load_problem(spec.name if spec.file is None else f"{path / spec.file}:{spec.name}")
     where = device_of(device)
-    tensors, _ = load_weights(path / "model.safetensors", str(where))
+    tensors, about = load_weights(path / "model.safetensors", str(where))
+    if about.get("provenance") != config.get("provenance"):
+        raise UserError(
+            f"{path}: model.safetensors and config.json are of different trainings: copy the bundle again"
+        )
+    if not all(bool(part.isfinite().all()) for part in tensors.values()):
+        raise UserError(f"{path}: model.safetensors holds numbers that are not finite: train it anew")
     settings = NetworkSettings(**config["network"])
     problem = problem.formulated(settings.formulation)
     network = network_of(problem, settings)

@@ -38,6 +38,7 @@ def save_bundle(
         "iterations": history.iterations,
         "seconds": history.seconds,
         "version": version(),
+        "provenance": provenance,
     }
     config |= measured or {}
     with atomic_directory(output) as temporary:

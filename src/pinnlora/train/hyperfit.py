@@ -61,7 +61,7 @@ def fit_hypernetwork(
 
     def solutions(split: str) -> Solutions:
         tasks = task_set(problem, of_split(values, splits, split), own.symmetry, where, dtype)
-        return Solutions.of(tasks, read_reference(reference, problem, splits == split))
+        return Solutions.of(tasks, read_reference(reference, problem, values, splits == split))
 
     training = solutions("train") if mode != "data" else _known(solutions("train"))
     if taught is not None:

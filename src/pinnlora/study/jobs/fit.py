@@ -30,13 +30,16 @@ def run(
     settings = settings | {"stage": stage.model_dump(mode="json")}
     values, splits = read_tasks(tasks, problem)
     split, start = settings["split"], None if base is None else read_base(base)
+    known_fields = None
+    if reference is not None:
+        known_fields = read_reference(reference, problem, values, splits == split)
     known = ("problem", "method", "split", "rank", "seed", "network", "stage")
     metadata = {key: settings[key] for key in known} | {"provenance": provenance}
     with checkpointed(output, provenance, device_of(device), checkpoint_minutes) as checkpoint:
         theta, history = fit(
             problem, of_split(values, splits, split), stage,
             NetworkSettings(**settings["network"]), settings["method"], settings["rank"], settings["seed"],
-            device, start, None if reference is None else read_reference(reference, problem, splits == split),
+            device, start, known_fields,
             name="teachers" if split == "train" else None, origin=of_split(values, splits, "base"),
             checkpoint=checkpoint,
         )  # fmt: skip

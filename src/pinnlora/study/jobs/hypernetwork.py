@@ -50,7 +50,7 @@ def run(
         surrogate = Surrogate(problem, parametrisation, hypernetwork, embed, start, symmetry)
         like = next(hypernetwork.parameters())
         test = task_set(problem, of_split(values, splits, "test"), symmetry, like.device, like.dtype)
-        solutions = Solutions.of(test, read_reference(reference, problem, splits == "test"))
+        solutions = Solutions.of(test, read_reference(reference, problem, values, splits == "test"))
         measured = _measured(surrogate, solutions, read_netcdf(reference).attrs)
         save_bundle(surrogate, output, settings, history, measured, provenance)
 

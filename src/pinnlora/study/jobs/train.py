@@ -138,7 +138,7 @@ def _judge(output: Path, device: str) -> Verdict:
         surrogate.parametrisation,
         surrogate.numbers(tasks),
         tasks,
-        read_reference(output / "reference.nc", surrogate.problem, splits == "test"),
+        read_reference(output / "reference.nc", surrogate.problem, values, splits == "test"),
         read_netcdf(bundle / "history.nc")["validation"].values,
     )
     _note(bundle, verdict)
