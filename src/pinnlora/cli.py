@@ -49,12 +49,12 @@ Device = Annotated[Where, typer.Option(help="auto is a GPU where there is one")]
 
 
 def main() -> None:
-    """Run; a UserError is one line on standard error and exit status 1."""
+    """Run; a UserError is one line on standard error and exit status 1, or 2 where another process is at work."""
     try:
         app()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(error.status)
 
 
 def _run(job: str, **arguments: Any) -> None:
@@ -77,6 +77,9 @@ def job(
     markdown: Annotated[Path | None, typer.Option(help="second output of a table")] = None,
     pdf: Annotated[Path | None, typer.Option(help="second output of a figure")] = None,
     device: Annotated[Where | None, typer.Option(help="for jobs that compute on a device")] = None,
+    checkpoint_minutes: Annotated[
+        float | None, typer.Option(min=0, help="between two checkpoints of a training")
+    ] = None,
     asked: Annotated[str | None, typer.Option("--provenance", help="made from this or not at all")] = None,
 ) -> None:
     """Run one job of the workflow, which writes these command lines; the output carries what it was made from."""
@@ -93,6 +96,7 @@ def job(
     ]
     module, provenance = begin(name, own, files, asked)
     outputs = {"output": output, "markdown": markdown, "pdf": pdf, "device": device and device.value}
+    outputs["checkpoint_minutes"] = checkpoint_minutes
     given = {option: value for option, value in (single | several | outputs).items() if value}
     arguments = {"settings": own, "provenance": provenance} | given
     try:

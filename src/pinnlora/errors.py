@@ -5,7 +5,15 @@ from difflib import get_close_matches
 
 
 class UserError(ValueError):
-    """Bad input, described in one line."""
+    """Bad input, described in one line; `status` is what the command line ends with."""
+
+    status = 1
+
+
+class InUse(UserError):
+    """Another process is at work on the same files."""
+
+    status = 2
 
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:

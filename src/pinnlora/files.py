@@ -16,6 +16,7 @@ from uuid import uuid4
 
 import xarray as xr
 
+from pinnlora.checksums import sum_of_dataset, sum_of_weights
 from pinnlora.errors import UserError
 
 CONVENTIONS = "CF-1.11"
@@ -38,7 +39,13 @@ def atomic(path: str | Path) -> Iterator[Path]:
         yield temporary
         if not temporary.is_file():
             raise UserError(f"nothing was written for {path}")
+        temporary.chmod(0o666 & ~_umask())  # as any new file: safetensors are for their owner alone
         os.replace(temporary, path)
+
+
+def _umask() -> int:
+    os.umask(mask := os.umask(0o077))
+    return mask
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -125,6 +132,7 @@ def write_netcdf(dataset: xr.Dataset, path: str | Path, title: str) -> None:
             encoding[name]["_FillValue"] = None  # CF: a coordinate has no missing values
     with atomic(path) as temporary:
         described = dataset.assign_attrs(origin(dataset.attrs, title))
+        described.attrs["checksum"] = sum_of_dataset(described)
         described.to_netcdf(temporary, engine="netcdf4", format="NETCDF4", encoding=encoding)
 
 
@@ -143,15 +151,23 @@ def origin(attributes: dict, title: str) -> dict[str, str]:
 
 
 def read_netcdf(path: str | Path, required: Iterable[str] = ()) -> xr.Dataset:
-    """The whole dataset in memory, its file closed; UserError for a missing file or missing `required`."""
+    """The whole dataset in memory, its file closed; UserError for a missing or damaged file or missing `required`.
+
+    A file that `write_netcdf` wrote carries a checksum of its content, which is compared.
+    """
     path = Path(path)
     if not path.is_file():
         raise UserError(f"there is no file {path}; expected a NetCDF file")
     try:
         # units of seconds are plain numbers here, not times
         dataset = xr.load_dataset(path, engine="netcdf4", decode_times=False, decode_timedelta=False)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} is not a readable NetCDF file ({str(error).splitlines()[0]})") from None
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise UserError(f"{path} is not a readable NetCDF file ({reason})") from None
+    if dataset.attrs.get("checksum", known := sum_of_dataset(dataset)) != known:
+        raise UserError(
+            f"{path} is damaged: its content is not what was written; make it anew or copy it again"
+        )
     missing = [name for name in required if name not in dataset.variables]
     if missing:
         found = ", ".join(map(str, dataset.variables)) or "none"
@@ -163,15 +179,17 @@ def save_weights(path: str | Path, tensors: dict, metadata: dict) -> None:
     """Tensors by name into a safetensors file, with `metadata` as JSON in its header; all or nothing."""
     from safetensors.torch import save_file
 
-    header = {"pinnlora": json.dumps(metadata, sort_keys=True)}
     # copies, for safetensors refuses tensors that share memory or have gaps
     copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    header = {"pinnlora": json.dumps(metadata, sort_keys=True)}
+    header["checksum"] = sum_of_weights(copies, header["pinnlora"])
     with atomic(path) as temporary:
         save_file(copies, temporary, metadata=header)
 
 
 def load_weights(path: str | Path, device: str = "cpu") -> tuple[dict, dict]:
-    """(tensors by name, metadata) of a file of `save_weights`, the tensors on `device`."""
+    """(tensors by name, metadata) of a file of `save_weights`, the tensors on `device`; UserError where it is damaged
+    or another program's."""
     from safetensors import SafetensorError, safe_open
 
     if not Path(path).is_file():
@@ -180,9 +198,17 @@ def load_weights(path: str | Path, device: str = "cpu") -> tuple[dict, dict]:
         with safe_open(path, framework="pt", device=str(device)) as file:
             header = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except SafetensorError as error:
+    except (SafetensorError, OSError, UnicodeError, ValueError) as error:
         raise UserError(f"{path} is not a readable safetensors file ({error})") from None
-    return tensors, json.loads(header.get("pinnlora", "{}"))
+    if not {"pinnlora", "checksum"} <= header.keys():
+        raise UserError(
+            f"{path} was not written by pinnlora, or by a version without checksums: make it anew"
+        )
+    if sum_of_weights(tensors, header["pinnlora"]) != header["checksum"]:
+        raise UserError(
+            f"{path} is damaged: its content is not what was written; make it anew or copy it again"
+        )
+    return tensors, json.loads(header["pinnlora"])
 
 
 def version() -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,7 +23,8 @@ RENEWALS, SMOOTH, LARGEST = 20, 0.3, 1e6
 
 
 def traces(residuals: Residuals, theta: Tensor, generator: torch.Generator) -> dict[str, float]:
-    """tr(J_k J_k^T) of each term, mean over tasks, as |J_k^T v|^2 with random signs v (Hutchinson's estimate)."""
+    """tr(J_k J_k^T) of each term, as |J_k^T v|^2 with random signs v (Hutchinson's estimate), mean over tasks that
+    have a finite one."""
     theta, network, found = theta.detach().requires_grad_(), residuals.parametrisation.network, {}
     with torch.enable_grad():
         weights = residuals.parametrisation.weights(theta)
@@ -33,7 +35,8 @@ def traces(residuals: Residuals, theta: Tensor, generator: torch.Generator) -> d
             for name, row in terms.items():
                 signs = torch.randint(0, 2, row.shape, generator=generator, device=row.device) * 2 - 1
                 (pull,) = torch.autograd.grad((root * signs * row).sum(), theta, retain_graph=True)
-                found[name] = float(pull.square().sum(-1).mean())
+                sizes = pull.square().sum(-1)
+                found[name] = float(sizes[sizes.isfinite()].mean().nan_to_num())
     return found
 
 
@@ -59,6 +62,14 @@ class Balance:
             new = min(LARGEST, largest / trace) if trace > 0 else LARGEST
             old = self.weights.get(name, new)
             self.weights[name] = old**SMOOTH * new ** (1 - SMOOTH)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The weights and when they are due, for a checkpoint."""
+        return {"weights": self.weights, "due": self._due}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take them back."""
+        self.weights, self._due = state["weights"], state["due"]
 
     def apply(self, objective: Residuals) -> Residuals:
         """The objective with its terms weighted."""

@@ -42,6 +42,11 @@ class Points:
         coords = {name: value[keep] for name, value in self.coords.items()}
         return Points(coords, {name: value[keep] for name, value in self.importance.items()})
 
+    def to(self, device: torch.device) -> Points:
+        """The same on another device."""
+        parts = (self.coords, self.importance)
+        return Points(*({name: value.to(device) for name, value in part.items()} for part in parts))
+
 
 @dataclass
 class Sampler:

@@ -6,6 +6,7 @@ import math
 from collections import deque
 from dataclasses import dataclass, field
 from statistics import median
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -54,6 +55,8 @@ class FirstOrder:
     With `independent`, the one parameter is (task, size), and every task goes the way it would go alone. `clip`
     bounds the gradient's norm to so many times its running median, and a gradient that is not finite moves nothing;
     `normalise` is the power p of each task's loss L in its weight L^-p, detached, of sum one. 0 is without.
+    Without `independent`, tasks whose loss or gradient is not finite are left out of a step; `sound` (task,) are the
+    others of the last one.
     """
 
     parameters: list[Tensor]
@@ -65,6 +68,7 @@ class FirstOrder:
     check_every: int = 100
     independent: bool = False
     halvings: Tensor = field(init=False)
+    sound: Tensor | None = field(init=False, default=None)
     _start: list[Tensor] = field(init=False)
     _optimiser: torch.optim.Optimizer = field(init=False)
     _good: list[Tensor] = field(init=False, default_factory=list)
@@ -103,11 +107,12 @@ class FirstOrder:
         totals = torch.stack(list(losses.values())).sum(0)
         self._count += 1
         self._optimiser.zero_grad(set_to_none=True)
+        if not self.independent and theta.requires_grad:
+            theta.register_hook(lambda gradient: self._without_broken(gradient, totals.detach()))
         (totals.sum() if self.independent else (self._weights(totals.detach()) * totals).sum()).backward()
         broken = None
         if self._count % self.check_every == 0:
-            judged = totals.detach() if self.independent else totals.detach().mean().view(1)
-            broken = self._return(judged, rows)
+            broken = self._return(self._judged(totals.detach()), rows)
         if broken is not None and self.independent:
             self.parameters[0].grad[broken] = 0.0
         if (broken is None or self.independent) and self._clipped():
@@ -115,11 +120,22 @@ class FirstOrder:
         return {name: value.detach() for name, value in losses.items()}
 
     def _weights(self, totals: Tensor) -> Tensor:
-        """Each task's share (task,) in the loss."""
-        if not self.normalise:
-            return torch.full_like(totals, 1 / len(totals))
+        """Each task's share (task,) in the loss; none of a loss that is not finite."""
         weights = totals.clamp_min(torch.finfo(totals.dtype).tiny) ** -self.normalise
+        weights = torch.where(totals.isfinite(), weights, 0.0)
         return weights / weights.sum()
+
+    def _without_broken(self, gradient: Tensor, totals: Tensor) -> Tensor:
+        """d loss / d theta (task, size) with zeros for tasks that are not sound, unless there is no other."""
+        self.sound = gradient.isfinite().all(-1) & totals.isfinite()
+        return torch.where((self.sound | ~self.sound.any()).unsqueeze(-1), gradient, 0.0)
+
+    def _judged(self, totals: Tensor) -> Tensor:
+        """The losses that the guard looks at: each task's, or the mean of those that are finite."""
+        if self.independent:
+            return totals
+        finite = totals[totals.isfinite()]
+        return (finite if len(finite) else totals).mean().view(1)
 
     def _clipped(self) -> bool:
         """Shorten a gradient that is much longer than usual; false for one that is not finite."""
@@ -172,8 +188,33 @@ class FirstOrder:
         if not self.independent and self._good_loss.isinf().all():
             self._optimiser.state.clear()  # back to the very start
         self.halvings[broken] += 1
+        self._shorten()
+        return broken
+
+    def _shorten(self) -> None:
+        """Halve the rate once for each return, of a task or of all."""
         if self.independent:
             self._each = (0.5**self.halvings).to(self.parameters[0].dtype).unsqueeze(-1)
         else:
             self._shorter = 0.5 ** int(self.halvings)
-        return broken
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the optimiser and its guard remember, for a checkpoint; the parameters are their owner's."""
+        return {
+            "optimiser": self._optimiser.state_dict(), "good": self._good, "good_loss": self._good_loss,
+            "halvings": self.halvings, "count": self._count, "norms": list(self._norms),
+        }  # fmt: skip
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take it back; the parameters must be those from the start of training until then."""
+        device, optimiser = self.halvings.device, state["optimiser"]
+        remembered = {int(index): held for index, held in optimiser["state"].items()}  # keys of JSON are text
+        self._optimiser.load_state_dict(optimiser | {"state": remembered})
+        self._good, self._good_loss = (
+            [part.to(device) for part in state["good"]],
+            state["good_loss"].to(device),
+        )
+        self.halvings, self._count = state["halvings"].to(device), state["count"]
+        self._norms.extend(state["norms"])
+        if bool(self.halvings.any()):
+            self._shorten()

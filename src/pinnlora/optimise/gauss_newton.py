@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -49,12 +50,14 @@ class GaussNewton:
     """Damped Gauss-Newton steps for all weights of a hypernetwork; `rows` bounds the memory of a step.
 
     `momentum` is SPRING's: the step solves for the residual that momentum times the previous step leaves.
+    Tasks whose rows or Jacobian are not finite are left out of a step; `sound` (task,) are the others of the last one.
     """
 
     hypernetwork: Hypernetwork
     damping: float = 1e-2
     rows: int = 4000
     momentum: float = 0.0
+    sound: Tensor | None = field(init=False, default=None)
     _damping: Tensor = field(init=False)
     _previous: list[Tensor] | None = field(init=False, default=None)
     _rows: int | None = field(init=False, default=None)
@@ -63,6 +66,16 @@ class GaussNewton:
     def __post_init__(self) -> None:
         parameter = next(self.hypernetwork.parameters())
         self._damping = torch.full((1,), self.damping, dtype=parameter.dtype, device=parameter.device)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Damping and the previous step, for a checkpoint; the weights are the hypernetwork's."""
+        return {"damping": self._damping, "previous": self._previous}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take them back."""
+        device, previous = self._damping.device, state["previous"]
+        self._damping = state["damping"].to(device)
+        self._previous = None if previous is None else [part.to(device) for part in previous]
 
     def step(self, embedding: Tensor, objective: Residuals) -> Terms:
         """One step on the rows of `objective` for the tasks embedded as (task, inputs); returns losses (task,).
@@ -74,10 +87,14 @@ class GaussNewton:
             theta = self.hypernetwork(embedding)
         self._check(len(theta), objective, theta)
         losses, r, jacobian, frozen = objective.linearise(theta, self._workspace)
-        flat, jacobian = r.flatten() * len(theta) ** -0.5, jacobian.mul_(len(theta) ** -0.5)
-        before = flat.square().sum().view(1)
-        right, carried = self._carry(embedding, flat, jacobian)
+        r, jacobian = r * len(theta) ** -0.5, jacobian.mul_(len(theta) ** -0.5)
         gram = kernel(self.hypernetwork, embedding, jacobian)
+        self.sound = (r + gram.diagonal().view_as(r)).isfinite().all(-1)
+        if bool(self.sound.any()) and not bool(self.sound.all()):
+            r[~self.sound], jacobian[~self.sound] = 0.0, 0.0
+            gram = kernel(self.hypernetwork, embedding, jacobian)
+        before = r.square().sum().view(1)
+        right, carried = self._carry(embedding, r.flatten(), jacobian)
         for _ in range(TRIES):
             z = _solve(gram, self._damping, right)
             predicted = before - (self._damping * z).square().sum().view(1)
@@ -96,7 +113,8 @@ class GaussNewton:
         old = [p.clone() for p in parameters]
         for p, m in zip(parameters, move, strict=True):
             p.add_(m)
-        after = frozen.total(self.hypernetwork(embedding)).mean().view(1)
+        after = frozen.total(self.hypernetwork(embedding))
+        after = (torch.where(self.sound, after, 0.0) if bool(self.sound.any()) else after).mean().view(1)
         self._damping, accepted = adapt(self._damping, before, after, predicted)
         if self.momentum:
             self._previous = move if bool(accepted) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -43,6 +44,22 @@ class LBFGS:
         moved, after = self._search(loss, theta, value, direction, slope, length)
         self._previous = (theta, gradient)
         return moved, after
+
+    @property
+    def gradient(self) -> Tensor:
+        """Where the last step began, (task, size)."""
+        return self._previous[1]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Pairs and the previous point, for a checkpoint."""
+        return {"pairs": list(self._pairs), "previous": self._previous}
+
+    def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
+        """Take them back."""
+        pairs = [tuple(part.to(device) for part in pair) for pair in state["pairs"]]
+        self._pairs = deque(pairs, maxlen=self.memory)
+        previous = state["previous"]
+        self._previous = None if previous is None else tuple(part.to(device) for part in previous)
 
     def keep(self, going: Tensor) -> None:
         """Forget the tasks of the batch that are not `going` (task,)."""

@@ -15,24 +15,34 @@ from pinnlora.optimise.gram import lower_gram, solve_lower
 @dataclass
 class LevenbergMarquardt:
     """State of the method: a damping per task. `memory` bounds the Jacobian of one chunk of tasks, in bytes;
-    the damping never falls below `lowest`."""
+    the damping never falls below `lowest`. `sound` says of each task whether its last Jacobian was finite."""
 
     tasks: int
     damping: float = 1e-2
     memory: float = 1e9
     lowest: float = LOWEST
     dampings: Tensor = field(init=False)
+    sound: Tensor = field(init=False)
     _workspace: Workspace = field(init=False, default_factory=Workspace)
 
     def __post_init__(self) -> None:
         self.dampings = torch.full((self.tasks,), self.damping, dtype=torch.float64)
+        self.sound = torch.ones(self.tasks, dtype=torch.bool)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The dampings, for a checkpoint."""
+        return {"dampings": self.dampings}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Take them back."""
+        self.dampings = state["dampings"]
 
     def step(self, theta: Tensor, objective, active: Tensor) -> Terms:
         """Improve theta (task, size) in place for the `active` tasks (indices).
 
         `objective(indices)` gives the residuals of those tasks. Returns the losses before the step, (active,).
         """
-        self.dampings = self.dampings.to(theta.device, theta.dtype)
+        self.dampings, self.sound = self.dampings.to(theta.device, theta.dtype), self.sound.to(theta.device)
         rows = objective(active[:1]).count(theta[active[:1]])
         chunk = max(1, int(self.memory / (rows * theta.shape[1] * theta.element_size())))
         parts = [self._step(theta, objective(keep), keep) for keep in active.split(chunk)]
@@ -43,6 +53,7 @@ class LevenbergMarquardt:
         here, damping = theta[keep], self.dampings[keep]
         losses, r, jacobian, frozen = residuals.linearise(here, self._workspace)
         model, before = LinearModel(jacobian, r), r.square().sum(-1)
+        self.sound[keep] = model.gram.diagonal(dim1=-2, dim2=-1).isfinite().all(-1)
         left = torch.arange(len(keep), device=keep.device)
         for _ in range(TRIES):
             move, predicted = model.step(damping[left], left)

@@ -38,7 +38,13 @@ def load(path: str | Path, device: str = "cpu", trust: bool = False) -> Surrogat
         )
     named = spec.name if spec.file is None else f"{(path / spec.file).resolve()}:{spec.name}"
     problem, config = load_problem(named), config | {"problem": named}
-    tensors, _ = load_weights(path / "model.safetensors", str(device_of(device)))
+    tensors, about = load_weights(path / "model.safetensors", str(device_of(device)))
+    if about.get("provenance") != config.get("provenance", about.get("provenance")):
+        raise UserError(
+            f"{path}: model.safetensors and config.json are of different trainings: copy the bundle again"
+        )
+    if not all(bool(part.isfinite().all()) for part in tensors.values()):
+        raise UserError(f"{path}: model.safetensors holds numbers that are not finite: train it anew")
     try:
         return (read_networks if config.get("kind") == "networks" else _surrogate)(problem, config, tensors)
     except UserError:

@@ -88,6 +88,10 @@ class Row:
         """How many tasks were measured, with a reference or without."""
         return max(self.errors(split).size, self.errors(split, "residual").size)
 
+    def failed(self, split: str = "test") -> int:
+        """How many tasks could not be trained or measured: their errors are infinite."""
+        return int(np.nan_to_num(self._here("failed").sel(split=split))) if "failed" in self.dataset else 0
+
     def scores(self) -> np.ndarray:
         """What stands for the accuracy of each test task: its error, the residual where no task has a reference."""
         return self.errors(variable="mse" if compared(self.dataset) else "residual")

@@ -69,13 +69,19 @@ def _seconds_printed(row: Row) -> float:
 
 
 def _counts(rows_: Sequence[Row]) -> list[str]:
-    """A note for every row whose error covers fewer test tasks than that of its neighbours."""
+    """A note for every row whose error covers fewer test tasks than that of its neighbours, or of which some failed."""
     most, compared_ = (max(map(count, rows_), default=0) for count in (Row.tasks, lambda r: r.errors().size))
     notes = [
         f"{problem(row.dataset)}, {row_label(row.method, row.rank)}: the errors cover {row.tasks()} of "
         f"{most} test tasks."
         for row in rows_
         if row.tasks() < most
+    ]
+    notes += [
+        f"{problem(row.dataset)}, {row_label(row.method, row.rank)}: {row.failed()} of {row.tasks()} test tasks "
+        "failed; their errors are infinite, and so are means."
+        for row in rows_
+        if row.failed()
     ]
     if 0 < compared_ < most:
         name = problem(rows_[0].dataset)
@@ -96,6 +102,7 @@ def _row_notes(chosen: Callable, *first: str) -> Callable[[Sequence[xr.Dataset]]
 PROBLEM = Column("problem", lambda row: problem(row.dataset))
 RANK = Column("rank", lambda row: row.rank)
 TASKS = Column("tasks", lambda row: row.tasks())
+FAILED = Column("failed", lambda row: row.failed())
 REFERENCE = Column("reference", lambda row: reference(row.dataset))
 PHYSICAL = (
     Column("residual", lambda row: mean(row.errors(variable="residual")), "residual", ERROR),
@@ -121,7 +128,7 @@ def _hypernetworks(dataset: xr.Dataset) -> list[Row]:
 
 PER_TASK = Table(
     rows=_single,
-    keys=(PROBLEM, Column("method", lambda row: row.method), RANK, TASKS, REFERENCE),
+    keys=(PROBLEM, Column("method", lambda row: row.method), RANK, TASKS, FAILED, REFERENCE),
     name=Column("name", lambda row: row_label(row.method, row.rank), "method"),
     parts=(
         (
@@ -167,7 +174,7 @@ def _beside(split: str, key: str, printed_key: str) -> tuple[Column, Column]:
 
 HYPERNETWORKS = Table(
     rows=_hypernetworks,
-    keys=(PROBLEM, Column("mode", lambda row: row.method), RANK, TASKS, REFERENCE),
+    keys=(PROBLEM, Column("mode", lambda row: row.method), RANK, TASKS, FAILED, REFERENCE),
     name=Column("name", lambda row: row_label(row.method, row.rank), "mode"),
     parts=(
         (

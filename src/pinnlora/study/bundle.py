@@ -39,6 +39,7 @@ def save_bundle(
         "seconds": history.seconds,
         "version": version(),
         "format": FORMAT,
+        "provenance": provenance,
     }
     if surrogate.calibration is not None:
         config["calibration"] = surrogate.calibration.stored()

@@ -114,7 +114,8 @@ def measure(truth: Truth, fields: np.ndarray, split: str) -> dict[str, np.ndarra
     band = truth.problem.front(values, named)
     if band is not None:
         weight = band[..., None] / np.maximum(band.sum(1), 1)[:, None, None]
-        out["mse_front"] = np.where(band.any(1)[:, None], (squares * weight).sum(1, where=there), np.nan)
+        front = np.nan_to_num((squares * weight).sum(1, where=there), nan=np.inf, posinf=np.inf)
+        out["mse_front"] = np.where(band.any(1)[:, None] & known, front, np.nan)
     return out
 
 

@@ -55,6 +55,7 @@ def gather(results: list[Result], truth: Truth) -> xr.Dataset:
         for r in results:
             values[place[r.method, r.rank]] = r.numbers.get(name, np.nan)
         dataset[name] = (("method", "rank"), values, {"long_name": long_name, "units": units})
+    _add_failures(dataset, results, place)
     _add_histories(dataset, results, place)
     _add_tasks(dataset, truth)
     _add_showcase(dataset, results, truth)
@@ -74,6 +75,17 @@ def _add_errors(dataset: xr.Dataset, results: list[Result], place, truth: Truth)
                     there = values[place[r.method, r.rank]][SPLITS.index(split)]
                     there[: len(errors[name])] = errors[name]
         dataset[name] = (dims[:depth], values, {"long_name": long_name, "units": "1"})
+
+
+def _add_failures(dataset: xr.Dataset, results: list[Result], place) -> None:
+    """How many tasks have no finite error, or no finite residual."""
+    counts = np.full((len(dataset.method), len(dataset["rank"]), len(SPLITS)), np.nan)
+    for r in results:
+        for split, errors in r.errors.items():
+            infinite = np.isinf(errors["mse"]).any(1) | np.isinf(errors["residual"])
+            counts[place[r.method, r.rank]][SPLITS.index(split)] = infinite.sum()
+    described = {"long_name": "tasks that failed: their error or residual is infinite", "units": "1"}
+    dataset["failed"] = (("method", "rank", "split"), counts, described)
 
 
 def _add_histories(dataset: xr.Dataset, results: list[Result], place) -> None:

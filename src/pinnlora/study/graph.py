@@ -39,7 +39,8 @@ OUTPUTS = {
     "figure": ("figures/error_against_{which}.pdf", "figures/error_against_{which}.png"),
 }
 FIELDS = ("figures/{problem}.pdf", "figures/{problem}.png")
-TRAINING = ("base", "fit", "teachers", "hypernetwork", "evaluate")
+RESUMED = ("base", "fit", "teachers", "hypernetwork")
+TRAINING = (*RESUMED, "evaluate")
 LEARN_FROM_TEACHERS = ("weights", "distilled")
 
 
@@ -125,12 +126,14 @@ class Plan:
     def command(self, job: Job, paths: Mapping[str, Sequence[str]]) -> str:
         """The job as words for `python -m pinnlora job`, but for its outputs; `paths` are its inputs by option.
 
-        The device is told and not hashed: what is trained does not depend on where.
+        Device and interval of checkpoints are told and not hashed: what is trained does not depend on them.
         """
         words = [MODULES[job.stage], "--settings", json.dumps(self.own_settings(job), sort_keys=True)]
         words += [word for option, group in paths.items() for path in group for word in (f"--{option}", path)]
         if job.stage in TRAINING or "base" in paths:
             words += ["--device", self.settings.device]
+        if job.stage in RESUMED:
+            words += ["--checkpoint-minutes", str(self.settings.checkpoint_minutes)]
         return shlex.join([*words, "--provenance", self.wanted(job)])
 
 

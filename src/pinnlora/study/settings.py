@@ -20,6 +20,7 @@ from pinnlora.train.settings import (
     HypernetworkSettings,
     NetworkSettings,
     Positive,
+    PositiveReal,
     Rank,
     StageSettings,
     Strict,
@@ -115,6 +116,7 @@ class Settings(Overridable):
     results: str = "results"
     seed: Count = 2023
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    checkpoint_minutes: PositiveReal = 5.0
     problems: Annotated[tuple[Problem, ...], Field(min_length=1)] = ("kovasznay", "burgers2d", "burgers1d")
     overrides: dict[str, partial(Overridable)] = Field(default_factory=dict)
     _problems: dict[str, ProblemSettings] = PrivateAttr(default_factory=dict)

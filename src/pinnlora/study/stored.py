@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pinnlora.errors import UserError
 from pinnlora.files import atomic_directory, load_weights, save_weights, write_netcdf
 from pinnlora.nets.adapters import Parametrisation
 from pinnlora.problem.base import Problem
@@ -30,8 +31,12 @@ class Stored:
 def save_fits(
     output: Path, theta: Tensor, base: Tensor | None, metadata: dict[str, Any], history: History
 ) -> None:
-    """Write a directory of fits at once: theta (task, size), the base's flat numbers (1, size)."""
-    metadata = metadata | {"iterations": history.iterations, "seconds": history.seconds}
+    """Write a directory of fits at once: theta (task, size), nan for tasks that failed (`failed` in the metadata has
+    their indices), the base's flat numbers (1, size)."""
+    failed = (~theta.isfinite()).any(-1).nonzero()[:, 0].tolist()
+    if failed:
+        print(f"{len(failed)} of {len(theta)} tasks failed: {', '.join(map(str, failed))}", flush=True)
+    metadata = metadata | {"failed": failed} | {"iterations": history.iterations, "seconds": history.seconds}
     tensors = {"theta": theta.detach().cpu()}
     if base is not None:
         tensors["base"] = base.detach().cpu()
@@ -41,17 +46,38 @@ def save_fits(
 
 
 def read_fits(path: Path, problem: Problem, device: torch.device, dtype: torch.dtype | None = None) -> Stored:
-    """Read a directory that `save` wrote; without `dtype` in the precision it was trained in."""
-    tensors, metadata = load_weights(Path(path) / "model.safetensors", str(device))
+    """Read a directory that `save_fits` wrote; without `dtype` in the precision it was trained in. UserError where it
+    is damaged, or its numbers are not those of its network."""
+    tensors, metadata = _load(path, str(device))
     settings = NetworkSettings(**metadata["network"])
     problem = problem.formulated(settings.formulation)
     network = network_of(problem, settings)
     dtype = dtype or tensors["theta"].dtype
     base = base_weights(network, tensors["base"], device, dtype) if "base" in tensors else None
     parametrisation = parametrisation_of(network, metadata["rank"], base, settings)
+    if tensors["theta"].shape[1:] != (parametrisation.size,):
+        shape = tuple(tensors["theta"].shape)
+        raise UserError(f"{path} holds numbers of shape {shape}, expected (task, {parametrisation.size})")
     return Stored(problem, parametrisation, tensors["theta"].to(dtype), metadata)
 
 
 def read_base(path: Path) -> Tensor:
-    """The base network's flat numbers, (1, size)."""
-    return load_weights(Path(path) / "model.safetensors")[0]["theta"]
+    """The base network's flat numbers, (1, size); UserError where it is damaged, or no base network."""
+    tensors, metadata = _load(path)
+    if metadata["method"] != "base" or len(tensors["theta"]) != 1:
+        raise UserError(
+            f"{path} holds {metadata['method']} of {len(tensors['theta'])} tasks, expected a base network"
+        )
+    return tensors["theta"]
+
+
+def _load(path: Path, device: str = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and metadata of a directory of fits, finite but for the tasks that failed."""
+    tensors, metadata = load_weights(Path(path) / "model.safetensors", device)
+    if not ("theta" in tensors and {"method", "rank", "network", "failed"} <= metadata.keys()):
+        raise UserError(f"{path} is no directory of fits: expected one of the jobs base, fit or teachers")
+    sound = torch.ones(len(tensors["theta"]), dtype=torch.bool, device=tensors["theta"].device)
+    sound[metadata["failed"]] = False
+    if not all(bool(part.isfinite().all()) for part in (tensors["theta"][sound], tensors.get("base", sound))):
+        raise UserError(f"{path} holds numbers that are not finite: make it anew")
+    return tensors, metadata

@@ -8,6 +8,7 @@ from statistics import median
 from typing import Any, TypeVar
 
 from pinnlora.problem.base import Problem
+from pinnlora.train.checkpoint import Checkpoint
 from pinnlora.train.loop import History, Learner, train
 from pinnlora.train.settings import HypernetworkStage, StageSettings
 
@@ -89,12 +90,18 @@ def _network(problem: Problem) -> dict[str, Any]:
 
 
 def train_within(
-    stage: StageSettings, learner_of: Callable[[StageSettings], Trained], title: str
+    stage: StageSettings,
+    learner_of: Callable[[StageSettings], Trained],
+    title: str,
+    checkpoint: Checkpoint | None = None,
 ) -> tuple[Trained, History]:
-    """Train a new learner as the stage says, within its budget if it has one."""
-    stage = paced(stage, learner_of)
+    """Train a new learner as the stage says, within its budget if it has one; what `checkpoint` has is done."""
+    checkpoint = checkpoint or Checkpoint()
+    known = checkpoint.found("stage")
+    stage = paced(stage, learner_of) if known is None else type(stage)(**known)
+    checkpoint.part("stage", lambda: stage.model_dump(mode="json"))
     learner = learner_of(stage)
-    return learner, train(learner, stage.report_every, stage.patience, title)
+    return learner, train(learner, stage.report_every, stage.patience, title, checkpoint=checkpoint)
 
 
 def paced(stage: StageSettings, learner_of: Callable[[StageSettings], Learner]) -> StageSettings:

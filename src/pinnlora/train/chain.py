@@ -7,6 +7,9 @@ follow each other in small damped steps lie on a smooth surface.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +19,8 @@ from torch import Tensor
 from pinnlora.loss.draw import Draw
 from pinnlora.nets.adapters import Parametrisation
 from pinnlora.problem.base import Problem
+from pinnlora.problem.signature import Values
+from pinnlora.train.checkpoint import Checkpoint
 from pinnlora.train.data import TaskSet
 from pinnlora.train.loop import History, train
 from pinnlora.train.settings import StageSettings
@@ -50,51 +55,96 @@ def fit_chain(
     start: Tensor,
     stage: StageSettings,
     draw: Draw,
+    checkpoint: Checkpoint | None = None,
 ) -> tuple[Tensor, History]:
     """Fit all tasks along the tree, those of one depth as a batch; `stage.steps` iterations a task, five times
     as many for the first.
 
     The points are one fixed set, so that nothing but the task changes from fit to fit, and the damping stays at
-    or above its start. Returns theta (task, size) and a history with one sample a level of the tree.
+    or above its start. Returns theta (task, size), nan for tasks that failed, and a history with one sample a level
+    of the tree. What `checkpoint` has of it is not done again.
     """
     still = {"resample": 0, "adaptive": False, "horizon": "none", "balance": False, "seconds": 0.0}
     fixed = stage.model_copy(update=still | {"report_every": 10**9, "patience": 0})
-    theta, history, began = start.clone(), History(), time.perf_counter()
-    done = 0
+    checkpoint = checkpoint or Checkpoint()
+    walk = Walk.of(checkpoint.found("chain"), start)
+    checkpoint.part("chain", walk.state_dict)
+    for number, leg in enumerate(_legs(problem, tasks, stage.steps)):
+        if number < walk.leg:
+            continue
+        level = leg.level.to(start.device)
+        if leg.first:
+            walk.current = start[level] if leg.parents is None else walk.theta[leg.parents.to(start.device)]
+        settings = fixed.model_copy(update={"steps": leg.steps})
+        way = TaskSet(problem, leg.values, tasks.take(level).move)
+        learner = TaskFits(problem, parametrisation, way, walk.current, settings, draw)
+        history = train(learner, leg.steps, quiet=True, checkpoint=checkpoint)
+        walk.current, walk.leg = learner.theta.detach(), number + 1
+        walk.history.iterations += leg.steps
+        if leg.last:
+            walk.theta[level] = walk.current
+            walk.failed[level] = learner.failed(history.best)
+            walk.done += len(level)
+            _record(walk, learner, len(tasks))
+    walk.history.seconds = time.perf_counter() - walk.began
+    walk.theta[walk.failed] = torch.nan
+    return walk.theta, walk.history
+
+
+@dataclass
+class Walk:
+    """How far along the tree the fits are: the next leg, where it starts, and all that was made before it."""
+
+    theta: Tensor
+    current: Tensor
+    failed: Tensor
+    history: History = field(default_factory=History)
+    leg: int = 0
+    done: int = 0
+    began: float = field(default_factory=time.perf_counter)
+
+    @classmethod
+    def of(cls, state: dict[str, Any] | None, start: Tensor) -> Walk:
+        """At the beginning, or where a checkpoint was written."""
+        if state is None:
+            return cls(start.clone(), start, torch.zeros(len(start), dtype=torch.bool, device=start.device))
+        tensors = {name: state[name].to(start.device) for name in ("theta", "current", "failed")}
+        began = time.perf_counter() - state["began"]
+        return cls(**state | tensors | {"history": History(**state["history"]), "began": began})
+
+    def state_dict(self) -> dict[str, Any]:
+        """For a checkpoint; the time as seconds used."""
+        return vars(self) | {"history": vars(self.history), "began": time.perf_counter() - self.began}
+
+
+@dataclass(frozen=True)
+class Leg:
+    """Part of the way to the tasks of one level: fits of `values`, by so many iterations."""
+
+    level: Tensor
+    parents: Tensor | None
+    values: Values
+    steps: int
+    first: bool
+    last: bool
+
+
+def _legs(problem: Problem, tasks: TaskSet, steps: int) -> Iterator[Leg]:
+    """The way along the tree, level by level, in SUBSTEPS from the parents to their children."""
     for level, parents in levels(problem.embed(tasks.values)):
-        level = level.to(start.device)
-        parents = None if parents is None else parents.to(start.device)
-        move, current = tasks.take(level).move, start[level] if parents is None else theta[parents]
-        for values, steps in _way(tasks, level, parents, stage.steps):
-            settings = fixed.model_copy(update={"steps": steps})
-            way = TaskSet(problem, values, move)
-            learner = TaskFits(problem, parametrisation, way, current, settings, draw)
-            train(learner, steps, quiet=True)
-            current = learner.theta.detach()
-            history.iterations += steps
-        theta[level] = current
-        done += len(level)
-        _record(history, learner, done, len(tasks), time.perf_counter() - began)
-    history.seconds = time.perf_counter() - began
-    return theta, history
+        goal = tasks.take(level).values
+        if parents is None:
+            yield Leg(level, None, goal, 5 * steps, True, True)
+            continue
+        origin = tasks.take(parents).values
+        for k in range(1, SUBSTEPS + 1):
+            values = {name: origin[name] + k / SUBSTEPS * (goal[name] - origin[name]) for name in goal}
+            yield Leg(level, parents, values, max(1, steps // SUBSTEPS), k == 1, k == SUBSTEPS)
 
 
-def _way(tasks: TaskSet, level: Tensor, parents: Tensor | None, steps: int):
-    """The tasks on the way from the parents (a batch), and the iterations spent on each."""
-    goal = tasks.take(level).values
-    if parents is None:
-        yield goal, 5 * steps
-        return
-    origin = tasks.take(parents).values
-    for k in range(1, SUBSTEPS + 1):
-        part = k / SUBSTEPS
-        values = {name: origin[name] + part * (goal[name] - origin[name]) for name in goal}
-        yield values, max(1, steps // SUBSTEPS)
-
-
-def _record(history: History, learner: TaskFits, done: int, total: int, seconds: float) -> None:
-    loss = float(learner.validate().mean())
-    history.rows.append(
-        {"seconds": seconds, "step": history.iterations, "validation": loss, "mse": float("nan")}
+def _record(walk: Walk, learner: TaskFits, total: int) -> None:
+    loss, seconds = float(learner.validate().mean()), time.perf_counter() - walk.began
+    walk.history.rows.append(
+        {"seconds": seconds, "step": walk.history.iterations, "validation": loss, "mse": float("nan")}
     )
-    print(f"teachers {done:>4} of {total}  {seconds:7.1f} s  validation {loss:.2e}", flush=True)
+    print(f"teachers {walk.done:>4} of {total}  {seconds:7.1f} s  validation {loss:.2e}", flush=True)

@@ -89,14 +89,23 @@ def grid_coords(problem: Problem, device: torch.device, dtype: torch.dtype) -> T
     return torch.as_tensor(mesh.reshape(1, -1, mesh.shape[-1]), dtype=torch.float64).to(device, dtype)
 
 
-def read_reference(path: Path, problem: Problem, chosen: np.ndarray | Sequence[int]) -> np.ndarray:
+def read_reference(
+    path: Path, problem: Problem, values: Values, chosen: np.ndarray | Sequence[int]
+) -> np.ndarray:
     """Reference fields of some tasks (mask or indices), (task, point, field) in the order of `grid_coords`; nan for
-    tasks without one."""
-    dataset = read_netcdf(path)
+    tasks without one. UserError where the file is of other tasks than `values`, all of them, or of another grid."""
+    dataset = read_netcdf(path, required=problem.task.names)
+    for name in problem.task.names:
+        if not np.array_equal(dataset[name].values, values[name]):
+            raise UserError(
+                f"{path} is of other tasks, or of the same in another order: {name} is not as in tasks.nc"
+            )
+    wanted = tuple(len(axis) for axis in problem.axes().values())
     if dataset.attrs.get("reference") == "none":
-        points = math.prod(len(axis) for axis in problem.axes().values())
-        return np.full((len(dataset["split"][chosen]), points, len(problem.fields)), np.nan)
-    dataset = read_netcdf(path, required=problem.fields)
+        return np.full((len(dataset["split"][chosen]), math.prod(wanted), len(problem.fields)), np.nan)
+    for name in problem.fields:
+        if name not in dataset or dataset[name].shape[1:] != wanted:
+            raise UserError(f"{path} has no {name} on the evaluation grid of {problem.name}: make it anew")
     stacked = [dataset[name].values[chosen] for name in problem.fields]
     return np.stack([field.reshape(len(field), -1) for field in stacked], -1)
 

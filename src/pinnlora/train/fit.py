@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from torch import Tensor
 
+from pinnlora.errors import UserError
 from pinnlora.problem.base import Problem
 from pinnlora.problem.signature import Values
 from pinnlora.train.budget import train_within
 from pinnlora.train.chain import fit_chain
+from pinnlora.train.checkpoint import Checkpoint
 from pinnlora.train.data import Monitor, Solutions, task_set
 from pinnlora.train.loop import History
 from pinnlora.train.settings import NetworkSettings, StageSettings
@@ -38,11 +41,14 @@ def fit(
     reference: np.ndarray | None = None,
     name: str | None = None,
     origin: Values | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> tuple[Tensor, History]:
-    """Train `method` on tasks given as numpy arrays; returns theta (task, size) and the history.
+    """Train `method` on tasks given as numpy arrays; returns theta (task, size), nan for tasks that
+    failed, and the history.
 
     method: 'base' and 'pinn' start from random weights, 'finetuned' and 'lora' from `base` (1, size); `origin` is
-    the base task, where continuation may start.
+    the base task, where continuation may start. What `checkpoint` has of this training is not done again.
+    UserError where the base network cannot be trained.
     """
     where, dtype = device_of(device), dtype_of(stage.dtype)
     name = name or method
@@ -62,11 +68,15 @@ def fit(
     draw = draw_of(seed, f"{name} points", where, dtype)
     start = start.to(where, dtype)
     if stage.chain:
-        return fit_chain(problem, parametrisation, tasks, start, stage, draw)
+        return fit_chain(problem, parametrisation, tasks, start, stage, draw, checkpoint)
     monitor = None if reference is None else Monitor.of(Solutions.of(tasks, reference))
 
     def learner_of(stage: StageSettings) -> TaskFits:
         return TaskFits(problem, parametrisation, tasks, start, stage, draw, monitor, first)
 
-    learner, history = train_within(stage, learner_of, f"{problem.name} {name}")
-    return learner.theta.detach(), history
+    learner, history = train_within(stage, learner_of, f"{problem.name} {name}", checkpoint)
+    theta, failed = learner.theta.detach(), learner.failed(history.best)
+    if method == "base" and bool(failed.any()):
+        raise UserError(f"{problem.name}: the base network cannot be trained: {learner.why}")
+    theta[failed] = torch.nan
+    return theta, history

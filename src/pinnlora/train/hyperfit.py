@@ -16,6 +16,7 @@ from pinnlora.nets.hypernetwork import Hypernetwork
 from pinnlora.problem.base import Problem
 from pinnlora.problem.signature import Values
 from pinnlora.train.budget import train_within
+from pinnlora.train.checkpoint import Checkpoint
 from pinnlora.train.data import Monitor, Solutions, of_split, read_reference, task_set
 from pinnlora.train.hyperlearner import Hyperlearner
 from pinnlora.train.loop import History
@@ -43,10 +44,13 @@ def fit_hypernetwork(
     base: Tensor,
     teachers: Tensor | None = None,
     device: str = "auto",
+    checkpoint: Checkpoint | None = None,
 ) -> tuple[Hypernetwork, Parametrisation, History]:
     """Train one mode at one rank; `settings` is the job's part of the configuration.
 
-    `base` (1, size) are the base network's numbers, `teachers` (task, size) those of the training tasks' PINNs.
+    `base` (1, size) are the base network's numbers, `teachers` (task, size) those of the training tasks' PINNs,
+    nan for those that failed. UserError where no task can be trained on.
+    What `checkpoint` has of this training is not done again.
     """
     stage, shape = StageSettings(**settings["stage"]), HypernetworkSettings(**settings["hypernetwork"])
     where, dtype = device_of(device), dtype_of(stage.dtype)
@@ -57,9 +61,14 @@ def fit_hypernetwork(
 
     def solutions(split: str) -> Solutions:
         tasks = task_set(problem, of_split(values, splits, split), own.symmetry, where, dtype)
-        return Solutions.of(tasks, read_reference(reference, problem, splits == split))
+        return Solutions.of(tasks, read_reference(reference, problem, values, splits == split))
 
     training = solutions("train") if mode != "data" else _known(solutions("train"))
+    if taught is not None:
+        there = taught.isfinite().all(-1).nonzero()[:, 0]
+        if len(there) < len(taught):
+            print(f"{len(taught) - len(there)} training tasks have no teacher: their fits failed", flush=True)
+        training, taught = training.take(there), taught[there]
     embed = embedding_of(problem, shape.embedding)
     start, inputs = _start(parametrisation, settings, base, taught), embed(training.tasks.values).shape[1]
     generator = torch_generator(seed, f"{mode} {rank} body")
@@ -77,7 +86,9 @@ def fit_hypernetwork(
             embed, taught, own.symmetry, watched, origin,
         )  # fmt: skip
 
-    learner, history = train_within(stage, learner_of, title)
+    learner, history = train_within(stage, learner_of, title, checkpoint)
+    if learner.failed(history.best):
+        raise UserError(f"{title} rank {rank}: the hypernetwork cannot be trained: {learner.why}")
     return learner.hypernetwork, parametrisation, history
 
 

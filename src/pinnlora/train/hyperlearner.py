@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.func import functional_call
-from torch.optim.swa_utils import AveragedModel
 
 from pinnlora.loss.draw import Draw
 from pinnlora.loss.points import inside
@@ -19,11 +19,14 @@ from pinnlora.loss.terms import supervised, weights
 from pinnlora.nets.adapters import Parametrisation
 from pinnlora.nets.ansatz import fields_at
 from pinnlora.nets.hypernetwork import Hypernetwork
+from pinnlora.optimise.average import averaged
 from pinnlora.optimise.first_order import FirstOrder
 from pinnlora.optimise.gauss_newton import GaussNewton
 from pinnlora.problem.base import Problem
 from pinnlora.problem.signature import Values
+from pinnlora.train.checkpoint import numpy_from, numpy_state
 from pinnlora.train.data import Monitor, Solutions, task_set
+from pinnlora.train.failures import Failures, task_name
 from pinnlora.train.physics import Physics
 from pinnlora.train.settings import StageSettings
 from pinnlora.train.single import schedule
@@ -52,8 +55,7 @@ class Hyperlearner:
     seconds: float = field(init=False)
 
     def __post_init__(self) -> None:
-        settings = self.settings
-        self.steps, self.seconds = settings.steps, settings.seconds
+        self.steps, self.seconds = (settings := self.settings).steps, settings.seconds
         self._state = [p.detach().clone() for p in self.hypernetwork.parameters()]
         if settings.optimiser == "gauss_newton":
             self._newton = GaussNewton(self.hypernetwork, settings.damping, settings.rows, settings.momentum)
@@ -64,10 +66,9 @@ class Hyperlearner:
                 settings.clip, settings.normalise,
             )  # fmt: skip
         self._average = averaged(self.hypernetwork, settings.average) if settings.average else None
-        device = self.draw.device
-        everything = self.training.grid.shape[1]
-        count = min(everything, 600)
-        self._watched = torch.randperm(everything, generator=self.draw.generator, device=device)[:count]
+        self._failures, self._sound, self._counted = Failures(), False, None
+        device, everything = self.draw.device, self.training.grid.shape[1]
+        self._watched = torch.randperm(everything, generator=self.draw.generator, device=device)[:600]
         self._physics = Physics(
             self.problem, self.parametrisation, settings, self.draw, self.origin, together=True
         )
@@ -76,6 +77,7 @@ class Hyperlearner:
     def step(self, step: int) -> dict[str, Tensor]:
         """Draw tasks and points, build the mode's objective, take one step."""
         values, chosen = self._draw_tasks(step)
+        self._latest = values, chosen
         embedding = self.embed(values)
         if self._newton is not None:
             return self._newton.step(embedding, self._objective(values, chosen, embedding, step=step))
@@ -93,6 +95,27 @@ class Hyperlearner:
     def _judged(self) -> Hypernetwork:
         """What is validated and kept: the hypernetwork, or the average of what it has been."""
         return self.hypernetwork if self._average is None else self._average.module
+
+    def look(self, losses: dict[str, Tensor], step: int) -> None:
+        """Tell of tasks that were left out of the step, and remember whether one was not."""
+        values, chosen = self._latest
+        fresh = self.mode == "physics" and self.settings.fresh_tasks
+
+        def name(place: int) -> str:
+            shown = task_name(values, place, "training task")
+            return shown if fresh else shown.replace(f"task {place}", f"task {int(chosen[place])}", 1)
+
+        gradient = (self._newton or self._first_order).sound
+        self._sound |= bool(self._failures.look(losses, gradient, step, name).any())
+
+    def failed(self, best: Tensor) -> bool:
+        """Whether no step ever had a sound task, or no validation loss was finite."""
+        return not (self._sound and bool(best.isfinite()))
+
+    @property
+    def why(self) -> str:
+        """What is wrong with the first task that failed."""
+        return self._failures.first
 
     def settled(self, step: int) -> bool:
         """Whether the whole problem is minimised by now."""
@@ -157,13 +180,22 @@ class Hyperlearner:
 
     @torch.no_grad()
     def validate(self) -> Tensor:
-        """Validation tasks' mean squared error; for `physics`, or without references, their physics loss: (1,)."""
+        """Validation tasks' mean squared error; for `physics`, or without references, their physics loss: (1,).
+
+        Tasks whose loss is not finite at the start are told of and do not count.
+        """
         theta = self._judged(self.embed(self.validation.tasks.values))
         if self.mode != "physics" and bool(self.validation.known.all()):
             loss = self.validation.error(theta, self.parametrisation, self._watched)
         else:
             loss = self._physics.loss(self.validation.tasks.values, self._held_out).total(theta)
-        return torch.nan_to_num(loss.mean().view(1), nan=torch.inf)
+        if self._counted is None:
+            finite = loss.isfinite()
+            self._counted = finite if bool(finite.any()) else torch.ones_like(finite)
+            for place in (~finite).nonzero()[:, 0].tolist():
+                name = task_name(self.validation.tasks.values, place, "validation task")
+                self._failures.tell(name, "its loss is not finite at the start; it does not count")
+        return torch.nan_to_num(loss[self._counted].mean().view(1), nan=torch.inf)
 
     def keep(self, better: Tensor) -> None:
         """Store the hypernetwork's state when it is the best so far."""
@@ -178,11 +210,38 @@ class Hyperlearner:
         """There is one optimiser only."""
         return False
 
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a step changes, for a checkpoint."""
+        return {
+            "weights": list(self.hypernetwork.parameters()), "best": self._state, "watched": self._watched,
+            "physics": self._physics.state_dict(), "tasks": numpy_state(self.random),
+            "optimiser": (self._newton or self._first_order).state_dict(),
+            "told": self._failures.told, "sound": self._sound, "counted": self._counted,
+            "average": [] if self._average is None else list(self._average.state_dict().values()),
+        }  # fmt: skip
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take it back, into a learner with the same start."""
+        device = self.draw.device
+        (self._newton or self._first_order).load_state_dict(state["optimiser"])
+        self._state, self._watched = [part.to(device) for part in state["best"]], state["watched"].to(device)
+        self._physics.load_state_dict(state["physics"])
+        self.random = numpy_from(state["tasks"])
+        self._failures, self._sound = Failures(state["told"]), state["sound"]
+        self._counted = state["counted"].to(device)
+        if self._average is not None:
+            names = self._average.state_dict()
+            self._average.load_state_dict(dict(zip(names, state["average"], strict=True)))
+        self._put(state["weights"])
+
     def restore(self) -> None:
         """The best state."""
-        with torch.no_grad():
-            for p, kept in zip(self.hypernetwork.parameters(), self._state, strict=True):
-                p.copy_(kept)
+        self._put(self._state)
+
+    @torch.no_grad()
+    def _put(self, weights: list[Tensor]) -> None:
+        for p, kept in zip(self.hypernetwork.parameters(), weights, strict=True):
+            p.copy_(kept)
 
     @torch.no_grad()
     def error(self) -> float:
@@ -192,16 +251,3 @@ class Hyperlearner:
         best = dict(zip(dict(self.hypernetwork.named_parameters()), self._state, strict=True))
         embedding = self.embed(self.monitor.solutions.tasks.values)
         return self.monitor(functional_call(self.hypernetwork, best, (embedding,)), self.parametrisation)
-
-
-def averaged(hypernetwork: Hypernetwork, decay: float) -> AveragedModel:
-    """An exponential moving average of the weights w, to be updated step by step.
-
-    After n steps it is the sum over k of (1 - decay) decay^(n - k) w_k / (1 - decay^n), k = 1 .. n: as in Adam (Kingma
-    and Ba, 2015, section 3) the denominator makes up for the short history.
-    """
-
-    def move(average: Tensor, weights: Tensor, seen: Tensor) -> Tensor:
-        return average.lerp(weights, (1 - decay) / (1 - decay ** (int(seen) + 1)))
-
-    return AveragedModel(hypernetwork, avg_fn=move)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor
 from tqdm import tqdm
+
+from pinnlora.train.checkpoint import Checkpoint
 
 
 class Learner(Protocol):
@@ -42,8 +44,17 @@ class Learner(Protocol):
     def next_phase(self) -> bool:
         """Go on to the next optimiser, from the best states; false when there is none."""
 
+    def look(self, losses: dict[str, Tensor], step: int) -> None:
+        """Tell of tasks whose losses, or whose gradients in that step, are not finite."""
+
     def error(self) -> float:
         """Mean squared error against a few reference solutions: for the record, never for a decision."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a step changes."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take all that back, into a learner made of the same settings."""
 
 
 @dataclass
@@ -62,7 +73,7 @@ class History:
             "seconds": ("wall time since the start of training", "s"),
             "step": ("optimiser step", "1"),
             "loss": ("training loss, all terms", "1"),
-            "validation": ("validation loss, mean over tasks", "1"),
+            "validation": ("validation loss, mean over the tasks that have one", "1"),
             "mse": ("mean squared error against reference solutions, for the record only", "1"),
         }
         out = xr.Dataset()
@@ -74,65 +85,158 @@ class History:
         return out
 
 
+@dataclass
+class Progress:
+    """Where the loop is: all of it that a checkpoint keeps. `done` and `following` are steps of this phase, those
+    taken and the learner's next one; times of beginning, by `time.perf_counter`."""
+
+    history: History
+    stale: Tensor
+    finished: Tensor
+    settled: bool
+    done: int = 0
+    following: int = 0
+    began: float = field(default_factory=lambda: time.perf_counter())
+    phase_began: float = field(default_factory=lambda: time.perf_counter())
+
+    @classmethod
+    def begin(cls, learner: Learner) -> Progress:
+        """At the first step of the first phase, with the state at the start as the best one."""
+        began = time.perf_counter()
+        best = learner.validate()
+        learner.keep(torch.ones_like(best, dtype=torch.bool))
+        return cls(History(best=best), began=began, **cls._fresh(learner, best))
+
+    @staticmethod
+    def _fresh(learner: Learner, best: Tensor) -> dict[str, Any]:
+        none = torch.zeros_like(best)
+        return {"stale": none, "finished": none.bool(), "settled": learner.settled(0)}
+
+    def next_phase(self, learner: Learner) -> Progress:
+        """At the first step of the next phase."""
+        return Progress(self.history, began=self.began, **self._fresh(learner, self.history.best))
+
+    def state_dict(self) -> dict[str, Any]:
+        """As numbers, and times as seconds used."""
+        now = time.perf_counter()
+        used = {name: now - getattr(self, name) for name in ("began", "phase_began")}
+        return vars(self) | {"history": vars(self.history)} | used
+
+    @classmethod
+    def of(cls, state: dict[str, Any], like: Tensor) -> Progress:
+        """From `state_dict`, its tensors on the device of `like`."""
+        now = time.perf_counter()
+        state = {
+            name: value.to(like.device) if torch.is_tensor(value) else value for name, value in state.items()
+        }
+        used = {name: now - state[name] for name in ("began", "phase_began")}
+        history = History(**state["history"])
+        history.best = history.best.to(like.device)
+        return cls(**state | used | {"history": history})
+
+
 def train(
-    learner: Learner, report_every: int, patience: int = 0, title: str = "training", quiet: bool = False
+    learner: Learner,
+    report_every: int,
+    patience: int = 0,
+    title: str = "training",
+    quiet: bool = False,
+    checkpoint: Checkpoint | None = None,
 ) -> History:
     """Run the learner's phases, keep the best state of every entry, stop entries that no longer improve.
 
     A learner with a budget of seconds is where the clock says among its steps, of which some are left out or taken
-    twice: schedules come to their end in time.
+    twice: schedules come to their end in time. What a checkpoint has of this training is not done again.
     Progress is a bar on a terminal and a line an interval elsewhere, nothing when `quiet`.
     """
-    history = History()
-    start = time.perf_counter()
-    history.best = learner.validate()
-    learner.keep(torch.ones_like(history.best, dtype=torch.bool))
-    more = True
-    while more:
-        bar = tqdm(total=learner.steps, desc=title, disable=quiet or not sys.stderr.isatty())
-        _phase(learner, history, bar, report_every, patience, start, quiet)
-        learner.restore()
-        more = learner.next_phase()
-    history.seconds = time.perf_counter() - start
-    return history
+    checkpoint = checkpoint or Checkpoint()
+    progress = _resumed(learner, checkpoint) or Progress.begin(learner)
+    checkpoint.part("loop", lambda: progress.state_dict())
+    checkpoint.part("learner", lambda: learner.state_dict())
+    with checkpoint.watching():
+        more = True
+        while more:
+            _phase(learner, progress, report_every, patience, title, quiet, checkpoint)
+            learner.restore()
+            more = learner.next_phase()
+            progress = progress.next_phase(learner) if more else progress
+    progress.history.seconds = time.perf_counter() - progress.began
+    return progress.history
+
+
+def _resumed(learner: Learner, checkpoint: Checkpoint) -> Progress | None:
+    known, state = checkpoint.found("loop"), checkpoint.found("learner")
+    if known is None:
+        return None
+    learner.load_state_dict(state)
+    progress = Progress.of(known, learner.validate())
+    seconds = time.perf_counter() - progress.began
+    print(f"after {progress.history.iterations} steps and {seconds:.1f} s", flush=True)
+    return progress
 
 
 def _phase(
-    learner: Learner, history: History, bar: tqdm, report_every: int, patience: int, start: float, quiet: bool
+    learner: Learner,
+    progress: Progress,
+    report_every: int,
+    patience: int,
+    title: str,
+    quiet: bool,
+    checkpoint: Checkpoint,
 ) -> None:
-    stale, settled = torch.zeros_like(history.best), learner.settled(0)
-    finished = torch.zeros_like(history.best, dtype=torch.bool)
-    done, following, began = 0, 0, time.perf_counter()
-    while (step := following) < learner.steps:
+    hidden = quiet or not sys.stderr.isatty()
+    bar = tqdm(total=learner.steps, initial=progress.following, desc=title, disable=hidden)
+    while True:
+        checkpoint.poll()
+        if (step := progress.following) >= learner.steps:
+            break
         losses = learner.step(step)
-        history.iterations += 1
-        done, following = done + 1, step + 1
+        progress.history.iterations += 1
+        progress.done, progress.following = progress.done + 1, step + 1
         if learner.seconds:
-            following = int((time.perf_counter() - began) / learner.seconds * learner.steps)
-        bar.update(following - step)
-        if done % report_every and following < learner.steps:
+            share = (time.perf_counter() - progress.phase_began) / learner.seconds
+            progress.following = int(share * learner.steps)
+        bar.update(progress.following - step)
+        due = progress.done % report_every == 0 or progress.following >= learner.steps
+        if due or progress.done == 1:  # later, weights that are nan hide what made them so
+            learner.look(losses, step)
+        if not due:
             continue
-        validation = learner.validate()
-        afresh = validation.isfinite() & (not settled)  # losses before were of a part of the problem
-        settled = learner.settled(step)
-        better = ((validation < history.best) | afresh) & ~finished  # what has stopped stays as it was
-        history.best = torch.where(better, validation, history.best)
-        stale = torch.where(better, 0, stale + report_every)
-        learner.keep(better)
-        _report(history, learner, losses, validation, history.iterations, time.perf_counter() - start)
-        _show(bar, history.rows[-1], quiet)
+        validation = _judge(learner, progress, step, report_every)
+        _report(progress, learner, losses, validation)
+        _show(bar, progress.history.rows[-1], quiet)
         if patience:
-            finished |= stale >= patience
-            if learner.drop(finished):
+            progress.finished = progress.finished | (progress.stale >= patience)
+            if learner.drop(progress.finished):
                 break
     bar.close()
 
 
-def _report(history: History, learner: Learner, losses, validation, step: int, seconds: float) -> None:
-    row = {"seconds": seconds, "step": step, "validation": float(validation.mean()), "mse": learner.error()}
-    row |= {f"loss_{name}": float(value.mean()) for name, value in losses.items()}
+def _judge(learner: Learner, progress: Progress, step: int, report_every: int) -> Tensor:
+    """Validate, and keep what is better; the validation losses."""
+    history, validation = progress.history, learner.validate()
+    afresh = validation.isfinite() & (not progress.settled)  # losses before were of a part of the problem
+    progress.settled = learner.settled(step)
+    better = ((validation < history.best) | afresh) & ~progress.finished  # what has stopped stays as it was
+    history.best = torch.where(better, validation, history.best)
+    progress.stale = torch.where(better, 0, progress.stale + report_every)
+    learner.keep(better)
+    return validation
+
+
+def _report(progress: Progress, learner: Learner, losses: dict[str, Tensor], validation: Tensor) -> None:
+    history, seconds = progress.history, time.perf_counter() - progress.began
+    row = {"seconds": seconds, "step": history.iterations, "validation": _mean(validation)}
+    row["mse"] = learner.error()
+    row |= {f"loss_{name}": _mean(value) for name, value in losses.items()}
     row["loss"] = sum(value for name, value in row.items() if name.startswith("loss_"))
     history.rows.append(row)
+
+
+def _mean(values: Tensor) -> float:
+    """The mean of the tasks that have a number; one that failed hides nothing of the others."""
+    known = values[values.isfinite()]
+    return float((known if len(known) else values).mean())
 
 
 def _show(bar: tqdm, row: dict[str, float], quiet: bool) -> None:

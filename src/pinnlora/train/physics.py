@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor
 
@@ -41,6 +42,18 @@ class Physics:
         )  # fmt: skip
         self.balance = Balance(settings.balance, settings.steps, self.draw.generator)
         self.start = {name: self._first(name, first) for name, first in settings.continuation.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Random numbers to come, remembered points and weights, for a checkpoint."""
+        random = self.draw.generator.get_state()
+        return {"random": random, "remembered": self.sampler.remembered, "balance": self.balance.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take them back."""
+        remembered = state["remembered"]
+        self.draw.generator.set_state(state["random"])
+        self.sampler.remembered = None if remembered is None else remembered.to(self.draw.device)
+        self.balance.load_state_dict(state["balance"])
 
     @property
     def _left(self) -> list[BoundCondition]:

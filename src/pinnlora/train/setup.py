@@ -92,7 +92,11 @@ def parametrisation_of(
 
 
 def base_weights(network: MLP, theta: Tensor, device: torch.device, dtype: torch.dtype) -> Weights:
-    """The base network's weights (1, ...) from its flat numbers (1, size)."""
+    """The base network's weights (1, ...) from its flat numbers (1, size); UserError where another network's came."""
+    if theta.shape != (1, network.size):
+        raise UserError(
+            f"a base network of shape {tuple(theta.shape)} came, expected (1, {network.size}): another one?"
+        )
     return network.unflatten(theta.to(device, dtype))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from pinnlora.optimise.levenberg_marquardt import LevenbergMarquardt
 from pinnlora.problem.base import Problem
 from pinnlora.problem.signature import Values
 from pinnlora.train.data import Monitor, TaskSet
+from pinnlora.train.failures import Failures, task_name
 from pinnlora.train.physics import Physics
 from pinnlora.train.settings import StageSettings
 
@@ -69,6 +71,7 @@ class TaskFits:
                 [self.theta], schedule(settings, settings.steps), method, independent=True
             )
         self._lbfgs: LBFGS | None = None
+        self._failures, self._sound = Failures(), torch.zeros_like(self.active, dtype=torch.bool)
         self._physics = Physics(self.problem, self.parametrisation, settings, self.draw, self.origin)
         self._held_out = self._physics.held_out(self.tasks.values, settings.points)
         self._points: Points | None = None
@@ -143,6 +146,56 @@ class TaskFits:
         self.steps = self.settings.lbfgs_steps
         self.active = torch.arange(len(self.tasks), device=self.theta.device)
         return True
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a step changes, for a checkpoint."""
+        marquardt = self.settings.optimiser == "levenberg_marquardt"
+        return {
+            "theta": self.theta, "best": self.best, "active": self.active,
+            "points": None if self._points is None else vars(self._points),
+            "physics": self._physics.state_dict(), "sound": self._sound, "told": self._failures.told,
+            "optimiser": (self._marquardt if marquardt else self._adam).state_dict(),
+            "lbfgs": None if self._lbfgs is None else self._lbfgs.state_dict(),
+        }  # fmt: skip
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take it back, into a learner with the same start."""
+        device, points = self.theta.device, state["points"]
+        if self.settings.optimiser == "levenberg_marquardt":
+            self._marquardt.load_state_dict(state["optimiser"])
+        else:
+            self._adam.load_state_dict(state["optimiser"])
+        if state["lbfgs"] is not None:
+            self.next_phase()
+            self._lbfgs.load_state_dict(state["lbfgs"], device)
+        self.best, self.active = state["best"].to(device), state["active"].to(device)
+        self._points = None if points is None else Points(**points).to(device)
+        self._physics.load_state_dict(state["physics"])
+        self._failures, self._sound = Failures(state["told"]), state["sound"].to(device)
+        with torch.no_grad():
+            self.theta.copy_(state["theta"])
+
+    def look(self, losses: dict[str, Tensor], step: int) -> None:
+        """Tell of tasks whose losses or gradients are not finite, and remember those that are sound."""
+        if self.settings.optimiser == "levenberg_marquardt":
+            finite = self._marquardt.sound[self.active]
+        else:
+            gradient = self.theta.grad[self.active] if self._lbfgs is None else self._lbfgs.gradient
+            finite = gradient.isfinite().all(-1)
+        active = self.active
+        sound = self._failures.look(
+            losses, finite, step, lambda place: task_name(self.tasks.values, int(active[place]))
+        )
+        self._sound[active[sound]] = True
+
+    def failed(self, best: Tensor) -> Tensor:
+        """The tasks (task,) that never took a sound step, or whose `best` validation loss is not finite."""
+        return ~(self._sound & best.isfinite())
+
+    @property
+    def why(self) -> str:
+        """What is wrong with the first task that failed."""
+        return self._failures.first
 
     def restore(self) -> None:
         """Every task's best numbers."""

@@ -37,7 +37,7 @@ def run(
     """Write evaluation.nc."""
     problem = load_problem(settings["problem"])
     values, splits = read_tasks(tasks, problem)
-    truth = Truth(problem, values, splits, read_reference(reference, problem, np.arange(len(splits))))
+    truth = Truth(problem, values, splits, read_reference(reference, problem, values, np.arange(len(splits))))
     where, own = device_of(device), settings["evaluation"]
     start = read_fits(base, problem, where)
     results = evaluate_base(truth, start.theta, start.metadata["network"])

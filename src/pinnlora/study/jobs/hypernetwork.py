@@ -17,10 +17,11 @@ from pinnlora.query.trust import calibrate, coverage
 from pinnlora.study.bundle import save_bundle
 from pinnlora.study.stored import read_base, read_fits
 from pinnlora.train.budget import suited
+from pinnlora.train.checkpoint import MINUTES, checkpointed
 from pinnlora.train.data import Solutions, of_split, read_reference, read_tasks
 from pinnlora.train.hyperfit import fit_hypernetwork
 from pinnlora.train.settings import HypernetworkStage
-from pinnlora.train.setup import embedding_of, numpy_generator, problem_of
+from pinnlora.train.setup import device_of, embedding_of, numpy_generator, problem_of
 
 SHARE = 0.05
 """Of the training time, for the refined solutions of the calibration."""
@@ -35,6 +36,7 @@ def run(
     teachers: Path | None = None,
     device: str = "auto",
     provenance: str = "",
+    checkpoint_minutes: float = MINUTES,
 ) -> None:
     """Write the bundle; its model card has the error of the saved weights on the test tasks."""
     problem = problem_of(settings)
@@ -45,27 +47,28 @@ def run(
     if teachers is not None:
         stored = read_fits(teachers, problem, torch.device("cpu"))
         taught, settings = stored.theta, settings | {"seconds_teachers": stored.metadata["seconds"]}
-    hypernetwork, parametrisation, history = fit_hypernetwork(
-        problem, settings, values, splits, reference, start, taught, device
-    )
-    embed = embedding_of(problem, settings["hypernetwork"]["embedding"])
-    symmetry = settings["network"]["symmetry"]
-    surrogate = Surrogate(problem, parametrisation, hypernetwork, embed, start, symmetry, settings)
 
     def known(split: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        return of_split(values, splits, split), read_reference(reference, problem, splits == split)
+        return of_split(values, splits, split), read_reference(reference, problem, values, splits == split)
 
-    rng = numpy_generator(settings["seed"], f"{settings['mode']} {settings['rank']} calibration")
-    calibration = calibrate(surrogate, *known("validation"), rng, SHARE * history.seconds)
-    surrogate = replace(surrogate, calibration=calibration)
-    measured = _measured(surrogate, *known("test"), read_netcdf(reference).attrs)
-    save_bundle(surrogate, output, settings, history, measured, provenance)
+    with checkpointed(output, provenance, device_of(device), checkpoint_minutes) as checkpoint:
+        hypernetwork, parametrisation, history = fit_hypernetwork(
+            problem, settings, values, splits, reference, start, taught, device, checkpoint
+        )
+        embed = embedding_of(problem, settings["hypernetwork"]["embedding"])
+        symmetry = settings["network"]["symmetry"]
+        surrogate = Surrogate(problem, parametrisation, hypernetwork, embed, start, symmetry, settings)
+        rng = numpy_generator(settings["seed"], f"{settings['mode']} {settings['rank']} calibration")
+        calibration = calibrate(surrogate, *known("validation"), rng, SHARE * history.seconds)
+        surrogate = replace(surrogate, calibration=calibration)
+        measured = _measured(surrogate, *known("test"), read_netcdf(reference).attrs)
+        save_bundle(surrogate, output, settings, history, measured, provenance)
 
 
 def _measured(
     surrogate: Surrogate, values: dict[str, np.ndarray], reference: np.ndarray, known: dict[str, Any]
 ) -> dict[str, float | str]:
-    """What is known of a surrogate on the test tasks, as `save_bundle` takes it; what is not is left out."""
+    """What is known of a surrogate on the test tasks, as `save_bundle` takes it; what is not finite is left out."""
     solutions = Solutions.of(surrogate.tasks(**values), reference)
     theta, parametrisation = surrogate.numbers(solutions.tasks), surrogate.parametrisation
     found = physics_errors(surrogate.problem, parametrisation, theta, solutions.tasks.values)
@@ -76,4 +79,4 @@ def _measured(
         numbers["test_mse"] = float(solutions.everywhere(theta, parametrisation).mean())
         numbers["test_coverage"] = coverage(surrogate.networks(**values), reference)
     about = {name: known[name] for name in ("reference", "reference_note") if name in known}
-    return about | {name: value for name, value in numbers.items() if not math.isnan(value)}
+    return about | {name: value for name, value in numbers.items() if math.isfinite(value)}

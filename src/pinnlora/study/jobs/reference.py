@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from pinnlora.errors import UserError
-from pinnlora.files import write_netcdf
+from pinnlora.files import read_netcdf, write_netcdf
 from pinnlora.problem.load import load_problem
 from pinnlora.study.job_settings import digest
 from pinnlora.study.references import References, given_references, own_references, refined_references
@@ -51,6 +51,8 @@ def run(
     for name, axis in axes.items():
         described = {"long_name": f"coordinate {name}", "units": "1"}
         dataset = dataset.assign_coords({name: (name, axis, described)})
+    given = read_netcdf(tasks)
+    dataset = dataset.assign({name: given[name] for name in problem.task.names})
     for name, field in found.fields.items():
         dataset[name] = (("task", *axes), field, {"long_name": f"reference solution {name}", "units": "1"})
     dataset.attrs.update(

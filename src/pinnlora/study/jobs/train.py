@@ -13,8 +13,9 @@ from pinnlora.query.load import load
 from pinnlora.study.cards import own_card
 from pinnlora.study.job_settings import job_settings
 from pinnlora.study.jobs import check
-from pinnlora.study.provenance import begin
-from pinnlora.study.settings import load_settings, problem_name
+from pinnlora.study.lock import alone_in
+from pinnlora.study.provenance import begin, recorded
+from pinnlora.study.settings import Settings, load_settings, problem_name
 from pinnlora.train.appraise import Verdict, appraise
 from pinnlora.train.budget import EVALUATION, settings_within
 from pinnlora.train.data import of_split, read_reference, read_tasks
@@ -35,7 +36,8 @@ def run(
     """Write tasks.nc, reference.nc, base/ and bundle/ under `output`; `device` goes before the config's.
 
     With `minutes`, or without a config, settings are chosen for the problem and the time; what the config says has
-    the last word. UserError where something was trained at `output` before, unless `force`.
+    the last word. A training that was killed goes on: what it had made of the same settings stays. UserError where
+    something else was trained at `output` before, unless `force`; InUse while another process trains there.
     """
     began = time.perf_counter()
     _refuse(output, force)
@@ -44,30 +46,52 @@ def run(
     chosen = settings_within(load_problem(spec), minutes) if minutes else {}
     settings = load_settings(chosen, *([config] if config else []), {"problems": [spec]})
     where = device or settings.device
-    made: dict[str, Path] = {}
-
-    def make(job: str, stage: str, path: Path, **more: str) -> None:
-        """One job on all that was made before it."""
-        own = job_settings(settings, problem_name(spec), stage, rank, "physics")
-        if minutes and stage == "hypernetwork" and own["stage"]["seconds"]:
-            own["stage"]["seconds"] = _left(began, minutes)
-        module, provenance = begin(f"study.jobs.{job}", own, made.values())
-        module.run(own, **made, output=path, provenance=provenance, **more)
-
-    make("tasks", "tasks", output / "tasks.nc")
-    made["tasks"] = output / "tasks.nc"
-    with own_card(where):
-        make("fit", "base", output / "base", device=where)
-        made["base"] = output / "base"
-        make("reference", "reference", output / "reference.nc", device=where)
-        made = {"tasks": made["tasks"], "reference": output / "reference.nc", "base": made["base"]}
-        make("hypernetwork", "hypernetwork", output / "bundle", device=where)
-        verdict = _judge(output, where)
+    with alone_in(output):
+        _refuse(output, force)  # again: it may have been trained meanwhile
+        verdict = _train(settings, spec, output, rank, where, began, minutes, force)
     print("\n".join(verdict.table()))
     print(
         f"the bundle is {output / 'bundle'}: try `pinnlora predict {output / 'bundle'} --set ... -o out.nc`"
     )
     print(f"{time.perf_counter() - began:.0f} s; {verdict.text}")
+
+
+def _train(
+    settings: Settings,
+    spec: str,
+    output: Path,
+    rank: int,
+    where: str,
+    began: float,
+    minutes: float | None,
+    force: bool,
+) -> Verdict:
+    """All jobs, one after the other."""
+    made: dict[str, Path] = {}
+    for name in ("base", "bundle") if force else ():
+        (output / f"{name}.checkpoint.safetensors").unlink(missing_ok=True)
+    trained = {"device": where, "checkpoint_minutes": settings.checkpoint_minutes}
+
+    def make(job: str, stage: str, path: Path, **more: str | float) -> None:
+        """One job on all that was made before it."""
+        own = job_settings(settings, problem_name(spec), stage, rank, "physics")
+        module, provenance = begin(f"study.jobs.{job}", own, made.values())
+        if not force and path.exists():
+            _same(path, provenance)
+            return
+        if minutes and stage == "hypernetwork" and own["stage"]["seconds"]:
+            own["stage"]["seconds"] = _left(began, minutes)
+        module.run(own, **made, output=path, provenance=provenance, **more)
+
+    make("tasks", "tasks", output / "tasks.nc")
+    made["tasks"] = output / "tasks.nc"
+    with own_card(where):
+        make("fit", "base", output / "base", **trained)
+        made["base"] = output / "base"
+        make("reference", "reference", output / "reference.nc", device=where)
+        made = {"tasks": made["tasks"], "reference": output / "reference.nc", "base": made["base"]}
+        make("hypernetwork", "hypernetwork", output / "bundle", **trained)
+        return _judge(output, where)
 
 
 def _refuse(output: Path, force: bool) -> None:
@@ -76,11 +100,27 @@ def _refuse(output: Path, force: bool) -> None:
         refuse_foreign(output / name, directory=False)
     for name in ("base", "bundle"):
         refuse_foreign(output / name, directory=True)
-    there = [name for name in ("tasks.nc", "reference.nc", "base", "bundle") if (output / name).exists()]
-    if there and not force:
-        raise UserError(
-            f"{output} holds {there[-1]} from an earlier training: write elsewhere, or replace it with --force"
-        )
+    if not force and _finished(output / "bundle"):
+        raise _earlier(output / "bundle")
+
+
+def _finished(bundle: Path) -> bool:
+    """Whether a training went on to its verdict."""
+    config = bundle / "config.json"
+    return bundle.exists() and (not config.is_file() or "verdict" in json.loads(config.read_text()))
+
+
+def _earlier(path: Path) -> UserError:
+    return UserError(
+        f"{path.parent} holds {path.name} from an earlier training: write elsewhere, or replace it with --force"
+    )
+
+
+def _same(path: Path, provenance: str) -> None:
+    """Say that an output stays; UserError where it was made from something else."""
+    if recorded(path) != provenance:
+        raise _earlier(path)
+    print(f"{path} is there already, made from the same settings and code")
 
 
 def _left(began: float, minutes: float) -> float:
@@ -98,7 +138,7 @@ def _judge(output: Path, device: str) -> Verdict:
         surrogate.parametrisation,
         surrogate.numbers(tasks),
         tasks,
-        read_reference(output / "reference.nc", surrogate.problem, splits == "test"),
+        read_reference(output / "reference.nc", surrogate.problem, values, splits == "test"),
         read_netcdf(bundle / "history.nc")["validation"].values,
     )
     _note(bundle, verdict)
