@@ -61,10 +61,8 @@ class Hyperlearner:
             self._newton = GaussNewton(self.hypernetwork, settings.damping, settings.rows, settings.momentum)
         else:
             self._newton = None
-            self._first_order = FirstOrder(
-                list(self.hypernetwork.parameters()), schedule(settings, settings.steps), settings.optimiser,
-                settings.clip, settings.normalise,
-            )  # fmt: skip
+            rule = schedule(settings, settings.steps), settings.optimiser, settings.clip, settings.normalise
+            self._first_order = FirstOrder(list(self.hypernetwork.parameters()), *rule)
         self._average = averaged(self.hypernetwork, settings.average) if settings.average else None
         self._failures, self._sound, self._counted = Failures(), False, None
         device, everything = self.draw.device, self.training.grid.shape[1]
@@ -180,19 +178,18 @@ class Hyperlearner:
 
     @torch.no_grad()
     def validate(self) -> Tensor:
-        """Validation tasks' mean squared error; for `physics`, or without references, their physics loss: (1,).
-
-        Tasks whose loss is not finite at the start are told of and do not count.
-        """
+        """Validation tasks' mean squared error; for `physics`, or without references, their physics loss: (1,);
+        tasks whose loss is not finite at the start are told of and do not count."""
         theta = self._judged(self.embed(self.validation.tasks.values))
         if self.mode != "physics" and bool(self.validation.known.all()):
             loss = self.validation.error(theta, self.parametrisation, self._watched)
         else:
             loss = self._physics.loss(self.validation.tasks.values, self._held_out).total(theta)
         if self._counted is None:
-            finite = loss.isfinite()
-            self._counted = finite if bool(finite.any()) else torch.ones_like(finite)
-            for place in (~finite).nonzero()[:, 0].tolist():
+            self._counted = (
+                loss.isfinite() if bool(loss.isfinite().any()) else torch.ones_like(loss, dtype=torch.bool)
+            )
+            for place in (~loss.isfinite()).nonzero()[:, 0].tolist():
                 name = task_name(self.validation.tasks.values, place, "validation task")
                 self._failures.tell(name, "its loss is not finite at the start; it does not count")
         return torch.nan_to_num(loss[self._counted].mean().view(1), nan=torch.inf)
