@@ -34,10 +34,10 @@ KINDS = {
 }
 
 
-def bundle(path, spec="kovasznay", rank=2, dtype="float32", network=None) -> Surrogate:
+def bundle(path, spec="kovasznay", rank=2, dtype="float32", network=None, calibration=None) -> Surrogate:
     """Save an untrained surrogate, and return what was saved."""
     problem, kind = load_problem(spec), dtype_of(dtype)
-    settings = NetworkSettings(**{"width": 8, "hidden_layers": 3} | (network or {}))
+    settings = NetworkSettings(**{"width": 8, "hidden_layers": 3, "conditions": "soft"} | (network or {}))
     problem = problem.formulated(settings.formulation)
     layout = network_of(problem, settings)
     base = layout.initial(1, generator(1)).flat().to(kind)
@@ -57,7 +57,7 @@ def bundle(path, spec="kovasznay", rank=2, dtype="float32", network=None) -> Sur
         "hypernetwork": {"body": [6, 5], "activation": "tanh", "embedding": "default"},
         "stage": StageSettings(dtype=dtype).model_dump(mode="json"),
     }
-    surrogate = Surrogate(problem, parametrisation, body, embed, base, settings.symmetry, config)
+    surrogate = Surrogate(problem, parametrisation, body, embed, base, settings.symmetry, config, calibration)
     row = {"seconds": 1.0, "step": 3, "loss": 0.1, "loss_heat": 0.1, "validation": 0.2, "mse": 0.3}
     save_bundle(surrogate, path, config, History([row], iterations=3, seconds=1.0))
     return surrogate

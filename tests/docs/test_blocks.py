@@ -10,6 +10,7 @@ import sys
 import tomllib
 
 import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import yaml
@@ -19,6 +20,7 @@ from test_surrogate import bundle
 import pinnlora
 from pinnlora.cli import main
 from pinnlora.problem.verify import verify_problem
+from pinnlora.query.calibration import Calibration
 from pinnlora.study.settings import _merge
 
 TINY = {
@@ -30,6 +32,13 @@ TINY = {
         "physics": {"seconds": 0, "steps": 2, "points": 6, "condition_points": 8, "tasks_per_step": 3},
     },
 }
+TRAINED = "results/default/kovasznay/surrogate/physics/rank4"
+TABLES = {
+    "tasks.csv": "re\n30\n42\n",
+    "points.csv": "x,y\n0.1,0.5\n0.9,0.5\n",
+    "data.csv": "x,y,u,v\n0.1,0.5,1.2,0.1\n0.5,0.1,1.1,0.2\n0.9,0.2,0.9,0.1\n",
+}
+"""What a page's commands read."""
 FROM_ELSEWHERE = {"snakemake-executor-plugin-slurm"}
 GROUPS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 IMPORTS = blocks("docs/own-problem.md")[0].text.partition("class ")[0]
@@ -96,6 +105,7 @@ class Page:
         self.provide(text)
         before = set(self.names)
         exec(text, self.names)
+        plt.close("all")
         with (self.where / "page.py").open("a") as together:
             together.write(text if "class " in text else "")
         for name in set(self.names) - before - {"Problem"}:
@@ -121,7 +131,7 @@ class Page:
 
     def command(self, line: str) -> str:
         """Run one command; what it says."""
-        words = shlex.split(line, comments=True)
+        words = shlex.split(line.replace("BUNDLE", TRAINED), comments=True)
         while "=" in words[0]:
             del words[0]
         run = {"pinnlora": self.pinnlora, "snakemake": self.snakemake, "make": self.make, "pip": self.pip}
@@ -159,7 +169,9 @@ class Page:
                 assert self.status == 0
             elif path.endswith(("bundle", "rank4")) and not at.exists():
                 spec = path.split("/")[2] if name == "default" else f"page.py:{name.capitalize()}"
-                bundle(at, spec)
+                bundle(at, spec, calibration=Calibration({"residual": [1.0] * 21}))
+            for name in set(TABLES) & set(text.split()):
+                (self.where / name).write_text(TABLES[name])
             for parameter, file in re.findall(r"(\w+)=(\w+\.npy)", text):
                 drawn = pinnlora.load(at).problem.task.sample(1, np.random.default_rng(0))
                 np.save(self.where / file, drawn[parameter][0])

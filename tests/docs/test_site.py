@@ -48,7 +48,7 @@ def test_the_api_comes_from_the_docstrings(site):
     html = (site / "api.html").read_text()
     for name in (*__import__("pinnlora").__all__, "Surrogate", "UserError"):
         assert re.search(rf'id="pinnlora[\w.]*\.{name}"', html), name
-    assert "Fields of one task on the evaluation grid" in html  # predict's
+    assert "Fields of one or many tasks" in html  # predict's
 
 
 def test_pages_from_outside_docs_are_taken_in(site):

@@ -25,7 +25,7 @@ STUDY = {
     "lora_ranks": [1, 2],
     "hypernetwork_ranks": [2],
     "tasks": {"train": 4, "validation": 2, "test": 3},
-    "network": {"width": 8, "hidden_layers": 3},
+    "network": {"width": 8, "hidden_layers": 3, "conditions": "soft"},
     "hypernetwork": {"body": [8, 8]},
     "evaluation": {"figure_rank": 2, "refine_steps": 2, "refine_points": 30},
     "training": {

@@ -95,7 +95,7 @@ def test_too_few_steps_are_not_enough_and_the_verdict_says_so():
 def test_a_spurious_steady_state_is_not_converged_however_small_its_loss(points, weight, resample):
     """Allen-Cahn with soft conditions: the equation and its start are met to a percent, and the state is wrong."""
     values = {"eps": np.array([0.003])}
-    network = NetworkSettings(width=20, hidden_layers=3)
+    network = NetworkSettings(width=20, hidden_layers=3, conditions="soft")
     more = {"condition_weight": weight, "resample": resample}
     verdict, theta = trained(AllenCahn(), values, network, steps=60, points=points, **more)
     assert mean_square_error(theta, network, 0.003) > 1e-2
@@ -107,7 +107,7 @@ def test_the_estimated_error_is_the_error(network, steps):
     """Over four orders of magnitude, without the solution; where it misses it is on the safe side."""
     measured = trained(Heat(), ALPHA, network, steps=steps, points=100)[0].measured
     ratio = measured["estimated error"] / measured["error (relative L2)"]
-    assert 0.5 < ratio.item() < 8
+    assert 0.5 < ratio.item() < 15
 
 
 def test_a_state_that_is_nothing_is_not_converged():

@@ -153,8 +153,8 @@ def test_physics_draws_fresh_tasks_or_the_training_tasks():
     fresh = learner_of("physics", fresh_tasks=True, tasks_per_step=7, margin=0.05)
     first, second = (fresh._draw_tasks(step)[0]["re"] for step in range(2))
     assert first.shape == (7,) and not torch.equal(first, second)
-    for drawn in (first, second):  # one in each seventh of the range, with its margin
-        assert sorted(((drawn - 16) / 88 * 7).floor().tolist()) == list(range(7))
+    for drawn in (first, second):  # one between neighbouring Chebyshev nodes of the range with its margin
+        assert sorted((7 * torch.arccos(1 - (drawn - 16) / 44) / torch.pi).floor().tolist()) == list(range(7))
     trained = learner_of("physics", tasks_per_step=3)
     for step in range(3):
         values, chosen = trained._draw_tasks(step)

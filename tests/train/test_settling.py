@@ -106,7 +106,7 @@ def test_balanced_losses_are_the_weighted_ones_until_the_end(learner):
 def test_balance_replaces_the_search_for_a_weight():
     """Poisson with soft walls: MSE 1 with weight 1, 1e-4 with 1,000, the best of a scan, and so without a scan."""
     problem, values = Poisson(), {"a": np.array([1.0]), "b": np.array([0.7])}
-    network = NetworkSettings(width=32, hidden_layers=3)
+    network = NetworkSettings(width=32, hidden_layers=3, conditions="soft")
     truth = torch.from_numpy(problem.reference(values)["u"]).reshape(1, -1)
     errors = {}
     for balance in (True, False):
