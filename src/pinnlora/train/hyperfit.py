@@ -46,11 +46,10 @@ def fit_hypernetwork(
     device: str = "auto",
     checkpoint: Checkpoint | None = None,
 ) -> tuple[Hypernetwork, Parametrisation, History]:
-    """Train one mode at one rank; `settings` is the job's part of the configuration.
+    """Train one mode at one rank, on from `checkpoint`; `settings` is the job's part of the configuration.
 
     `base` (1, size) are the base network's numbers, `teachers` (task, size) those of the training tasks' PINNs,
     nan for those that failed. UserError where no task can be trained on.
-    What `checkpoint` has of this training is not done again.
     """
     stage, shape = StageSettings(**settings["stage"]), HypernetworkSettings(**settings["hypernetwork"])
     where, dtype = device_of(device), dtype_of(stage.dtype)
@@ -64,11 +63,7 @@ def fit_hypernetwork(
         return Solutions.of(tasks, read_reference(reference, problem, values, splits == split))
 
     training = solutions("train") if mode != "data" else _known(solutions("train"))
-    if taught is not None:
-        there = taught.isfinite().all(-1).nonzero()[:, 0]
-        if len(there) < len(taught):
-            print(f"{len(taught) - len(there)} training tasks have no teacher: their fits failed", flush=True)
-        training, taught = training.take(there), taught[there]
+    training, taught = _with_teacher(training, taught)
     embed = embedding_of(problem, shape.embedding)
     start, inputs = _start(parametrisation, settings, base, taught), embed(training.tasks.values).shape[1]
     generator = torch_generator(seed, f"{mode} {rank} body")
@@ -90,6 +85,18 @@ def fit_hypernetwork(
     if learner.failed(history.best):
         raise UserError(f"{title} rank {rank}: the hypernetwork cannot be trained: {learner.why}")
     return learner.hypernetwork, parametrisation, history
+
+
+def _with_teacher(training: Solutions, taught: Tensor | None) -> tuple[Solutions, Tensor | None]:
+    """The training tasks that can be learned from, and their teachers, if there are any."""
+    if taught is None:
+        return training, None
+    there = taught.isfinite().all(-1).nonzero()[:, 0]
+    if not len(there):
+        raise UserError("all teachers failed: there is nothing to learn from")
+    if len(there) < len(taught):
+        print(f"{len(taught) - len(there)} training tasks have no teacher: their fits failed", flush=True)
+    return training.take(there), taught[there]
 
 
 def _known(solutions: Solutions) -> Solutions:
