@@ -63,8 +63,7 @@ def fit(
         f"{problem.name} {name} rank {rank}", where, dtype, network,
         tasks=len(tasks), parameters=parametrisation.size, weights=network.size, optimiser=stage.optimiser,
     )  # fmt: skip
-    draw = draw_of(seed, f"{name} points", where, dtype)
-    start = start.to(where, dtype)
+    draw, start = draw_of(seed, f"{name} points", where, dtype), start.to(where, dtype)
     if stage.chain:
         return fit_chain(problem, parametrisation, tasks, start, stage, draw, checkpoint)
     monitor = None if reference is None else Monitor.of(Solutions.of(tasks, reference))
