@@ -62,12 +62,12 @@ def fit_hypernetwork(
         return Solutions.of(tasks, read_reference(reference, problem, values, splits == split))
 
     training, taught = _taught(mode, solutions("train"), teachers, where, dtype)
-    embed = embedding_of(problem, shape.embedding)
-    start, inputs = _start(parametrisation, settings, base, taught), embed(training.tasks.values).shape[1]
+    embed, start = embedding_of(problem, shape.embedding), _start(parametrisation, settings, base, taught)
     generator, title = torch_generator(seed, f"{mode} {rank} body"), f"{problem.name} {mode}"
+    inputs = embed(training.tasks.values).shape[1]
     hypernetwork = Hypernetwork(inputs, shape.body, start, shape.activation, generator).to(where, dtype)
-    counts = _counts(parametrisation, hypernetwork)
-    announce(f"{title} rank {rank}", where, dtype, network, **counts, optimiser=stage.optimiser)
+    counts = _counts(parametrisation, hypernetwork) | {"optimiser": stage.optimiser}
+    announce(f"{title} rank {rank}", where, dtype, network, **counts)
     watched, validation = Monitor.of(solutions("test")), solutions("validation")
     origin = task_set(problem, of_split(values, splits, "base"), own.symmetry, where, dtype).values
 
@@ -79,13 +79,13 @@ def fit_hypernetwork(
         )  # fmt: skip
 
     learner, history = train_within(stage, learner_of, title, checkpoint)
-    _refuse_failed(learner, history, f"{title} rank {rank}")
-    return learner.hypernetwork, parametrisation, history
+    return _sound(learner, history, title).hypernetwork, parametrisation, history
 
 
-def _refuse_failed(learner: Hyperlearner, history: History, title: str) -> None:
+def _sound(learner: Hyperlearner, history: History, title: str) -> Hyperlearner:
     if learner.failed(history.best):
         raise UserError(f"{title}: the hypernetwork cannot be trained: {learner.why}")
+    return learner
 
 
 def _known(solutions: Solutions) -> Solutions:
