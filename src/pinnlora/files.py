@@ -21,8 +21,6 @@ from pinnlora.errors import UserError
 
 CONVENTIONS = "CF-1.11"
 REFERENCES = "Majumdar et al., HyperLoRA for PDEs, arXiv:2308.09290, 2023"
-
-
 MARKER = ".pinnlora"  # in a directory that we wrote: the names of its files, one a line
 
 
@@ -39,13 +37,9 @@ def atomic(path: str | Path) -> Iterator[Path]:
         yield temporary
         if not temporary.is_file():
             raise UserError(f"nothing was written for {path}")
-        temporary.chmod(0o666 & ~_umask())  # as any new file: safetensors are for their owner alone
+        os.umask(mask := os.umask(0o077))
+        temporary.chmod(0o666 & ~mask)  # as any new file: safetensors makes them for their owner alone
         os.replace(temporary, path)
-
-
-def _umask() -> int:
-    os.umask(mask := os.umask(0o077))
-    return mask
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -181,15 +175,14 @@ def save_weights(path: str | Path, tensors: dict, metadata: dict) -> None:
 
     # copies, for safetensors refuses tensors that share memory or have gaps
     copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    header = {"pinnlora": json.dumps(metadata, sort_keys=True)}
-    header["checksum"] = sum_of_weights(copies, header["pinnlora"])
+    checksum = sum_of_weights(copies, json.dumps(metadata, sort_keys=True))
+    header = {"pinnlora": json.dumps({**metadata, "checksum": checksum}, sort_keys=True)}
     with atomic(path) as temporary:
         save_file(copies, temporary, metadata=header)
 
 
 def load_weights(path: str | Path, device: str = "cpu") -> tuple[dict, dict]:
-    """(tensors by name, metadata) of a file of `save_weights`, the tensors on `device`; UserError where it is damaged
-    or another program's."""
+    """(tensors by name, metadata) of a file of `save_weights`, on `device`; UserError if damaged or not ours."""
     from safetensors import SafetensorError, safe_open
 
     if not Path(path).is_file():
@@ -198,17 +191,18 @@ def load_weights(path: str | Path, device: str = "cpu") -> tuple[dict, dict]:
         with safe_open(path, framework="pt", device=str(device)) as file:
             header = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        metadata = json.loads(header.get("pinnlora", "{}"))
     except (SafetensorError, OSError, UnicodeError, ValueError) as error:
         raise UserError(f"{path} is not a readable safetensors file ({error})") from None
-    if not {"pinnlora", "checksum"} <= header.keys():
+    if not isinstance(metadata, dict) or "checksum" not in metadata:
         raise UserError(
             f"{path} was not written by pinnlora, or by a version without checksums: make it anew"
         )
-    if sum_of_weights(tensors, header["pinnlora"]) != header["checksum"]:
+    if metadata.pop("checksum") != sum_of_weights(tensors, json.dumps(metadata, sort_keys=True)):
         raise UserError(
             f"{path} is damaged: its content is not what was written; make it anew or copy it again"
         )
-    return tensors, json.loads(header["pinnlora"])
+    return tensors, metadata
 
 
 def version() -> str:

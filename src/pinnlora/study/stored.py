@@ -68,6 +68,8 @@ def read_base(path: Path) -> Tensor:
         raise UserError(
             f"{path} holds {metadata['method']} of {len(tensors['theta'])} tasks, expected a base network"
         )
+    if metadata["failed"]:
+        raise UserError(f"{path} holds a base network that could not be trained: see the log of its training")
     return tensors["theta"]
 
 

@@ -43,15 +43,13 @@ def fit(
     origin: Values | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> tuple[Tensor, History]:
-    """Train `method` on tasks given as numpy arrays; returns theta (task, size), nan for tasks that
-    failed, and the history.
+    """Train `method` on tasks given as numpy arrays; returns theta (task, size), nan for failed ones, and the history.
 
     method: 'base' and 'pinn' start from random weights, 'finetuned' and 'lora' from `base` (1, size); `origin` is
     the base task, where continuation may start. What `checkpoint` has of this training is not done again.
     UserError where the base network cannot be trained.
     """
-    where, dtype = device_of(device), dtype_of(stage.dtype)
-    name = name or method
+    where, dtype, name = device_of(device), dtype_of(stage.dtype), name or method
     tasks = task_set(problem, values, settings.symmetry, where, dtype)
     first = None if origin is None else task_set(problem, origin, settings.symmetry, where, dtype).values
     network = network_of(problem, settings)
@@ -65,8 +63,7 @@ def fit(
         f"{problem.name} {name} rank {rank}", where, dtype, network,
         tasks=len(tasks), parameters=parametrisation.size, weights=network.size, optimiser=stage.optimiser,
     )  # fmt: skip
-    draw = draw_of(seed, f"{name} points", where, dtype)
-    start = start.to(where, dtype)
+    draw, start = draw_of(seed, f"{name} points", where, dtype), start.to(where, dtype)
     if stage.chain:
         return fit_chain(problem, parametrisation, tasks, start, stage, draw, checkpoint)
     monitor = None if reference is None else Monitor.of(Solutions.of(tasks, reference))
@@ -75,8 +72,12 @@ def fit(
         return TaskFits(problem, parametrisation, tasks, start, stage, draw, monitor, first)
 
     learner, history = train_within(stage, learner_of, f"{problem.name} {name}", checkpoint)
+    return _marked(learner, history, method), history
+
+
+def _marked(learner: TaskFits, history: History, method: str) -> Tensor:
     theta, failed = learner.theta.detach(), learner.failed(history.best)
     if method == "base" and bool(failed.any()):
-        raise UserError(f"{problem.name}: the base network cannot be trained: {learner.why}")
+        raise UserError(f"{learner.problem.name}: the base network cannot be trained: {learner.why}")
     theta[failed] = torch.nan
-    return theta, history
+    return theta

@@ -46,35 +46,27 @@ def fit_hypernetwork(
     device: str = "auto",
     checkpoint: Checkpoint | None = None,
 ) -> tuple[Hypernetwork, Parametrisation, History]:
-    """Train one mode at one rank; `settings` is the job's part of the configuration.
+    """Train one mode at one rank, on from `checkpoint`; `settings` is the job's part of the configuration.
 
-    `base` (1, size) are the base network's numbers, `teachers` (task, size) those of the training tasks' PINNs,
-    nan for those that failed. UserError where no task can be trained on.
-    What `checkpoint` has of this training is not done again.
+    `base` (1, size) are the base network's numbers, `teachers` (task, size) those of the training tasks' PINNs, nan for
+    those that failed. UserError where no task can be trained on.
     """
     stage, shape = StageSettings(**settings["stage"]), HypernetworkSettings(**settings["hypernetwork"])
     where, dtype = device_of(device), dtype_of(stage.dtype)
     mode, rank, seed = settings["mode"], settings["rank"], settings["seed"]
     network = network_of(problem, own := NetworkSettings(**settings["network"]))
     parametrisation = parametrisation_of(network, rank, base_weights(network, base, where, dtype), own)
-    taught = _taught(mode, teachers, where, dtype)
 
     def solutions(split: str) -> Solutions:
         tasks = task_set(problem, of_split(values, splits, split), own.symmetry, where, dtype)
         return Solutions.of(tasks, read_reference(reference, problem, values, splits == split))
 
-    training = solutions("train") if mode != "data" else _known(solutions("train"))
-    if taught is not None:
-        there = taught.isfinite().all(-1).nonzero()[:, 0]
-        if len(there) < len(taught):
-            print(f"{len(taught) - len(there)} training tasks have no teacher: their fits failed", flush=True)
-        training, taught = training.take(there), taught[there]
-    embed = embedding_of(problem, shape.embedding)
-    start, inputs = _start(parametrisation, settings, base, taught), embed(training.tasks.values).shape[1]
-    generator = torch_generator(seed, f"{mode} {rank} body")
+    training, taught = _taught(mode, solutions("train"), teachers, where, dtype)
+    embed, start = embedding_of(problem, shape.embedding), _start(parametrisation, settings, base, taught)
+    generator, title = torch_generator(seed, f"{mode} {rank} body"), f"{problem.name} {mode}"
+    inputs = embed(training.tasks.values).shape[1]
     hypernetwork = Hypernetwork(inputs, shape.body, start, shape.activation, generator).to(where, dtype)
-    title, weights = f"{problem.name} {mode}", sum(p.numel() for p in hypernetwork.parameters())
-    counts = {"outputs": parametrisation.size, "hypernetwork": weights, "optimiser": stage.optimiser}
+    counts = _counts(parametrisation, hypernetwork) | {"optimiser": stage.optimiser}
     announce(f"{title} rank {rank}", where, dtype, network, **counts)
     watched, validation = Monitor.of(solutions("test")), solutions("validation")
     origin = task_set(problem, of_split(values, splits, "base"), own.symmetry, where, dtype).values
@@ -87,9 +79,13 @@ def fit_hypernetwork(
         )  # fmt: skip
 
     learner, history = train_within(stage, learner_of, title, checkpoint)
+    return _sound(learner, history, title).hypernetwork, parametrisation, history
+
+
+def _sound(learner: Hyperlearner, history: History, title: str) -> Hyperlearner:
     if learner.failed(history.best):
-        raise UserError(f"{title} rank {rank}: the hypernetwork cannot be trained: {learner.why}")
-    return learner.hypernetwork, parametrisation, history
+        raise UserError(f"{title}: the hypernetwork cannot be trained: {learner.why}")
+    return learner
 
 
 def _known(solutions: Solutions) -> Solutions:
@@ -98,12 +94,25 @@ def _known(solutions: Solutions) -> Solutions:
     return solutions.take(solutions.known.nonzero()[:, 0])
 
 
-def _taught(mode: str, teachers: Tensor | None, device: torch.device, dtype: torch.dtype) -> Tensor | None:
+def _taught(
+    mode: str, training: Solutions, teachers: Tensor | None, device: torch.device, dtype: torch.dtype
+) -> tuple[Solutions, Tensor | None]:
+    """The training tasks that can be learned from, and their teachers for the modes that have some."""
     if mode not in ("weights", "distilled"):
-        return None
+        return (_known(training) if mode == "data" else training), None
     if teachers is None:
         raise UserError(f"mode {mode} learns from per-task PINNs: give --teachers DIR")
-    return teachers.to(device, dtype)
+    there = teachers.isfinite().all(-1).nonzero()[:, 0]
+    if not len(there):
+        raise UserError(f"mode {mode}: all teachers failed, there is nothing to learn from")
+    if len(there) < len(teachers):
+        print(f"{len(teachers) - len(there)} training tasks have no teacher: their fits failed", flush=True)
+    return training.take(there.to(device)), teachers[there].to(device, dtype)
+
+
+def _counts(parametrisation: Parametrisation, hypernetwork: Hypernetwork) -> dict[str, int]:
+    weights = sum(p.numel() for p in hypernetwork.parameters())
+    return {"outputs": parametrisation.size, "hypernetwork": weights}
 
 
 def _start(

@@ -11,6 +11,7 @@ import xarray as xr
 
 from pinnlora.errors import UserError
 from pinnlora.files import read_netcdf, write_netcdf
+from pinnlora.problem.base import Problem
 from pinnlora.problem.load import load_problem
 from pinnlora.study.job_settings import digest
 from pinnlora.study.references import References, given_references, own_references, refined_references
@@ -29,22 +30,10 @@ def run(
 
     The attribute `reference` says what the fields are: none, exact, solver, refined or file.
     """
-    problem, kind = load_problem(settings["problem"]), settings["reference"]
-    values, splits = read_tasks(tasks, problem)
+    problem = load_problem(settings["problem"])
+    splits = read_tasks(tasks, problem)[1]
     start = time.perf_counter()
-    match kind:
-        case "auto":
-            found = own_references(problem, values)
-        case "none":
-            found = References()
-        case "refined":
-            if base is None:
-                raise UserError("reference: refined starts from the base network: give --base DIR")
-            found = refined_references(problem, values, splits, base, settings["seed"], device)
-        case _:
-            if digest(kind) != settings["sha256"]:
-                raise UserError(f"reference: {kind} changed after the job was planned; run it again")
-            found = given_references(Path(kind), problem, values, splits)
+    found = _found(settings, problem, tasks, base, device)
     seconds = time.perf_counter() - start
     axes = problem.axes()
     dataset = xr.Dataset(coords={"split": ("task", splits, {"long_name": "split of the task"})})
@@ -64,3 +53,24 @@ def run(
     write_netcdf(dataset, output, title=f"reference solutions of {problem.name}")
     floor = f"error {found.floor:.1e}, " if np.isfinite(found.floor) else ""
     print(f"reference of {problem.name}: {found.kind}, in {seconds:.1f} s: {floor}{found.note}")
+
+
+def _found(
+    settings: dict[str, Any], problem: Problem, tasks: Path, base: Path | None, device: str
+) -> References:
+    """The references that the settings ask for."""
+    kind = settings["reference"]
+    values, splits = read_tasks(tasks, problem)
+    match kind:
+        case "auto":
+            return own_references(problem, values)
+        case "none":
+            return References()
+        case "refined":
+            if base is None:
+                raise UserError("reference: refined starts from the base network: give --base DIR")
+            return refined_references(problem, values, splits, base, settings["seed"], device)
+        case _:
+            if digest(kind) != settings["sha256"]:
+                raise UserError(f"reference: {kind} changed after the job was planned; run it again")
+            return given_references(Path(kind), problem, values, splits)
