@@ -34,9 +34,9 @@ def test_time_is_the_t_that_conditions_fix_at_its_start_only(problem, axis):
     assert shares == pytest.approx([0.25 if k == axis else 1.0 for k in range(len(shares))])
 
 
-def test_the_horizon_grows_from_a_tenth_to_all_in_the_first_three_fifths():
-    shares = [grown(step, 100) for step in (0, 30, 60, 99)]
-    assert shares == pytest.approx([0.1, 0.55, 1.0, 1.0])
+def test_the_horizon_grows_from_a_tenth_to_all_in_the_first_third():
+    shares = [grown(step, 100) for step in (0, 14, 35, 99)]
+    assert shares == pytest.approx([0.1, 0.46, 1.0, 1.0])
 
 
 @pytest.mark.parametrize("fixed", [True, False])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pinnlora.problem.base import Problem
 from pinnlora.problem.domain.base import Domain
 
-FIRST, GROWING = 0.1, 0.6
+FIRST, GROWING = 0.1, 0.35
 """The share of the interval at the start, and the share of the steps after which it is the whole."""
 
 

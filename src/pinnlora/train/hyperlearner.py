@@ -70,7 +70,7 @@ class Hyperlearner:
         self._physics = Physics(
             self.problem, self.parametrisation, settings, self.draw, self.origin, together=True
         )
-        self._held_out = self._physics.held_out(self.validation.tasks.values, 2 * settings.points)
+        self._held_out = self._physics.held_out(self.validation.tasks.values, max(200, 2 * settings.points))
 
     def step(self, step: int) -> dict[str, Tensor]:
         """Draw tasks and points, build the mode's objective, take one step."""
