@@ -45,10 +45,10 @@ def test_single_tasks_see_no_point_beyond_the_horizon(optimiser, adaptive):
     learner = fits(Heat(), optimiser=optimiser, adaptive=adaptive)
     for step in range(20):
         learner.step(step)
-        share = min(1.0, 0.1 + 0.9 * step / 12)
+        share = min(1.0, 0.1 + 0.9 * step / 7)
         latest = {name: float(coords[..., 1].max()) for name, coords in learner._points.coords.items()}
         assert share - 0.2 < latest["interior"] <= share and latest["ends"] <= share
-        assert learner.settled(step) == (step >= 12)
+        assert learner.settled(step) == (step >= 7)
     assert float(learner._held_out.coords["interior"][..., 1].max()) > 0.9  # judged on the whole problem
 
 
@@ -67,9 +67,9 @@ def test_hypernetworks_see_no_point_beyond_the_horizon(optimiser):
     learner._physics.points = lambda *given: seen.append(draw(*given)) or seen[-1]
     for step in range(20):
         learner.step(step)
-        share = min(1.0, 0.1 + 0.9 * step / 12)
+        share = min(1.0, 0.1 + 0.9 * step / 7)
         assert share - 0.2 < float(seen[-1].coords["interior"][..., 2].max()) <= share
-        assert learner.settled(step) == (step >= 12)
+        assert learner.settled(step) == (step >= 7)
 
 
 def test_a_steady_problem_has_no_horizon_but_settles_like_one():
@@ -93,8 +93,8 @@ def test_balanced_losses_are_the_weighted_ones_until_the_end(learner):
         losses = learner.step(step)
         weights = dict(learner._physics.balance.weights)
         assert set(weights) == set(losses) and min(weights.values()) > 0.5
-        assert learner.settled(step) == (step >= 12)
-        if step == 12:
+        assert learner.settled(step) == (step >= 7)
+        if step == 7:
             final = weights
     assert weights == final and max(weights.values()) > 1.5
     balance = learner._physics.balance
