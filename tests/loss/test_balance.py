@@ -54,13 +54,13 @@ def test_terms_count_with_the_inverse_of_their_trace():
 
 
 def test_weights_are_renewed_smoothly_and_stay_in_the_end():
-    balance, seen = Balance(True, 100, generator()), []
-    for step in range(100):
-        assert balance.settled(step) == (step >= 60)
+    balance, seen = Balance(True, 200, generator()), []
+    for step in range(200):
+        assert balance.settled(step) == (step >= 70)
         balance.renew(step, lambda: objective(5, 8), THETA)
         seen.append(dict(balance.weights))
-    fresh = [k for k in range(1, 100) if seen[k] != seen[k - 1]]
-    assert fresh == list(range(3, 60, 3))
+    fresh = [k for k in range(1, 200) if seen[k] != seen[k - 1]]
+    assert fresh == list(range(3, 70, 3))
 
 
 def test_without_it_nothing_changes_and_nothing_is_drawn():
