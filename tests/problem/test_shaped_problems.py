@@ -1,5 +1,7 @@
 """Problems on shapes: what their conditions ask for, what check finds, and the grid that is blank outside."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -10,30 +12,10 @@ from pinnlora.loss.draw import Draw
 from pinnlora.loss.horizon import within
 from pinnlora.loss.points import draw_points
 from pinnlora.loss.sampler import Sampler
+from pinnlora.problem.load import load_problem
 from pinnlora.problem.verify import verify_problem
 
-
-class Annulus(Problem):
-    """Laplace's equation between two circles, Robin outside."""
-
-    coords = Disk(x=0, y=0, radius=1) - Disk(x=0, y=0, radius="inner").named("hole")
-    fields = ("u",)
-    task = Uniform(inner=(0.2, 0.6), k=(0.5, 5))
-
-    def residual(self, u_xx, u_yy):
-        return {"laplace": u_xx + u_yy}
-
-    def heated(self):
-        return {"u": 1.0}
-
-    def cooled(self, u, u_n, k):
-        return {"cooling": u_n + k * u}
-
-    conditions = [Condition(heated, on="hole"), Condition(cooled, on="disk")]
-
-    def exact(self, x, y, inner, k):
-        radius = torch.sqrt(x**2 + y**2)
-        return {"u": (1 - k * torch.log(radius)) / (1 - k * torch.log(inner))}
+Annulus = type(load_problem(f"{Path(__file__).parents[2] / 'examples/annulus.py'}:Annulus"))
 
 
 class Cooling(Problem):

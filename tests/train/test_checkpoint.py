@@ -29,6 +29,7 @@ TASKS = {
 }
 LEARNERS = {
     "adam": {"optimiser": "adam", "steps": 12, "clip": 2.0, "normalise": 0.5},
+    "averaged": {"optimiser": "adam", "steps": 12, "average": 0.9},
     "soap": {"optimiser": "soap", "steps": 25, "dtype": "float32"},
     "newton": {"optimiser": "gauss_newton", "steps": 8, "momentum": 0.75, "adaptive": True},
     "balanced": {"optimiser": "gauss_newton", "steps": 8, "balance": True, "fresh_tasks": False},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
@@ -21,7 +22,7 @@ Unit = Callable[[int], Tensor]
 """From a number of points to so many, (task, point, dim), uniform in the unit cube."""
 
 
-class Domain:
+class Domain(ABC):
     """A set of points with named coordinates; `|`, `&`, `-` make others of it, and `*` adds coordinates.
 
     low and high are the ends of the box around it, over all tasks; cycles are the coordinates that close on
@@ -33,22 +34,22 @@ class Domain:
     high: tuple[float, ...]
     cycles: tuple[str, ...] = ()
 
+    @abstractmethod
     def contains(self, coords: Tensor, values: Values, slack: float = 0.0) -> Tensor:
         """Whether points lie in the domain, or at most `slack` outside (inside by that, where negative)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def bounds(self, values: Values, like: Tensor) -> tuple[Tensor, Tensor]:
         """Low and high ends of the box around the domain of each task, (task or 1, dim)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def level(self, coords: Tensor, values: Values) -> Tensor | None:
         """A function (task or 1, point), positive inside, negative outside, zero on all of the boundary in space and
         smooth but at corners; None where space is not bounded."""
-        raise NotImplementedError
 
+    @abstractmethod
     def surfaces(self, outward: float = 1.0) -> tuple[Surface, ...]:
         """The pieces of the boundary in space, cut or not by other shapes."""
-        raise NotImplementedError
 
     def boxes(self) -> dict[str, tuple[float, float]]:
         """The intervals of those coordinates in which the domain is a cylinder."""

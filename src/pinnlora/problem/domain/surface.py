@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +12,7 @@ from pinnlora.problem.domain.numbers import Values, amount, row
 
 
 @dataclass(frozen=True)
-class Surface:
+class Surface(ABC):
     """A piece of one shape's boundary, in the shape's own coordinates `names`; abstract.
 
     aliases: the names that conditions may call it by; outward: -1 where the shape is cut out of the domain, so that
@@ -22,25 +23,25 @@ class Surface:
     aliases: tuple[str, ...]
     outward: float
 
+    @abstractmethod
     def measure(self, values: Values, like: Tensor) -> Tensor:
         """Length or area, (task or 1, 1)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def at(self, unit: Tensor, values: Values) -> Tensor:
         """Points of the unit cube (task, point, dim - 1) to the surface, (task, point, dim), uniform to uniform."""
-        raise NotImplementedError
 
+    @abstractmethod
     def distance(self, coords: Tensor, values: Values) -> Tensor:
         """How far coords (task or 1, point, dim) are from the surface, at least: (task or 1, point)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def normal(self, coords: Tensor, values: Values) -> Tensor:
         """The domain's outward unit normal at the nearest place of the surface: (task or 1, point, dim)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def level(self, coords: Tensor, values: Values) -> Tensor:
         """A smooth function (task or 1, point) that vanishes on the surface, above 0 on the domain's side of it."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
