@@ -13,6 +13,7 @@ from pinnlora.loss.draw import Draw
 from pinnlora.loss.points import draw_points
 from pinnlora.loss.terms import physics
 from pinnlora.nets.hypernetwork import Hypernetwork
+from pinnlora.optimise.damping import shortened, step_length
 from pinnlora.optimise.gauss_newton import GaussNewton, kernel
 
 TASKS = 3
@@ -100,6 +101,31 @@ def test_momentum_is_that_of_spring(setting):
         moves.append(setting.weights() - before)
         assert moves[-1].any(), "the step was rejected: the test needs another damping"
         assert relative(moves[-1], expected) < 1e-9
+
+
+def test_the_last_steps_are_short_ones_in_the_same_direction_and_momentum_carries_whole_ones(setting):
+    rows, jacobian = setting.explicit()
+    newton = GaussNewton(setting.hypernetwork, damping=1e-2, momentum=0.5, relaxation=0.1)
+    before, whole = setting.weights(), damped_step(jacobian, rows, 1e-2)
+    newton.step(setting.embedding, setting.objective, progress=1.0)
+    assert relative(setting.weights() - before, 0.1 * whole) < 1e-9
+    assert relative(torch.cat([part.flatten() for part in newton._previous]), whole) < 1e-9
+
+
+def test_steps_grow_shorter_from_two_fifths_of_the_training_on():
+    assert [step_length(share, 0.03) for share in (0, 0.2, 0.4)] == [1, 1, 1]
+    lengths = [step_length(share, 0.03) for share in (0.5, 0.7, 0.9, 1.0)]
+    assert lengths == sorted(lengths, reverse=True)
+    assert lengths[-1] == pytest.approx(0.03) and lengths[1] == pytest.approx(0.515)
+    assert step_length(0.9, 1.0) == 1
+
+
+def test_the_decrease_predicted_for_a_shortened_step_is_that_of_the_linear_model(setting):
+    """With no damping to speak of, |r + l J d|^2 for d the step that solves J d = -r in the least squares."""
+    rows, jacobian = setting.explicit()
+    step = -torch.linalg.pinv(jacobian, rtol=1e-9) @ rows
+    left = [float((rows + length * (jacobian @ step)).square().sum()) for length in (0.0, 0.25, 1.0)]
+    assert left[0] - left[1] == pytest.approx(shortened(left[0] - left[2], 0.25), rel=1e-8)
 
 
 def test_too_many_rows_are_refused_and_the_line_says_how_many_tasks_fit():

@@ -164,3 +164,13 @@ def test_a_task_whose_step_fails_is_tried_again_with_more_damping_the_others_are
     method.step(theta, lambda keep: rows, torch.arange(2))
     assert method.dampings.tolist() == pytest.approx([0.1 * 16 / 3, 0.1 / 3]), "two tries failed, and none"
     assert (rows.total(theta) < rows.total(start)).all()
+
+
+def test_the_last_steps_are_short_ones_in_the_same_direction():
+    theta, objective = kovasznay()
+    moves = []
+    for relaxation in (1.0, 0.2):
+        moved, method = theta.clone(), LevenbergMarquardt(3, damping=1e-2, relaxation=relaxation)
+        method.step(moved, objective, torch.arange(3), progress=1.0)
+        moves.append(moved - theta)
+    assert moves[0].any() and relative(moves[1], 0.2 * moves[0]) < 1e-9

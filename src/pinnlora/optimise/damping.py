@@ -1,6 +1,8 @@
-"""Levenberg-Marquardt damping by gain ratio, one damping a task."""
+"""Levenberg-Marquardt damping by gain ratio, one damping a task; the lengths of steps on ever new points."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
@@ -8,6 +10,24 @@ from torch import Tensor
 LOWEST, HIGHEST = 1e-14, 1e12
 TRIES = 4
 """Dampings that one linear model, which is most of a step's work, is tried with before the step is given up."""
+RELAXING = 0.4
+"""The share of the steps that are full ones, before they grow shorter."""
+
+
+def step_length(progress: float, last: float) -> float:
+    """The factor of a step after a share `progress` of all steps: 1, from RELAXING on by a cosine down to `last`.
+
+    A step meets the equation at its own few points as if they were all: where no network meets it everywhere, full
+    steps jump about the best one. Shorter and shorter ones average over many points, as relaxation does in the
+    method of Kaczmarz.
+    """
+    share = max(0.0, (progress - RELAXING) / (1 - RELAXING))
+    return last + (1 - last) * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
+
+
+def shortened(predicted: torch.Tensor, length: float) -> torch.Tensor:
+    """The decrease that a linear model predicts for `length` times its step, from that for the whole, undamped step."""
+    return predicted * (length * (2 - length))
 
 
 def adapt(

@@ -11,7 +11,7 @@ from torch import Tensor
 from pinnlora.errors import UserError
 from pinnlora.loss.residuals import Residuals, Terms, Workspace
 from pinnlora.nets.hypernetwork import Hypernetwork
-from pinnlora.optimise.damping import TRIES, adapt
+from pinnlora.optimise.damping import TRIES, adapt, shortened, step_length
 from pinnlora.optimise.gram import lower_gram, solve_lower
 
 
@@ -50,6 +50,7 @@ class GaussNewton:
     """Damped Gauss-Newton steps for all weights of a hypernetwork; `rows` bounds the memory of a step.
 
     `momentum` is SPRING's: the step solves for the residual that momentum times the previous step leaves.
+    `relaxation` is the length of the last steps, see `step_length`.
     Tasks whose rows or Jacobian are not finite are left out of a step; `sound` (task,) are the others of the last one.
     """
 
@@ -57,6 +58,7 @@ class GaussNewton:
     damping: float = 1e-2
     rows: int = 4000
     momentum: float = 0.0
+    relaxation: float = 1.0
     sound: Tensor | None = field(init=False, default=None)
     _damping: Tensor = field(init=False)
     _previous: list[Tensor] | None = field(init=False, default=None)
@@ -77,8 +79,9 @@ class GaussNewton:
         self._damping = state["damping"].to(device)
         self._previous = None if previous is None else [part.to(device) for part in previous]
 
-    def step(self, embedding: Tensor, objective: Residuals) -> Terms:
+    def step(self, embedding: Tensor, objective: Residuals, progress: float = 0.0) -> Terms:
         """One step on the rows of `objective` for the tasks embedded as (task, inputs); returns losses (task,).
+        `progress` is the share of the training that is done.
 
         The linear model is most of a step's work: where its step makes things worse, it is asked again with more
         damping, up to `TRIES` times in all, before the step is given up.
@@ -95,27 +98,34 @@ class GaussNewton:
             gram = kernel(self.hypernetwork, embedding, jacobian)
         before = r.square().sum().view(1)
         right, carried = self._carry(embedding, r.flatten(), jacobian)
+        length = step_length(progress, self.relaxation)
         for _ in range(TRIES):
             z = _solve(gram, self._damping, right)
             predicted = before - (self._damping * z).square().sum().view(1)
             pull = (jacobian.mT @ z.view(*r.shape, 1)).squeeze(-1)
             move = self._pull_back(embedding, pull, carried)
-            if self._moved(move, embedding, frozen, before, predicted) or not before.isfinite():
+            if self._moved(move, length, embedding, frozen, before, predicted) or not before.isfinite():
                 break
         return losses
 
     @torch.no_grad()
     def _moved(
-        self, move: list[Tensor], embedding: Tensor, frozen: Residuals, before: Tensor, predicted: Tensor
+        self,
+        move: list[Tensor],
+        length: float,
+        embedding: Tensor,
+        frozen: Residuals,
+        before: Tensor,
+        predicted: Tensor,
     ) -> bool:
-        """Make the move, or take it back if it does not lower the loss; adapts the damping."""
+        """Go `length` of the move, or take it back if it does not lower the loss; adapts the damping."""
         parameters = list(self.hypernetwork.parameters())
         old = [p.clone() for p in parameters]
         for p, m in zip(parameters, move, strict=True):
-            p.add_(m)
+            p.add_(m, alpha=length)
         after = frozen.total(self.hypernetwork(embedding))
         after = (torch.where(self.sound, after, 0.0) if bool(self.sound.any()) else after).mean().view(1)
-        self._damping, accepted = adapt(self._damping, before, after, predicted)
+        self._damping, accepted = adapt(self._damping, before, after, shortened(predicted, length))
         if self.momentum:
             self._previous = move if bool(accepted) else None
         if not bool(accepted):

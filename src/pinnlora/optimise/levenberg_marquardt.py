@@ -8,19 +8,21 @@ import torch
 from torch import Tensor
 
 from pinnlora.loss.residuals import Residuals, Terms, Workspace
-from pinnlora.optimise.damping import LOWEST, TRIES, adapt
+from pinnlora.optimise.damping import LOWEST, TRIES, adapt, shortened, step_length
 from pinnlora.optimise.gram import lower_gram, solve_lower
 
 
 @dataclass
 class LevenbergMarquardt:
     """State of the method: a damping per task. `memory` bounds the Jacobian of one chunk of tasks, in bytes;
-    the damping never falls below `lowest`. `sound` says of each task whether its last Jacobian was finite."""
+    the damping never falls below `lowest`; `relaxation` is the length of the last steps.
+    `sound` says of each task whether its last Jacobian was finite."""
 
     tasks: int
     damping: float = 1e-2
     memory: float = 1e9
     lowest: float = LOWEST
+    relaxation: float = 1.0
     dampings: Tensor = field(init=False)
     sound: Tensor = field(init=False)
     _workspace: Workspace = field(init=False, default_factory=Workspace)
@@ -37,29 +39,31 @@ class LevenbergMarquardt:
         """Take them back."""
         self.dampings = state["dampings"]
 
-    def step(self, theta: Tensor, objective, active: Tensor) -> Terms:
+    def step(self, theta: Tensor, objective, active: Tensor, progress: float = 0.0) -> Terms:
         """Improve theta (task, size) in place for the `active` tasks (indices).
 
-        `objective(indices)` gives the residuals of those tasks. Returns the losses before the step, (active,).
+        `objective(indices)` gives the residuals of those tasks, `progress` is the share of the training that is
+        done. Returns the losses before the step, (active,).
         """
         self.dampings, self.sound = self.dampings.to(theta.device, theta.dtype), self.sound.to(theta.device)
         rows = objective(active[:1]).count(theta[active[:1]])
         chunk = max(1, int(self.memory / (rows * theta.shape[1] * theta.element_size())))
-        parts = [self._step(theta, objective(keep), keep) for keep in active.split(chunk)]
+        parts = [self._step(theta, objective(keep), keep, progress) for keep in active.split(chunk)]
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
-    def _step(self, theta: Tensor, residuals: Residuals, keep: Tensor) -> Terms:
+    def _step(self, theta: Tensor, residuals: Residuals, keep: Tensor, progress: float) -> Terms:
         """Tasks whose step makes things worse are tried again with more damping, up to `TRIES` times in all."""
         here, damping = theta[keep], self.dampings[keep]
         losses, r, jacobian, frozen = residuals.linearise(here, self._workspace)
         model, before = LinearModel(jacobian, r), r.square().sum(-1)
         self.sound[keep] = model.gram.diagonal(dim1=-2, dim2=-1).isfinite().all(-1)
-        left = torch.arange(len(keep), device=keep.device)
+        left, length = torch.arange(len(keep), device=keep.device), step_length(progress, self.relaxation)
         for _ in range(TRIES):
             move, predicted = model.step(damping[left], left)
-            trial = here.index_add(0, left, move)
+            trial = here.index_add(0, left, move, alpha=length)
             with torch.no_grad():
                 after = frozen.total(trial)[left]
+            predicted = shortened(predicted, length)
             damping[left], accepted = adapt(damping[left], before[left], after, predicted, self.lowest)
             theta[keep[left[accepted]]] = trial[left[accepted]]
             left = left[~accepted & before[left].isfinite()]

@@ -58,7 +58,8 @@ class Hyperlearner:
         self.steps, self.seconds = (settings := self.settings).steps, settings.seconds
         self._state = [p.detach().clone() for p in self.hypernetwork.parameters()]
         if settings.optimiser == "gauss_newton":
-            self._newton = GaussNewton(self.hypernetwork, settings.damping, settings.rows, settings.momentum)
+            rule = settings.damping, settings.rows, settings.momentum, settings.relaxation
+            self._newton = GaussNewton(self.hypernetwork, *rule)
         else:
             self._newton = None
             rule = schedule(settings, settings.steps), settings.optimiser, settings.clip, settings.normalise
@@ -74,11 +75,11 @@ class Hyperlearner:
 
     def step(self, step: int) -> dict[str, Tensor]:
         """Draw tasks and points, build the mode's objective, take one step."""
-        values, chosen = self._draw_tasks(step)
-        self._latest = values, chosen
+        self._latest = values, chosen = self._draw_tasks(step)
         embedding = self.embed(values)
         if self._newton is not None:
-            return self._newton.step(embedding, self._objective(values, chosen, embedding, step=step))
+            objective = self._objective(values, chosen, embedding, step=step)
+            return self._newton.step(embedding, objective, step / self.steps)
         theta = self.hypernetwork(embedding)
         objective = self._objective(values, chosen, embedding, theta, step)
         halvings = int(self._first_order.halvings)
@@ -186,9 +187,8 @@ class Hyperlearner:
         else:
             loss = self._physics.loss(self.validation.tasks.values, self._held_out).total(theta)
         if self._counted is None:
-            self._counted = (
-                loss.isfinite() if bool(loss.isfinite().any()) else torch.ones_like(loss, dtype=torch.bool)
-            )
+            finite = loss.isfinite()
+            self._counted = finite if bool(finite.any()) else ~finite
             for place in (~loss.isfinite()).nonzero()[:, 0].tolist():
                 name = task_name(self.validation.tasks.values, place, "validation task")
                 self._failures.tell(name, "its loss is not finite at the start; it does not count")

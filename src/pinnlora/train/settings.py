@@ -124,6 +124,7 @@ class StageSettings(Strict):
     rows: Positive = 4000
     damping: PositiveReal = 1e-2
     momentum: Annotated[Real, Field(ge=0, lt=1)] = 0.0
+    relaxation: Annotated[Real, Field(gt=0, le=1)] = 1.0
     continuation: dict[str, Annotated[float | Literal["base"], PlainValidator(_start)]] = Field(
         default_factory=dict
     )

@@ -62,8 +62,9 @@ class TaskFits:
         self.steps, self.seconds = settings.steps, settings.seconds
         if settings.optimiser == "levenberg_marquardt":
             self._marquardt = LevenbergMarquardt(
-                len(self.tasks), settings.damping, lowest=settings.damping if settings.chain else LOWEST
-            )
+                len(self.tasks), settings.damping, lowest=settings.damping if settings.chain else LOWEST,
+                relaxation=settings.relaxation,
+            )  # fmt: skip
         else:
             self.theta.requires_grad_()
             method = settings.optimiser.removesuffix("+lbfgs")
@@ -84,7 +85,10 @@ class TaskFits:
             values = {name: value[some] for name, value in self._values(step).items()}
             self._physics.renew(values, self._points.take(some), self.theta[some], self._at(step))
         if self.settings.optimiser == "levenberg_marquardt":
-            return self._marquardt.step(self.theta, lambda keep: self._objective(keep, step), self.active)
+            done = step / self.steps
+            return self._marquardt.step(
+                self.theta, lambda keep: self._objective(keep, step), self.active, done
+            )
         objective = self._objective(self.active, step)
         if self._lbfgs is None:
             return self._adam.step(self.theta[self.active], objective, self.active, step)
