@@ -25,6 +25,7 @@ Trained = TypeVar("Trained", bound=Learner)
 NEWTON = {
     "dtype": "float64",
     "momentum": 0.75,
+    "relaxation": 0.03,
     "damping": 1e-4,
     "clip": 0.0,
     "normalise": 0.0,
