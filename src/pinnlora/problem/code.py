@@ -92,8 +92,9 @@ class _Plain(ast.NodeTransformer):
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         super().generic_visit(node)
-        if getattr(node, "body", None) == []:
-            node.body.append(ast.Pass())
+        body = getattr(node, "body", None)
+        if body == []:
+            body.append(ast.Pass())
         return node
 
 

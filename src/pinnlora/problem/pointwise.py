@@ -42,13 +42,15 @@ def _full(value: Tensor | float, coords: Tensor, shape: torch.Size) -> Tensor:
 
 
 def _jet(value: Tensor, coords: Tensor, channels: Channels) -> dict[Index, Tensor]:
-    known, gradients = {(): value}, {}
+    known: dict[Index, Tensor] = {(): value}
+    gradients: dict[Index, Tensor | None] = {}
     for order in channels.orders[1:]:
         before = order[:-1]
         if before not in gradients:
             gradients[before] = _gradient(known.get(before), coords)
-        if gradients[before] is not None:
-            known[order] = gradients[before][..., order[-1]]
+        gradient = gradients[before]
+        if gradient is not None:
+            known[order] = gradient[..., order[-1]]
     return {order: derivative.detach() for order, derivative in known.items()}
 
 
