@@ -41,7 +41,9 @@ def bind(cls: type[Problem], condition: Condition | Periodic) -> BoundCondition:
         ends = (Face(axis, cls.coords.low[axis]), Face(axis, cls.coords.high[axis]))
         order = max(order.count(axis) for order in cls.residual_signature.channels.orders)
         channels = Channels.of([(axis,) * max(1, order - 1)])
-        return BoundCondition(condition.name, ends, Signature(lambda problem: {}, (), channels), channels, axis)
+        return BoundCondition(
+            condition.name, ends, Signature(lambda problem: {}, (), channels), channels, axis
+        )
     signature = resolve(cls, condition.function, boundary=True)
     faces = tuple(_found(cls, text) for text in condition.faces)
     targets, rows = _returned(cls, signature, faces)

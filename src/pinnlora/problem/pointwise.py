@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pinnlora.problem.channels import Channels, Index
-from pinnlora.problem.domain.box import Box
+from pinnlora.problem.domain.base import Domain
 
 LINE, ROUGH = 2001, 0.05
 """Points on a line, and how far a function may be from the integral of its derivative, relative to its rise."""
@@ -60,11 +60,11 @@ def _gradient(value: Tensor | None, coords: Tensor) -> Tensor | None:
     return torch.autograd.grad(value.sum(), coords, create_graph=True, allow_unused=True)[0]
 
 
-def along(box: Box, axis: int, unit: Tensor) -> Tensor:
+def along(domain: Domain, axis: int, unit: Tensor) -> Tensor:
     """Lines from end to end of an axis, through points unit (task, dim) of the unit cube: (task, LINE, dim)."""
     through = unit.unsqueeze(1).repeat(1, LINE, 1)
     through[..., axis] = torch.linspace(0, 1, LINE, dtype=unit.dtype, device=unit.device)
-    return box.scale(through)
+    return domain.scale(through)
 
 
 def is_smooth(function, name: str, points: Tensor, axis: int, channels: Channels) -> bool:

@@ -54,7 +54,7 @@ class Signature:
     names: tuple[str, ...]
     channels: Channels
 
-    def __call__(self, problem: Any, lookup: Callable[[str], Any]) -> dict[str, Tensor]:
+    def __call__(self, problem: Any, lookup: Callable[[str], Any]) -> Any:
         return self.function(problem, *(lookup(name) for name in self.names))
 
 
@@ -70,6 +70,11 @@ class BoundCondition:
     periodic: int | None = None
     targets: tuple[str, ...] = ()
     rows: tuple[str, ...] = ()
+
+    @property
+    def ends(self) -> tuple[Face, ...]:
+        """Those of its faces where a coordinate is held: both of a periodic one."""
+        return tuple(face for face in self.faces if isinstance(face, Face))
 
 
 def lookup(

@@ -61,7 +61,7 @@ class Job:
 
 def inputs(settings: Settings, job: Job) -> dict[str, list[Job]]:
     """What a job reads, by the option that names it on the command line, in the order in which it is hashed."""
-    name = job.problem
+    name = job.problem or ""
     if job.stage in ("table", "figure"):
         names = [name] if name else [settings.problem(spec).name for spec in settings.problems]
         return {"evaluation": [Job("evaluate", each) for each in names]}
