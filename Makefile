@@ -17,6 +17,7 @@ test: $(STAMP)
 lint: $(STAMP)
 	PATH="$(BIN):$$PATH" ruff check .
 	PATH="$(BIN):$$PATH" ruff format --check .
+	PATH="$(BIN):$$PATH" mypy
 	PATH="$(BIN):$$PATH" snakefmt --check Snakefile workflow
 	PATH="$(BIN):$$PATH" snakemake --lint
 
@@ -27,7 +28,7 @@ publish: $(STAMP)
 	$(BIN)/pinnlora publish results/default --docs docs/default --readme README.md
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache build dist
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build dist
 
 # The first interpreter that is new enough and starts; installed again when pyproject.toml changes.
 $(STAMP): pyproject.toml

@@ -21,6 +21,7 @@ REAL = [
     "study/provenance",
     "study/settings",
     "study/settings_errors",
+    "train/kinds",
     "train/settings",
 ]
 PROBLEMS = ("kovasznay", "burgers2d", "burgers1d")

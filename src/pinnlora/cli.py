@@ -95,8 +95,8 @@ def job(
         path for paths in several.values() for path in paths or []
     ]
     module, provenance = begin(name, own, files, asked)
-    outputs = {"output": output, "markdown": markdown, "pdf": pdf, "device": device and device.value}
-    outputs["checkpoint_minutes"] = checkpoint_minutes
+    outputs: dict[str, Any] = {"output": output, "markdown": markdown, "pdf": pdf}
+    outputs |= {"device": device and device.value, "checkpoint_minutes": checkpoint_minutes}
     given = {option: value for option, value in (single | several | outputs).items() if value}
     arguments = {"settings": own, "provenance": provenance} | given
     try:

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add, mul
 
 import torch
 from torch import Tensor
@@ -45,9 +47,10 @@ class Kept:
     def distance(self, problem: Problem, coords: Tensor, values: Values) -> Tensor:
         """What vanishes on its sides and is positive inside, at most about 1: (task or 1, point)."""
         domain = problem.coords
-        if self.whole:
-            return domain.level(coords, values) / self.size
-        found = 1.0 / self.size
+        whole = domain.level(coords, values) if self.whole else None
+        if whole is not None:
+            return whole / self.size
+        found = torch.full_like(coords[..., 0], 1.0 / self.size)
         for surface in surfaces_of(problem.bound_conditions[self.condition]):
             found = found * surface.level(coords[..., columns(domain, surface)], values)
         return found
@@ -159,10 +162,7 @@ def _stacked(jet: dict, channels: Channels) -> Tensor:
 
 
 def _envelope(problem: Problem, sides: Sequence[Kept], coords: Tensor, values: Values) -> Tensor:
-    found = 1.0
-    for side in sides:
-        found = found * side.distance(problem, coords, values)
-    return found.expand(coords.shape[:-1])
+    return reduce(mul, (side.distance(problem, coords, values) for side in sides)).expand(coords.shape[:-1])
 
 
 def _joined(problem: Problem, sides: Sequence[Kept], coords: Tensor, values: Values) -> Tensor:
@@ -174,11 +174,9 @@ def _joined(problem: Problem, sides: Sequence[Kept], coords: Tensor, values: Val
     for k in range(len(sides)):
         others = [distance for j, distance in enumerate(apart) if j != k]
         weights.append(torch.stack(torch.broadcast_tensors(*others)).prod(0))
-    total = sum(weights).clamp_min(torch.finfo(coords.dtype).tiny)
-    return sum(
-        weight / total * side.value(problem, coords, values)
-        for weight, side in zip(weights, sides, strict=True)
-    )
+    total = reduce(add, weights).clamp_min(torch.finfo(coords.dtype).tiny)
+    shares = zip(weights, sides, strict=True)
+    return reduce(add, (weight / total * side.value(problem, coords, values) for weight, side in shares))
 
 
 def _extended(

@@ -150,7 +150,10 @@ def _run(path: Path, module: ModuleType) -> dict[str, Exception]:
     """
     body = ast.parse(path.read_text(encoding="utf-8"), str(path)).body
     imported = [
-        alias.name for node in body if getattr(node, "module", None) == "__future__" for alias in node.names
+        alias.name
+        for node in body
+        if isinstance(node, ast.ImportFrom) and node.module == "__future__"
+        for alias in node.names
     ]
     flags = sum(getattr(__future__, name).compiler_flag for name in imported)
     broken: dict[str, Exception] = {}
@@ -172,7 +175,8 @@ def _beside(folder: Path) -> Iterator[None]:
     theirs = {path.stem for path in folder.glob("*.py")} | {
         path.parent.name for path in folder.glob("*/__init__.py")
     }
-    others = {str(Path(m.__file__).parent) for n, m in sys.modules.items() if n.startswith("pinnlora_user_")}
+    ours = [m.__file__ for name, m in sys.modules.items() if name.startswith("pinnlora_user_")]
+    others = {str(Path(file).parent) for file in ours if file}
     for name in theirs & set(sys.modules):
         place = str(Path(getattr(sys.modules[name], "__file__", None) or "/").parent)
         if place in others and place != str(folder):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -27,6 +28,14 @@ class _Scalars(Distribution):
             if numbers.shape != (2,) or not self.above < numbers[0] < numbers[1]:
                 raise UserError(f"{kind}({name}={pair}): expected (low, high), {self.above:g} < low < high")
         object.__setattr__(self, "ranges", tuple((n, float(a), float(b)) for n, (a, b) in ranges.items()))
+
+    @abstractmethod
+    def _place(self, unit: np.ndarray, low: float, high: float) -> np.ndarray:
+        """Numbers of [0, 1] to the range."""
+
+    @abstractmethod
+    def _widened(self, low: float, high: float, margin: float) -> tuple[float, float]:
+        """The range, longer by `margin` of its embedded length at both ends."""
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -110,7 +110,8 @@ def _add_tasks(out: xr.Dataset, networks: Networks) -> None:
     """The tasks' own parameters as coordinates; a function along a dimension of its own, named as in tasks.nc."""
     functions = networks.problem.task.functions
     for name, values in networks.given.items():
-        attributes, own = {"long_name": f"task parameter {name}", "units": "1"}, []
+        attributes = {"long_name": f"task parameter {name}", "units": "1"}
+        own: list[str] = []
         if name in functions:
             own = [f"{name}_{functions[name].on}"]
             described = {"long_name": f"where {name} is given", "units": "1"}
@@ -130,10 +131,8 @@ def refined_dataset(
     kind = "none" if calibration is None else "residual"
     estimates = {}
     for name, found in (("_before", refined.before), ("", refined.after)):
-        known = calibration is not None
-        estimates[name] = (
-            calibration.estimate("residual", found.loss) if known else np.full(len(networks), np.nan)
-        )
+        unknown = np.full(len(networks), np.nan)
+        estimates[name] = unknown if calibration is None else calibration.estimate("residual", found.loss)
     low, high = np.zeros(len(networks)), np.full(len(networks), np.inf)
     trusted = Trust(refined.after, networks.inside, estimates[""], low, high, kind)
     add_trust(out, networks, trusted)

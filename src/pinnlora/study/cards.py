@@ -21,16 +21,22 @@ def own_card(device: str) -> Iterator[None]:
     cards = range(0 if device == "cpu" else torch.cuda.device_count())
     names = [f"pinnlora-{os.getuid()}-{torch.cuda.get_device_properties(card).uuid}.lock" for card in cards]
     locks = [FileLock(Path(tempfile.gettempdir(), name)) for name in names]
-    while locks and (card := next((k for k, lock in enumerate(locks) if _taken(lock)), None)) is None:
-        time.sleep(1.0)
     if not locks:
         yield
         return
+    card = _first_free(locks)
+    while card is None:
+        time.sleep(1.0)
+        card = _first_free(locks)
     torch.cuda.set_device(card)
     try:
         yield
     finally:
         locks[card].release()
+
+
+def _first_free(locks: list[FileLock]) -> int | None:
+    return next((card for card, lock in enumerate(locks) if _taken(lock)), None)
 
 
 def _taken(lock: FileLock) -> bool:

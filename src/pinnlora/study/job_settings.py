@@ -2,6 +2,7 @@
 
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from pinnlora.errors import UserError
 from pinnlora.study.settings import REFERENCES, ProblemSettings, Settings
@@ -25,15 +26,15 @@ def job_settings(
     if stage not in STAGES:
         raise UserError(f"no job {stage!r}; there are {', '.join(STAGES)}")
     if stage in ("table", "figure"):
-        return {"number": int(mode)} if stage == "table" else {"kind": mode}
-    chosen = settings.problem(problem)
+        return {"number": int(mode or "")} if stage == "table" else {"kind": mode}
+    chosen = settings.problem(problem or "")
     if isinstance(rank, str) and rank != "full":
         rank = int(rank)
-    own = _own_part(settings, chosen, stage, rank, mode)
+    own = _own_part(chosen, stage, rank or "full", mode or "")
     return {"problem": chosen.spec, "seed": settings.seed} | own
 
 
-def _own_part(settings: Settings, chosen: ProblemSettings, stage: str, rank, mode: str | None) -> dict:
+def _own_part(chosen: ProblemSettings, stage: str, rank: int | str, mode: str) -> dict[str, Any]:
     network = chosen.network.model_dump(mode="json")
     match stage:
         case "tasks":
@@ -42,7 +43,7 @@ def _own_part(settings: Settings, chosen: ProblemSettings, stage: str, rank, mod
             file = chosen.reference if chosen.reference not in REFERENCES else None
             return {"reference": chosen.reference} | ({"sha256": digest(file)} if file else {})
         case "base":
-            own = {"method": "base", "split": "base", "rank": "full"}
+            own: dict[str, Any] = {"method": "base", "split": "base", "rank": "full"}
             return own | {"network": network, "stage": _stage(chosen, "base", "full")}
         case "fit":
             own = {"method": mode, "split": "test", "rank": rank}
@@ -75,7 +76,8 @@ def figure_rank(chosen: ProblemSettings) -> int | str:
     the largest there is.
     """
     wanted = chosen.evaluation.figure_rank
-    lora, hypernetworks = set(chosen.lora_ranks), set(chosen.hypernetwork_ranks if chosen.modes else ())
+    lora: set[int | str] = set(chosen.lora_ranks)
+    hypernetworks = set(chosen.hypernetwork_ranks if chosen.modes else ())
     present = (lora & hypernetworks) or (lora | hypernetworks)
     if wanted in present or not present:
         return wanted

@@ -13,19 +13,14 @@ from pydantic import Field, PlainValidator, PrivateAttr, ValidationError, model_
 from pinnlora.errors import UserError, did_you_mean
 from pinnlora.problem.load import Spec, has_reference, known_problem, package_problems, problem_name
 from pinnlora.study.settings_errors import lines
+from pinnlora.train.kinds import AdapterRank, Count, PartOf, Positive, PositiveReal, Rank, Strict
 from pinnlora.train.settings import (
     MODES,
-    AdapterRank,
-    Count,
     HypernetworkSettings,
+    Mode,
     NetworkSettings,
-    Positive,
-    PositiveReal,
-    Rank,
     StageSettings,
-    Strict,
     Training,
-    partial,
 )
 
 REFERENCES = ("auto", "none", "refined")
@@ -64,7 +59,7 @@ class Overridable(Strict):
     reference: Annotated[str, PlainValidator(_reference)] = "auto"
     lora_ranks: tuple[AdapterRank, ...] = (1, 2, 4, 8, 16, 32, 64)
     hypernetwork_ranks: tuple[Rank, ...] = (1, 2, 4, 8, "full")
-    modes: tuple[Literal[MODES], ...] = MODES
+    modes: tuple[Mode, ...] = MODES
     tasks: Tasks = Tasks()
     network: NetworkSettings = NetworkSettings()
     hypernetwork: HypernetworkSettings = HypernetworkSettings()
@@ -118,7 +113,7 @@ class Settings(Overridable):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     checkpoint_minutes: PositiveReal = 5.0
     problems: Annotated[tuple[Problem, ...], Field(min_length=1)] = ("kovasznay", "burgers2d", "burgers1d")
-    overrides: dict[str, partial(Overridable)] = Field(default_factory=dict)
+    overrides: dict[str, Annotated[Strict, PartOf(Overridable)]] = Field(default_factory=dict)
     _problems: dict[str, ProblemSettings] = PrivateAttr(default_factory=dict)
 
     def problem(self, name: str) -> ProblemSettings:

@@ -34,7 +34,10 @@ def run(
     check_ending(output)
     surrogate = load(bundle, device, trust)
     task = (read_tasks_table(tasks) if tasks else {}) | dict(assignment(text) for text in assignments)
-    asked = {"at": read_points(at) if at else None, "fields": fields.split(",") if fields else None}
+    asked: dict[str, Any] = {
+        "at": read_points(at) if at else None,
+        "fields": fields.split(",") if fields else None,
+    }
     if isinstance(surrogate, Solved):
         if task or refinement is not None:
             raise UserError(
@@ -97,11 +100,13 @@ def write_dataset(dataset: xr.Dataset, output: Path, title: str) -> None:
             frame = (
                 table.to_dataframe(dim_order=longest).reset_index()
                 if longest
-                else table.to_pandas().to_frame().T
+                else pd.DataFrame({str(name): [value.item()] for name, value in table.items()})
             )
             frame.to_csv(temporary, index=False)
         else:
-            arrays = {str(name): variable.values for name, variable in dataset.variables.items()}
+            arrays: dict[str, Any] = {
+                str(name): variable.values for name, variable in dataset.variables.items()
+            }
             np.savez_compressed(temporary, **arrays, attributes=json.dumps(dataset.attrs, default=str))
 
 
