@@ -21,6 +21,7 @@ from pinnlora.nets.transfinite import Patch, transfinite
 from pinnlora.problem.base import Problem
 from pinnlora.problem.binding import tasks_of
 from pinnlora.problem.channels import Channels, product
+from pinnlora.problem.domain.base import Domain
 from pinnlora.problem.domain.sides import Side, columns
 from pinnlora.problem.mismatch import prescribed
 from pinnlora.problem.pointwise import pointwise_jet
@@ -50,15 +51,22 @@ class Kept:
         whole = domain.level(coords, values) if self.whole else None
         if whole is not None:
             return whole / self.size
-        found = torch.full_like(coords[..., 0], 1.0 / self.size)
+        found, wide = torch.full_like(coords[..., 0], 1.0 / self.size), _width(domain) / 2
         for surface in surfaces_of(problem.bound_conditions[self.condition]):
-            found = found * surface.level(coords[..., columns(domain, surface)], values)
+            level = surface.level(coords[..., columns(domain, surface)], values) / wide
+            found = found * level / (1 + level**2).sqrt()  # a far end of a long domain is no reason to grow
         return found
 
     def value(self, problem: Problem, coords: Tensor, values: Values) -> Tensor:
         """What it prescribes, taken everywhere: (task, point)."""
         found = prescribed(problem, problem.bound_conditions[self.condition], coords, values)[self.target]
         return torch.as_tensor(found, dtype=coords.dtype, device=coords.device).expand(coords.shape[:-1])
+
+
+def _width(domain: Domain) -> float:
+    """The shortest extent in space."""
+    ends = zip(domain.names, domain.low, domain.high, strict=True)
+    return min(high - low for name, low, high in ends if name != "t")
 
 
 def surfaces_of(condition: BoundCondition) -> list:

@@ -102,7 +102,9 @@ def _is_row(cls: type[Problem], where: str, name: str, row: Tensor, jet: Tensor)
         pass
     if derived(cls, name) is not None:
         return True
-    slope = torch.autograd.grad(row.sum(), jet, allow_unused=True)[0] if row.requires_grad else None
+    slope = None
+    if row.requires_grad:  # other rows may share its graph
+        (slope,) = torch.autograd.grad(row.sum(), jet, retain_graph=True, allow_unused=True)
     known = [*cls.unknowns, *(spelled(cls.coords.names, u, (k,)) for u in cls.unknowns for k in space(cls))]
     if slope is None or "_" in name or nearest(name, known, cutoff=0.75):
         raise TypeError(unknown(cls, where, name).replace("unknown argument", "returns the unknown"))

@@ -168,8 +168,10 @@ def _lack(probe: Probe, unknown: str, axis: int, order: int, have: set[tuple[flo
 
 
 def _constants(probe: Probe, effect: Tensor, given: list[_Given]) -> list[Finding]:
-    """A warning for each field of which only derivatives occur, if no condition gives its value."""
+    """A warning for each field of which only derivatives occur, if no condition gives or asks for its value."""
     problem, valued, found = probe.problem, {g.number for g in given if g.order == ()}, []
+    asked = {name for g in given for name in g.condition.signature.names}
+    valued |= {number for number, name in enumerate(problem.unknowns) if name in asked}
     for number, name in enumerate(problem.unknowns):
         if (
             effect[1:, number].any()
