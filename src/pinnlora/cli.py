@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pinnlora.errors import UserError, did_you_mean
+from pinnlora.errors import UserError, did_you_mean, told
 from pinnlora.study.graph import MODULES
 from pinnlora.study.provenance import begin
 
@@ -49,12 +49,17 @@ Device = Annotated[Where, typer.Option(help="auto is a GPU where there is one")]
 
 
 def main() -> None:
-    """Run; a UserError is one line on standard error and exit status 1, or 2 where another process is at work."""
+    """Run; bad input is one line on standard error and exit status 2, or 3 where another process is at work."""
     try:
-        app()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.status)
+        sys.exit(app(standalone_mode=False) or 0)
+    except Exception as error:
+        known = told(error)
+        if known is None:
+            raise
+        text, status = known
+        help_alone = len(sys.argv) == 1
+        print(text if help_alone else f"error: {text}", file=sys.stdout if help_alone else sys.stderr)
+        sys.exit(status)
 
 
 def _run(job: str, **arguments: Any) -> None:
