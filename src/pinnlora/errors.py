@@ -32,7 +32,10 @@ def told(error: Exception) -> tuple[str, int] | None:
     if isinstance(error, UserError):
         return str(error), error.status
     if isinstance(error, OSError):
-        return f"cannot read or write {error.filename or 'a file'}: {error.strerror or error}", UserError.status
+        return (
+            f"cannot read or write {error.filename or 'a file'}: {error.strerror or error}",
+            UserError.status,
+        )
     if not hasattr(error, "format_message"):  # what typer finds wrong in a command line
         return None
     context, text = getattr(error, "ctx", None), error.format_message()

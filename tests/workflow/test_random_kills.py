@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -27,7 +28,7 @@ TABLES = [f"results/smoke/tables/table{n}.csv" for n in (1, 2, 3)]
 
 
 def start(study: Path, *arguments: str) -> subprocess.Popen:
-    """Snakemake in the folder of a study's config, in a session of its own, as from a terminal; what it says is kept."""
+    """Snakemake in the folder of a study's config, in a session of its own; what it says is kept."""
     command = [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "--configfile", study.name]
     command += ["--cores", "1", "--resources", "gpu=1", *arguments]
     with (study.parent / "said.txt").open("a") as said:
@@ -63,10 +64,8 @@ def kill(run: subprocess.Popen, whole: bool) -> None:
     """SIGKILL to all of a run, or to its youngest process alone, which is a job's; then wait until all is quiet."""
     processes = session(run.pid)
     for process in processes if whole else processes[-1:]:
-        try:
+        with suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
     run.wait()
     while session(run.pid):
         time.sleep(0.02)
