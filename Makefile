@@ -1,4 +1,5 @@
 # make run: the default study.  make test, make lint: checks.  make clean: all but results and what is known of them.
+# make test-faults: a study killed twenty times, most of an hour.
 # make docs: the documentation as a site, build/site/index.html.
 # make publish: docs/default and the README's numbers, from a finished default study.
 VENV := .venv
@@ -6,13 +7,16 @@ BIN := $(CURDIR)/$(VENV)/bin
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 STAMP := $(VENV)/.installed
 
-.PHONY: run test lint docs publish clean
+.PHONY: run test test-faults lint docs publish clean
 
 run: $(STAMP)
 	PATH="$(BIN):$$PATH" snakemake --cores $(CORES) --resources gpu=1
 
 test: $(STAMP)
 	PATH="$(BIN):$$PATH" python -m pytest -q
+
+test-faults: $(STAMP)
+	PATH="$(BIN):$$PATH" python -m pytest -q -m faults
 
 lint: $(STAMP)
 	PATH="$(BIN):$$PATH" ruff check .

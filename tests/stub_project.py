@@ -15,6 +15,7 @@ REAL = [
     "errors",
     "problem/code",
     "problem/load",
+    "study/cards",
     "study/graph",
     "study/interpreter",
     "study/job_settings",

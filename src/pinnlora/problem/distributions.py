@@ -203,10 +203,21 @@ def check_names(values: Mapping, names: tuple[str, ...]) -> None:
 
 def finite(name: str, value) -> np.ndarray:
     """`value`, a number, list, array or tensor, as a float64 array; UserError if it is anything else."""
-    try:
-        array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value, dtype=float)
-    except (TypeError, ValueError):
-        raise UserError(f"{name} = {value!r}; expected numbers") from None
+    array = reals(name, value)
     if not np.isfinite(array).all():
         raise UserError(f"{name} holds {np.count_nonzero(~np.isfinite(array))} NaN or infinite values")
     return array
+
+
+def reals(name: str, value) -> np.ndarray:
+    """As `finite`, also with NaN and infinite values; what is complex, true or false, a date or text is none."""
+    try:
+        given = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+        if given.dtype.kind in "iufO":
+            return given.astype(float)
+    except (TypeError, ValueError):
+        pass
+    else:
+        if given.ndim:
+            raise UserError(f"{name} is an array of {given.dtype}; expected real numbers")
+    raise UserError(f"{name} = {repr(value)[:60]}; expected numbers")

@@ -80,9 +80,21 @@ class _Scalars(Distribution):
         for name, array in checked.items():
             if array.shape != checked[self.names[0]].shape or array.ndim != 1:
                 raise UserError(f"{name} has shape {array.shape}; expected (task,), one number a task")
-            if (array <= self.above).any():
-                raise UserError(f"{name} = {array.min():g}; expected numbers above {self.above:g}")
+        for name, low, high in self.ranges:
+            self._check_sign(name, checked[name], low, high)
         return checked
+
+    def _check_sign(self, name: str, array: np.ndarray, low: float, high: float) -> None:
+        """A viscosity below zero is no matter of extrapolation."""
+        wrong = array <= self.above
+        if low >= 0:
+            wrong |= array <= 0 if low > 0 else array < 0
+        if high <= 0:
+            wrong |= array >= 0 if high < 0 else array > 0
+        if wrong.any():
+            raise UserError(
+                f"{name} = {array[wrong][0]:g}, of another sign than all of its range; expected {low:g} to {high:g}"
+            )
 
     def inside(self, values: Mapping) -> np.ndarray:
         """Whether each task (task,) lies in the ranges, up to single-precision rounding."""

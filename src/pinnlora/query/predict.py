@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from pinnlora.errors import UserError
 from pinnlora.query.calibration import LEVEL
 from pinnlora.query.derivatives import read_order
 from pinnlora.query.networks import Networks
@@ -43,6 +44,9 @@ def predicted(
     """
     problem = networks.problem
     places, names = places_of(problem, at, len(networks)), list(fields or problem.fields)
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"fields: {name} is asked for twice")
     orders = [read_order(problem, name) for name in names]
     inside = in_domain(problem, places.points, networks.given)
     values = networks.fields(places.points, orders).cpu().numpy()

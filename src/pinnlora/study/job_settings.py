@@ -1,5 +1,6 @@
 """What each job of the workflow is told: only the part of the settings that it uses."""
 
+import json
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,24 @@ from pinnlora.errors import UserError
 from pinnlora.study.settings import REFERENCES, ProblemSettings, Settings
 
 STAGES = ("tasks", "reference", "base", "fit", "teachers", "hypernetwork", "evaluate", "table", "figure")
+
+
+class Told(dict):
+    """A job's settings as it is told them: what is missing is a UserError."""
+
+    def __missing__(self, key: str) -> None:
+        raise UserError(f"--settings have no {key!r}; the workflow writes them")
+
+
+def told_settings(text: str) -> Told:
+    """A job's settings from JSON; UserError for what is none."""
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(f"--settings is not JSON ({error}); the workflow writes it") from None
+    if not isinstance(found, dict) or not isinstance(found.get("problem", ""), str):
+        raise UserError("--settings are no settings of a job; the workflow writes them")
+    return Told(found)
 
 
 def job_settings(

@@ -108,7 +108,7 @@ class Settings(Overridable):
     """A study."""
 
     study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*$")] = "default"
-    results: str = "results"
+    results: Annotated[str, Field(min_length=1)] = "results"
     seed: Count = 2023
     device: Literal["auto", "cpu", "cuda"] = "auto"
     checkpoint_minutes: PositiveReal = 5.0
@@ -136,7 +136,7 @@ def load_settings(*sources: Mapping | str | Path) -> Settings:
     """
     merged: dict = {}
     for source in sources:
-        merged = _merge(merged, source if isinstance(source, Mapping) else _read(Path(source)))
+        merged = _merge(merged, source if isinstance(source, Mapping) else read_config(Path(source)))
     try:
         settings = Settings.model_validate(merged)
     except ValidationError as error:
@@ -152,6 +152,8 @@ def load_study(*sources: Mapping | str | Path) -> Settings:
     settings = load_settings(*sources)
     for spec in settings.problems:
         problem = settings.problem(spec)
+        for rank in (*problem.lora_ranks, *(problem.hypernetwork_ranks if problem.modes else ())):
+            check_rank(rank, problem)
         own = problem.reference == "auto" and has_reference(spec)
         if "data" in problem.modes and problem.reference in REFERENCES and not own:
             why = (
@@ -166,12 +168,36 @@ def load_study(*sources: Mapping | str | Path) -> Settings:
     return settings
 
 
-def _read(path: Path) -> dict:
+def check_rank(rank: int | str, problem: ProblemSettings) -> None:
+    """UserError for adapters larger than the matrices that they correct."""
+    if rank != "full" and rank > problem.network.width:
+        raise UserError(
+            f"config: rank {rank} of {problem.name} is above the width of its network, {problem.network.width}; "
+            "expected at most that, or full"
+        )
+
+
+class Once(yaml.SafeLoader):
+    """Plain YAML in which no key stands twice: of two the last one would silently win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
+                raise yaml.YAMLError(
+                    f"line {key.start_mark.line + 1}: the key {key.value} stands there twice"
+                )
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
+def read_config(path: Path) -> dict:
+    """The keys and values of a YAML file; UserError for anything else."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), Once)
     except OSError as error:
         raise UserError(f"config: cannot read {path}: {error.strerror}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeError) as error:
         raise UserError(f"config: {path} is not YAML: {' '.join(str(error).split())}") from None
     if content is not None and not isinstance(content, dict):
         raise UserError(f"config: {path} holds a {type(content).__name__}, expected keys and values")

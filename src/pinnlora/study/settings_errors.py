@@ -70,7 +70,7 @@ def _what(item: ErrorDetails, model: type[BaseModel], path: tuple) -> str:
             return f"{shown} is not less than {context['lt']}"
         case "less_than_equal":
             return f"{shown} is greater than {context['le']}"
-        case "too_short":
+        case "too_short" | "string_too_short":
             return "is empty, give at least one"
         case "string_pattern_mismatch":
             return (

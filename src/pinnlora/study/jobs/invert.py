@@ -44,6 +44,10 @@ def _noise(text: str) -> float | dict[str, float]:
     try:
         if "=" not in text:
             return float(text)
-        return {name: float(value) for name, _, value in (part.partition("=") for part in text.split(","))}
+        pairs = [part.partition("=") for part in text.split(",")]
+        found = {name: float(value) for name, _, value in pairs}
     except ValueError:
         raise UserError(f"--noise {text}: expected a number, or FIELD=NUMBER,FIELD=NUMBER") from None
+    if len(found) < len(pairs):
+        raise UserError(f"--noise {text}: a field is given twice")
+    return found

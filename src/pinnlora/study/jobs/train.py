@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from pinnlora.study.job_settings import job_settings
 from pinnlora.study.jobs import check
 from pinnlora.study.lock import alone_in
 from pinnlora.study.provenance import begin, recorded
-from pinnlora.study.settings import Settings, load_settings
+from pinnlora.study.settings import Settings, check_rank, load_settings
 from pinnlora.train.appraise import Verdict, appraise
 from pinnlora.train.budget import EVALUATION, settings_within
 from pinnlora.train.data import of_split, read_reference, read_tasks
@@ -41,11 +42,14 @@ def run(
     something else was trained at `output` before, unless `force`; InUse while another process trains there.
     """
     began = time.perf_counter()
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise UserError(f"--minutes {minutes:g}: expected a number above 0")
     _refuse(output, force)
     check.run(spec)
     minutes = MINUTES if minutes is None and config is None else minutes
     chosen = settings_within(load_problem(spec), minutes) if minutes else {}
     settings = load_settings(chosen, *([config] if config else []), {"problems": [spec]})
+    check_rank(rank, settings.problem(spec))
     where = device or settings.device
     with alone_in(output):
         _refuse(output, force)  # again: it may have been trained meanwhile
