@@ -1,4 +1,5 @@
 # make run: the default study.  make test, make lint: checks.  make clean: all but results and what is known of them.
+# make test-faults: a study killed twenty times, most of an hour.
 # make docs: the documentation as a site, build/site/index.html.
 # make publish: docs/default and the README's numbers, from a finished default study.
 VENV := .venv
@@ -6,7 +7,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 STAMP := $(VENV)/.installed
 
-.PHONY: run test lint docs publish clean
+.PHONY: run test test-faults lint docs publish clean
 
 run: $(STAMP)
 	PATH="$(BIN):$$PATH" snakemake --cores $(CORES) --resources gpu=1
@@ -14,9 +15,13 @@ run: $(STAMP)
 test: $(STAMP)
 	PATH="$(BIN):$$PATH" python -m pytest -q
 
+test-faults: $(STAMP)
+	PATH="$(BIN):$$PATH" python -m pytest -q -m faults
+
 lint: $(STAMP)
 	PATH="$(BIN):$$PATH" ruff check .
 	PATH="$(BIN):$$PATH" ruff format --check .
+	PATH="$(BIN):$$PATH" mypy
 	PATH="$(BIN):$$PATH" snakefmt --check Snakefile workflow
 	PATH="$(BIN):$$PATH" snakemake --lint
 
@@ -27,7 +32,7 @@ publish: $(STAMP)
 	$(BIN)/pinnlora publish results/default --docs docs/default --readme README.md
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache build dist
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build dist
 
 # The first interpreter that is new enough and starts; installed again when pyproject.toml changes.
 $(STAMP): pyproject.toml

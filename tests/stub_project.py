@@ -15,12 +15,14 @@ REAL = [
     "errors",
     "problem/code",
     "problem/load",
+    "study/cards",
     "study/graph",
     "study/interpreter",
     "study/job_settings",
     "study/provenance",
     "study/settings",
     "study/settings_errors",
+    "train/kinds",
     "train/settings",
 ]
 PROBLEMS = ("kovasznay", "burgers2d", "burgers1d")

@@ -123,7 +123,7 @@ def test_a_wrong_table_is_one_line_and_writes_nothing(run, bundles, tmp_path, mo
     (tmp_path / "empty.csv").write_text("")
     (tmp_path / "other.csv").write_text("rey\n42\n")
     status, _, error = run("predict", bundles / "kovasznay", *more)
-    assert status == 1 and error.startswith("error: ") and error.count("\n") == 1 and words in error
+    assert status == 2 and error.startswith("error: ") and error.count("\n") == 1 and words in error
     assert not list(tmp_path.glob("out*"))
 
 
@@ -133,7 +133,7 @@ def test_the_device_can_be_chosen(run, bundles, tmp_path, query):
     asked = (query, bundles / "kovasznay", "--set", "re=42", "-o", tmp_path / "out.nc", "--device")
     status, _, error = run(*asked, "cuda")
     assert (status, error) == (
-        1,
+        2,
         "error: device: cuda, but torch sees no GPU here; set device: auto or cpu\n",
     )
     assert run(*asked, "gpu")[0] == 2 and not (tmp_path / "out.nc").exists()
@@ -177,7 +177,7 @@ def test_a_wrong_query_is_one_line_and_writes_nothing(
     (tmp_path / "text.npy").write_text("1 2 3")
     xr.Dataset({"w": ("x", np.zeros(128))}).to_netcdf("other.nc")
     status, said, error = run("predict", bundles / name, "--set", assignment, "-o", "out.nc")
-    assert (status, said) == (1, "")
+    assert (status, said) == (2, "")
     assert error.startswith("error: ") and error.count("\n") == 1
     assert all(word in error for word in words), error
     assert not (tmp_path / "out.nc").exists()
@@ -187,7 +187,7 @@ def test_info_prints_the_model_card(run, bundles, tmp_path):
     status, said, _ = run("info", bundles / "kovasznay")
     assert status == 0 and said.startswith("# kovasznay: hypernetwork, mode physics, rank 2")
     assert "Uniform(re=(20, 100))" in said and "predict(re=...)" in said
-    assert run("info", tmp_path)[0] == 1
+    assert run("info", tmp_path)[0] == 2
 
 
 def own(tmp_path, text: str) -> str:
@@ -215,7 +215,7 @@ def test_all_that_is_wrong_is_told_and_train_stops_at_it(run, tmp_path):
     spec = own(tmp_path, WRONG.replace('{"u": 0.0}', '{"u": 1.0}'))
     for arguments in (["check", spec], ["train", spec, "-o", tmp_path / "heat"]):
         status, said, error = run(*arguments)
-        assert status == 1 and not (tmp_path / "heat").exists()
+        assert status == 2 and not (tmp_path / "heat").exists()
         assert "error       Heat.exact: does not solve heat of residual()" in said
         assert "error       Heat.exact: does not meet ends" in said
         assert error.startswith("error: Heat.") and error.count("\n") == 1 and "more, see above" in error
@@ -236,14 +236,14 @@ def test_all_that_is_wrong_is_told_and_train_stops_at_it(run, tmp_path):
 def test_a_bad_problem_is_one_line(run, tmp_path, old, new, words):
     assert old in OWN
     status, said, error = run("check", own(tmp_path, OWN.replace(old, new)))
-    assert (status, said) == (1, "")
+    assert (status, said) == (2, "")
     assert error.startswith("error: ") and error.count("\n") == 1
     assert all(word in error for word in words), error
 
 
 def test_settings_of_a_job_that_are_not_json_are_one_line(run, tmp_path):
     status, _, error = run("job", "study.jobs.tasks", "--settings", "{tasks", "--output", tmp_path / "t.nc")
-    assert status == 1 and error.startswith("error: --settings is not JSON") and error.count("\n") == 1
+    assert status == 2 and error.startswith("error: --settings is not JSON") and error.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,7 @@ def test_a_job_that_cannot_be_run_is_one_line(run, tmp_path, name, more, words):
     settings = {"problem": "kovasznay", "seed": 1, "tasks": {"train": 1, "validation": 1, "test": 1}}
     told = ("--settings", json.dumps(settings), "--output", tmp_path / "a.nc")
     status, said, error = run("job", name, *told, *more)
-    assert (status, said) == (1, "") and not (tmp_path / "a.nc").exists()
+    assert (status, said) == (2, "") and not (tmp_path / "a.nc").exists()
     assert error.startswith(f"error: {words}") and error.count("\n") == 1
 
 
@@ -322,7 +322,7 @@ def test_an_earlier_training_is_replaced_by_force_only(run, tmp_path):
     assert run(*arguments)[0] == 0
     before = recorded(out / "bundle")
     status, said, error = run(*arguments, "--rank", 2)
-    assert (status, said) == (1, "") and "--force" in error and error.count("\n") == 1
+    assert (status, said) == (2, "") and "--force" in error and error.count("\n") == 1
     assert recorded(out / "bundle") == before
     assert run(*arguments, "--rank", 2, "--force")[0] == 0 and recorded(out / "bundle") != before
 
@@ -330,7 +330,7 @@ def test_an_earlier_training_is_replaced_by_force_only(run, tmp_path):
 def test_a_problem_without_conditions_is_not_trained(run, tmp_path):
     spec = own(tmp_path, OWN.replace("conditions = [", "unused = ["))
     status, said, error = run("train", spec, "-o", tmp_path / "heat", "--minutes", 0.1)
-    assert status == 1 and not (tmp_path / "heat").exists()
+    assert status == 2 and not (tmp_path / "heat").exists()
     assert "u needs 1 condition in t but has 0" in said and "error: Heat.conditions" in error
 
 
@@ -342,7 +342,7 @@ def test_training_never_touches_what_is_not_ours(run, tmp_path, where):
     notes.write_text("mine")
     status, _, error = run("train", spec, "-o", tmp_path / "out", "--config", tmp_path / "tiny.yaml")
     assert (
-        status == 1 and error.startswith("error: ") and error.count("\n") == 1 and notes.parent.name in error
+        status == 2 and error.startswith("error: ") and error.count("\n") == 1 and notes.parent.name in error
     )
     assert notes.read_text() == "mine"
     assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == [notes]
@@ -353,7 +353,7 @@ def test_an_existing_directory_is_no_place_for_a_file(run, bundles, tmp_path, co
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "thesis.tex").write_text("years")
     status, _, error = run(command, bundles / "kovasznay", "--set", "re=42", "-o", tmp_path / "results")
-    assert status == 1 and "is a directory, expected the name of a file" in error
+    assert status == 2 and "is a directory, expected the name of a file" in error
     assert (tmp_path / "results" / "thesis.tex").read_text() == "years"
 
 
@@ -404,4 +404,4 @@ def test_numbers_of_two_laws_and_a_function_are_one_task_from_check_to_predictio
         assert fields["u"].dims == ("xi", "t") and fields.nu == 0.01 and fields.in_range == 1
     assert "predict(a=..., nu=..., f=...)" in run("info", out / "bundle")[1]
     status, _, error = run("predict", out / "bundle", *numbers, "-o", result)
-    assert status == 1 and "'f' is missing; expected a, nu, f" in error
+    assert status == 2 and "'f' is missing; expected a, nu, f" in error

@@ -10,11 +10,13 @@ try:
     from pinnlora.problem.code import PACKAGE
     from pinnlora.study.graph import Job, Plan, inputs
     from pinnlora.study.interpreter import share_interpreter
-    from pinnlora.study.settings import load_study
+    from pinnlora.study.settings import load_study, read_config
 except ImportError as error:
     raise WorkflowError(f"cannot import the package ({error}); install it first: pip install -e .")
 
 try:
+    for file in workflow.configfiles:  # for keys that stand there twice, which Snakemake lets through
+        read_config(Path(file))
     SETTINGS = load_study(config)
 except UserError as error:
     raise WorkflowError(str(error))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
 from importlib import import_module
 from inspect import signature
@@ -13,8 +11,10 @@ from typing import Annotated, Any
 
 import typer
 
-from pinnlora.errors import UserError, did_you_mean
+from pinnlora.errors import UserError, did_you_mean, told
+from pinnlora.study.cards import own_card
 from pinnlora.study.graph import MODULES
+from pinnlora.study.job_settings import told_settings
 from pinnlora.study.provenance import begin
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -49,12 +49,22 @@ Device = Annotated[Where, typer.Option(help="auto is a GPU where there is one")]
 
 
 def main() -> None:
-    """Run; a UserError is one line on standard error and exit status 1, or 2 where another process is at work."""
+    """Run; bad input is one line on standard error and exit status 2, or 3 where another process is at work."""
     try:
-        app()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.status)
+        for word in sys.argv[1:]:
+            if not word or (word.startswith("--") and word.endswith("=")):
+                raise UserError(
+                    f"an argument is empty{f': {word}' if word else ''}; is a shell variable not set?"
+                )
+        sys.exit(app(standalone_mode=False) or 0)
+    except Exception as error:
+        known = told(error)
+        if known is None:
+            raise
+        text, status = known
+        help_alone = len(sys.argv) == 1
+        print(text if help_alone else f"error: {text}", file=sys.stdout if help_alone else sys.stderr)
+        sys.exit(status)
 
 
 def _run(job: str, **arguments: Any) -> None:
@@ -85,34 +95,23 @@ def job(
     """Run one job of the workflow, which writes these command lines; the output carries what it was made from."""
     if name not in MODULES.values():
         raise UserError(f"no job {name!r}{did_you_mean(name, sorted(set(MODULES.values())))}")
-    try:
-        own = json.loads(settings)
-    except json.JSONDecodeError as error:
-        raise UserError(f"--settings is not JSON ({error}); the workflow writes it") from None
+    own = told_settings(settings)
     single = {"tasks": tasks, "reference": reference, "base": base, "teachers": teachers}
     several = {"fit": fit, "surrogate": surrogate, "evaluation": evaluation}
     files = [path for path in single.values() if path] + [
         path for paths in several.values() for path in paths or []
     ]
     module, provenance = begin(name, own, files, asked)
-    outputs = {"output": output, "markdown": markdown, "pdf": pdf, "device": device and device.value}
-    outputs["checkpoint_minutes"] = checkpoint_minutes
+    outputs: dict[str, Any] = {"output": output, "markdown": markdown, "pdf": pdf}
+    outputs |= {"device": device and device.value, "checkpoint_minutes": checkpoint_minutes}
     given = {option: value for option, value in (single | several | outputs).items() if value}
     arguments = {"settings": own, "provenance": provenance} | given
     try:
         signature(module.run).bind(**arguments)
     except TypeError as error:
         raise UserError(f"job {name}: {error}") from None
-    with _card(device):
+    with own_card(device):
         module.run(**arguments)
-
-
-def _card(device: Where | None) -> AbstractContextManager:
-    if device in (None, Where.cpu):
-        return nullcontext()
-    from pinnlora.study.cards import own_card
-
-    return own_card(device)
 
 
 @app.command()

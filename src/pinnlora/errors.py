@@ -7,13 +7,13 @@ from difflib import get_close_matches
 class UserError(ValueError):
     """Bad input, described in one line; `status` is what the command line ends with."""
 
-    status = 1
+    status = 2
 
 
 class InUse(UserError):
     """Another process is at work on the same files."""
 
-    status = 2
+    status = 3
 
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
@@ -25,3 +25,21 @@ def did_you_mean(name: str, known: list[str]) -> str:
     """', did you mean ...?' or, where nothing is near, what there is."""
     near = nearest(name, known)
     return f", did you mean {near!r}?" if near else f"; there are {', '.join(known)}"
+
+
+def told(error: Exception) -> tuple[str, int] | None:
+    """What the command line says of an exception, and its exit status; None for what is a defect of this package."""
+    if isinstance(error, UserError):
+        return str(error), error.status
+    if isinstance(error, OSError):
+        return (
+            f"cannot read or write {error.filename or 'a file'}: {error.strerror or error}",
+            UserError.status,
+        )
+    if not hasattr(error, "format_message"):  # what typer finds wrong in a command line
+        return None
+    context, text = getattr(error, "ctx", None), error.format_message()
+    if "\n\n" in text.strip():  # it was asked nothing, and shows its help
+        return text, UserError.status
+    command = context.command_path if context else "pinnlora"
+    return f"{' '.join(text.split()).rstrip('.')}; see {command} --help", UserError.status

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import metadata as packages
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import xarray as xr
@@ -115,7 +116,7 @@ def write_netcdf(dataset: xr.Dataset, path: str | Path, title: str) -> None:
     Every variable and coordinate needs the attribute `long_name` and, unless it holds strings, `units` ("1"
     without dimension); otherwise UserError, and nothing is written.
     """
-    encoding = {}
+    encoding: dict[Any, dict[str, Any]] = {}
     for name, variable in dataset.variables.items():
         text = variable.dtype.kind in "OUST"
         for attribute in ("long_name",) if text else ("long_name", "units"):
@@ -236,14 +237,13 @@ def _git(directory: Path, *arguments: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def machine(device: object = "cpu") -> str:
+def machine(device: Any = "cpu") -> str:
     """Name of the processor or graphics card that `device` (a string or torch.device) stands for."""
     if str(device).startswith("cuda"):
         import torch
 
         return torch.cuda.get_device_name(device)
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
+    lines = info.read_text().splitlines() if (info := Path("/proc/cpuinfo")).exists() else []
     models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     # the cores this process may use, not those of the whole machine
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

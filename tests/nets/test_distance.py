@@ -128,6 +128,17 @@ def test_nothing_else_is_held(name):
     assert (factor > 0).all() and factor.max() < 2 and factor.median() > 0.02
 
 
+def test_in_a_long_domain_the_factor_is_not_small_near_a_short_side():
+    """Without levels that end to grow it would be 0.003 of its largest value there."""
+    channel = Box(x=(-2, 6), y=(-2, 2)) - Disk(x=0, y=0, radius=0.5)
+    walls = Condition(zero, on=("x=-2", "y=-2", "y=2"))
+    problem = flat(channel, walls, Condition(zero, on="disk", name="z"), Condition(insulated, on="x=6"))
+    hard, values = hard_conditions(problem, own=False), task_values(problem, 1)
+    coords = torch.tensor([[[-1.0, 0], [1, 0], [0, 1], [5.9, 0]]], dtype=torch.float64)
+    _, factor = curved(problem, hard.patches, hard.kept, coords, values, Channels(((),)))
+    assert (factor[0, 0, :, 0] > 0.1).all()
+
+
 @pytest.mark.parametrize("name", ["moving", "polygon", "union", "ball", "pipe"])
 def test_jets_are_the_derivatives_of_the_trial_function(name):
     problem = HELD[name]

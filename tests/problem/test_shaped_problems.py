@@ -68,6 +68,29 @@ def errors(cls) -> list[str]:
     return [finding.text for finding in verify_problem(cls()) if finding.severity == "error"]
 
 
+def test_rows_of_one_condition_may_share_what_they_are_made_of():
+    def lost(self, u, u_x, u_y):
+        slope = u_x**2 + u_y**2
+        return {"loss": slope - u, "gain": slope * u}
+
+    problem = changed(Cooling, conditions=[*Cooling.conditions[:2], Condition(lost, on="hole")])()
+    assert problem.bound_conditions[2].rows == ("loss", "gain")
+
+
+def test_a_row_that_holds_a_field_fixes_its_constant():
+    def level(self, u, u_n):
+        return {"level": u_n + 3 * u - 1}
+
+    def steep(self, u_n):
+        return {"level": u_n - 1}
+
+    square, walls = Box(x=(0, 1), y=(0, 1)), ("x=0", "x=1", "y=0", "y=1")
+    for condition, warned in ((level, False), (steep, True)):
+        parts = {"coords": square, "task": Annulus.task, "conditions": [Condition(condition, on=walls)]}
+        problem = changed(Cooling, residual=lambda self, u_xx, u_yy: {"laplace": u_xx + u_yy}, **parts)()
+        assert any("up to a constant" in found.text for found in verify_problem(problem)) == warned
+
+
 def test_a_side_without_a_condition_is_an_error():
     (error,) = errors(changed(Annulus, conditions=Annulus.conditions[:1]))
     assert "needs a condition on all of the boundary but has none on 'disk'" in error

@@ -160,7 +160,7 @@ def test_on_the_command_line(run, kovasznay, tmp_path):  # noqa: F811
     status, _, error = run(
         "invert", tmp_path / "bundle", tmp_path / "data.csv", "-o", tmp_path / "out.csv", "--noise", "little"
     )
-    assert status == 1 and "--noise little: expected a number" in error
+    assert status == 2 and "--noise little: expected a number" in error
 
 
 def test_jacobians_are_those_of_differences():

@@ -82,7 +82,7 @@ def test_code_from_elsewhere_runs_with_trust_only(run, tmp_path, monkeypatch, wh
     asked = ("predict", tmp_path / "bundle", "--set", "alpha=0.5", "-o", tmp_path / "out.nc")
     status, _, error = run(*asked)
     assert (
-        status == 1 and "carries code, problem.py" in error and "--trust" in error and error.count("\n") == 1
+        status == 2 and "carries code, problem.py" in error and "--trust" in error and error.count("\n") == 1
     )
     if what != "another file":
         assert run(*asked, "--trust")[0] == 0

@@ -32,4 +32,4 @@ def test_a_plot_is_written(run, tmp_path, name):  # noqa: F811
     status, said, error = run("plot", tmp_path / "bundle", "--set", value, "-o", tmp_path / "out.png")
     assert status == 0 and "wrote" in said, error
     assert imread(tmp_path / "out.png").std() > 0.05
-    assert run("plot", tmp_path / "bundle", "--set", value, "-o", tmp_path / "out.gif")[0] == 1
+    assert run("plot", tmp_path / "bundle", "--set", value, "-o", tmp_path / "out.gif")[0] == 2

@@ -1,6 +1,7 @@
 """Which jobs run: the plan, without Snakemake."""
 
 import shlex
+from collections import Counter
 
 import pytest
 from typer.testing import CliRunner
@@ -95,3 +96,40 @@ def test_the_command_line_hashes_what_the_plan_hashes(monkeypatch, tmp_path, job
 
 def test_every_stage_has_a_place_and_a_module():
     assert set(OUTPUTS) == set(MODULES)
+
+
+def test_planning_grows_with_the_number_of_jobs_only(monkeypatch, tmp_path):
+    """A study of 5,000 jobs: each is looked at once, and code is read once a stage, however many variants there are."""
+    counts = Counter()
+
+    def counted(name: str):
+        real = getattr(graph, name)
+
+        def call(*arguments):
+            counts[name] += 1
+            return real(*arguments)
+
+        monkeypatch.setattr(graph, name, call)
+
+    ranks = list(range(1, 41))
+    settings = load_settings(
+        {
+            "problems": [f"kovasznay@v{k}" for k in range(20)],
+            "lora_ranks": ranks,
+            "hypernetwork_ranks": ranks,
+        }
+    )
+    for name in ("job_settings", "provenance", "code_of", "recorded"):
+        counted(name)
+    graph._code.cache_clear()
+    plan, jobs, todo = Plan(settings, tmp_path, lambda job: False), set(), [TABLE]
+    while todo:
+        job = todo.pop()
+        if job not in jobs:
+            jobs.add(job)
+            todo += plan.read(job)
+            assert plan.pending(job) and plan.command(job, {})
+    assert len(jobs) > 4900
+    assert counts["job_settings"] == counts["provenance"] == len(jobs)
+    assert counts["code_of"] <= len(set(MODULES.values()))
+    assert counts["recorded"] <= len(jobs)

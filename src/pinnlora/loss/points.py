@@ -60,7 +60,7 @@ def on_faces(
     salt = 1 + problem.bound_conditions.index(condition)
     if condition.periodic is not None:  # the same points on both faces
         base = box.scale(inside(draw, tasks, count, values, box, salt))
-        return [face.project(base) for face in faces]
+        return [face.project(base) for face in condition.ends]
     parts = []
     for k, face in enumerate(faces):
         share = count // len(faces) + (k < count % len(faces))

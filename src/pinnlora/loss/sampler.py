@@ -72,7 +72,7 @@ class Sampler:
         (task, point), and is not asked unless points are adaptive."""
         problem, draw, box = self.problem, self.draw, self.box or self.problem.coords
         conditions = problem.bound_conditions if self.conditions is None else self.conditions
-        if not self.adaptive:
+        if not self.adaptive or size is None:
             coords = draw_points(problem, draw, values, self.interior, self.per_condition, conditions, box)
             if self.grid:
                 coords["interior"] = on_grid(problem, draw, values, self.interior)
@@ -93,11 +93,14 @@ class Sampler:
             return inside(draw, tasks, total, values, box)
         near = total // 2
         pool = self.remembered.reshape(1, -1, dim).expand(tasks, -1, -1) if self.together else self.remembered
-        like = {"generator": draw.generator, "device": draw.device}
-        origin = take(pool, torch.randint(pool.shape[1], (tasks, near), **like))
+        own, device, dtype = draw.generator, draw.device, draw.dtype
+        origin = take(pool, torch.randint(pool.shape[1], (tasks, near), generator=own, device=device))
         shortest, longest = (math.log(reach) for reach in REACH)
-        scale = torch.rand(tasks, near, 1, dtype=draw.dtype, **like) * (longest - shortest) + shortest
-        moved = origin + scale.exp() * torch.randn(tasks, near, dim, dtype=draw.dtype, **like)
+        scale = torch.rand(tasks, near, 1, generator=own, device=device, dtype=dtype)
+        scale = scale * (longest - shortest) + shortest
+        moved = origin + scale.exp() * torch.randn(
+            tasks, near, dim, generator=own, device=device, dtype=dtype
+        )
         reflected = (1 - (1 - moved.abs()).abs()).clamp(0, 1)
         even = inside(draw, tasks, total - near, values, box)
         if isinstance(box, Shape):  # what has left the domain is drawn evenly
@@ -109,7 +112,7 @@ class Sampler:
         """Add a condition's points, chosen where the prescribed values are steep if they depend on the place."""
         count = count_of(self.per_condition, condition.name)
         known = {*self.problem.coords.names, *values}
-        if condition.signature is not None and known.issuperset(condition.signature.names):
+        if condition.periodic is None and known.issuperset(condition.signature.names):
             parts = on_faces(self.problem, self.draw, values, condition, FACE_CANDIDATES * count, box)
             slopes = [
                 steepness(self.problem, condition, values, part, face)

@@ -137,7 +137,7 @@ def _condition(
 
 
 def _periodic(
-    problem: Problem, condition: BoundCondition, coords: Tensor, fields: Callable, factor: float
+    problem: Problem, condition: BoundCondition, coords: Tensor, fields: Callable, factor: float | Tensor
 ) -> Block:
     """Values and normal derivatives at both ends; coords holds the low end's points, then the high end's."""
     half = coords.shape[1] // 2

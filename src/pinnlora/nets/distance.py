@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add, mul
 
 import torch
 from torch import Tensor
@@ -19,6 +21,7 @@ from pinnlora.nets.transfinite import Patch, transfinite
 from pinnlora.problem.base import Problem
 from pinnlora.problem.binding import tasks_of
 from pinnlora.problem.channels import Channels, product
+from pinnlora.problem.domain.base import Domain
 from pinnlora.problem.domain.sides import Side, columns
 from pinnlora.problem.mismatch import prescribed
 from pinnlora.problem.pointwise import pointwise_jet
@@ -45,17 +48,25 @@ class Kept:
     def distance(self, problem: Problem, coords: Tensor, values: Values) -> Tensor:
         """What vanishes on its sides and is positive inside, at most about 1: (task or 1, point)."""
         domain = problem.coords
-        if self.whole:
-            return domain.level(coords, values) / self.size
-        found = 1.0 / self.size
+        whole = domain.level(coords, values) if self.whole else None
+        if whole is not None:
+            return whole / self.size
+        found, wide = torch.full_like(coords[..., 0], 1.0 / self.size), _width(domain) / 2
         for surface in surfaces_of(problem.bound_conditions[self.condition]):
-            found = found * surface.level(coords[..., columns(domain, surface)], values)
+            level = surface.level(coords[..., columns(domain, surface)], values) / wide
+            found = found * level / (1 + level**2).sqrt()  # a far end of a long domain is no reason to grow
         return found
 
     def value(self, problem: Problem, coords: Tensor, values: Values) -> Tensor:
         """What it prescribes, taken everywhere: (task, point)."""
         found = prescribed(problem, problem.bound_conditions[self.condition], coords, values)[self.target]
         return torch.as_tensor(found, dtype=coords.dtype, device=coords.device).expand(coords.shape[:-1])
+
+
+def _width(domain: Domain) -> float:
+    """The shortest extent in space."""
+    ends = zip(domain.names, domain.low, domain.high, strict=True)
+    return min(high - low for name, low, high in ends if name != "t")
 
 
 def surfaces_of(condition: BoundCondition) -> list:
@@ -159,10 +170,7 @@ def _stacked(jet: dict, channels: Channels) -> Tensor:
 
 
 def _envelope(problem: Problem, sides: Sequence[Kept], coords: Tensor, values: Values) -> Tensor:
-    found = 1.0
-    for side in sides:
-        found = found * side.distance(problem, coords, values)
-    return found.expand(coords.shape[:-1])
+    return reduce(mul, (side.distance(problem, coords, values) for side in sides)).expand(coords.shape[:-1])
 
 
 def _joined(problem: Problem, sides: Sequence[Kept], coords: Tensor, values: Values) -> Tensor:
@@ -174,11 +182,9 @@ def _joined(problem: Problem, sides: Sequence[Kept], coords: Tensor, values: Val
     for k in range(len(sides)):
         others = [distance for j, distance in enumerate(apart) if j != k]
         weights.append(torch.stack(torch.broadcast_tensors(*others)).prod(0))
-    total = sum(weights).clamp_min(torch.finfo(coords.dtype).tiny)
-    return sum(
-        weight / total * side.value(problem, coords, values)
-        for weight, side in zip(weights, sides, strict=True)
-    )
+    total = reduce(add, weights).clamp_min(torch.finfo(coords.dtype).tiny)
+    shares = zip(weights, sides, strict=True)
+    return reduce(add, (weight / total * side.value(problem, coords, values) for weight, side in shares))
 
 
 def _extended(

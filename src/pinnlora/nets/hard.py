@@ -97,8 +97,9 @@ def hard_conditions(problem: Problem, own: bool, insist: bool = False) -> HardCo
     Raises UserError with `insist` when something cannot.
     """
     values = few_tasks(problem)
-    empty = [() for _ in problem.unknowns]
-    plan = _Plan(problem, problem.lift if own else None, insist, empty, [*empty], [], [])
+    given: list[tuple[Given, ...]] = [() for _ in problem.unknowns]
+    kept: list[tuple[Kept, ...]] = [() for _ in problem.unknowns]
+    plan = _Plan(problem, problem.lift if own else None, insist, given, kept, [], [])
     for number, target in _candidates(problem, plan):
         why = _take(plan, number, target, values)
         if why:
@@ -106,17 +107,17 @@ def hard_conditions(problem: Problem, own: bool, insist: bool = False) -> HardCo
     periodic = []
     for condition in problem.bound_conditions:
         if condition.periodic is not None and _is_periodic(plan, condition, values):
-            periodic.append(condition)
+            periodic.append((condition.periodic, condition.name))
         elif condition.periodic is not None:
             plan.soft.append((condition.name, "all", "what is prescribed at the start is not periodic"))
     held = [(problem.bound_conditions[number].name, target) for number, target in plan.held]
-    held += [(condition.name, "all") for condition in periodic]
+    held += [(name, "all") for _, name in periodic]
     found = HardConditions(
         plan.patches() if any(plan.given) or any(plan.kept) else (),
         tuple(plan.kept) if any(plan.kept) else (),
         tuple(held),
         tuple(plan.soft),
-        tuple(c.periodic for c in periodic),
+        tuple(axis for axis, _ in periodic),
     )
     if insist and found.soft:
         name, target, why = found.soft[0]
@@ -224,10 +225,10 @@ def _missed(plan: _Plan, number: int, target: str, values: Values) -> float:
 def _is_periodic(plan: _Plan, condition: BoundCondition, values: Values) -> bool:
     """Whether offset and factor agree at both ends, in value and normal slope: the network does by its input map."""
     generator = torch.Generator().manual_seed(2)
-    base = face_points(plan.problem, condition.faces[0], generator)
+    base = face_points(plan.problem, condition.ends[0], generator)
     ends = [
         torch.stack(torch.broadcast_tensors(*plan.trial()(face.project(base), values, condition.channels)))
-        for face in condition.faces
+        for face in condition.ends
     ]
     return bool((ends[0] - ends[1]).abs().max() < MISSED * (1 + ends[0].abs().max()))
 

@@ -25,11 +25,12 @@ class Hypernetwork(nn.Module):
         super().__init__()
         sizes = (inputs, *body)
         self.activation = ACTIVATIONS[activation]()
-        self.layers = nn.ModuleList(nn.Linear(into, out) for into, out in pairwise(sizes))
+        layers = [nn.Linear(into, out) for into, out in pairwise(sizes)]
+        self.layers = nn.ModuleList(layers)
         self.head = nn.Linear(sizes[-1], start.numel())
         gain = 1.0 if activation == "tanh" else 2.0**0.5
         with torch.no_grad():
-            for layer in self.layers:
+            for layer in layers:
                 noise = torch.randn(layer.weight.shape, generator=generator, dtype=torch.float64)
                 layer.weight.copy_(noise * gain / layer.in_features**0.5)
                 noise = torch.randn(layer.bias.shape, generator=generator, dtype=torch.float64)

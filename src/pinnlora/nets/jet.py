@@ -141,7 +141,8 @@ class TanhJet(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad: Tensor):
-        dz = pull_tanh(grad, *ctx.saved_tensors, ctx.channels)
+        (out,) = ctx.saved_tensors
+        dz = pull_tanh(grad, out, ctx.channels)
         return dz, dz[:, 0].sum(-2), None
 
 

@@ -92,10 +92,10 @@ class _Stack(torch.autograd.Function):
             inputs = [_part(jet, tasks, points), *(next(kept) for _ in matrices[1:])]
             dz = _part(grad, tasks, points)
             for k in range(last, first - 1, -1):
-                if down[k] is not None:
-                    down[k][tasks].baddbmm_(dz.flatten(1, 2).mT, inputs[k].flatten(1, 2))
-                if shift[k] is not None:
-                    shift[k][tasks] += dz[:, 0].sum(-2)
+                if (matrix := down[k]) is not None:
+                    matrix[tasks].baddbmm_(dz.flatten(1, 2).mT, inputs[k].flatten(1, 2))
+                if (bias := shift[k]) is not None:
+                    bias[tasks] += dz[:, 0].sum(-2)
                 if k > first:
                     y = inputs[k]
                     dy, dz_below = (flat[: y.numel()].view(y.shape) for flat in spare)

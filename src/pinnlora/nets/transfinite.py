@@ -21,7 +21,7 @@ from torch import Tensor
 
 from pinnlora.problem.base import Problem
 from pinnlora.problem.channels import Channels, Index
-from pinnlora.problem.domain.box import Box
+from pinnlora.problem.domain.base import Domain
 from pinnlora.problem.mismatch import prescribed
 from pinnlora.problem.pointwise import pointwise_jet
 from pinnlora.problem.signature import Values
@@ -87,10 +87,11 @@ def envelope(low: int, high: int) -> Polynomial:
 
 
 def _counts(given: Sequence[Given], axis: int) -> tuple[int, int]:
-    return tuple(sum(g.axis == axis and g.high == high for g in given) for high in (False, True))
+    low, high = (sum(g.axis == axis and g.high == end for g in given) for end in (False, True))
+    return low, high
 
 
-def patch_of(given: Sequence[Given], box: Box) -> Patch:
+def patch_of(given: Sequence[Given], box: Domain) -> Patch:
     """What takes all that is given of one unknown; at edges the data of the axis that is given first rule."""
     options: dict[int, list[tuple[Given, float, Polynomial]]] = {}
     for axis in dict.fromkeys(g.axis for g in given):
@@ -101,10 +102,11 @@ def patch_of(given: Sequence[Given], box: Box) -> Patch:
     sets = chain.from_iterable(combinations(options, size) for size in range(1, len(options) + 1))
     parts = []
     for chosen in sets:
-        for ends in every(*(options[axis] for axis in chosen)):
-            first = ends[0][0]
-            at, factors = (tuple((g.axis, pair[k]) for g, *pair in ends) for k in (0, 1))
-            across = tuple(sorted(g.axis for g, *_ in ends[1:] for _ in range(g.order)))
+        for corner in every(*(options[axis] for axis in chosen)):
+            first = corner[0][0]
+            at = tuple((g.axis, end) for g, end, _ in corner)
+            factors = tuple((g.axis, polynomial) for g, _, polynomial in corner)
+            across = tuple(sorted(g.axis for g, *_ in corner[1:] for _ in range(g.order)))
             parts.append(Part((-1) ** (len(chosen) + 1), first.condition, first.target, at, factors, across))
     return Patch(tuple(parts), tuple((axis, envelope(*_counts(given, axis))) for axis in options))
 
@@ -141,7 +143,7 @@ def _added(jet: Tensor, channel: int, term: Tensor) -> Tensor:
     return jet
 
 
-def _polynomials(box: Box, coords: Tensor) -> Callable[[int, Polynomial, int], Tensor | float]:
+def _polynomials(box: Domain, coords: Tensor) -> Callable[[int, Polynomial, int], Tensor | float]:
     """A function (axis, polynomial, order) -> its derivative at the points (task or 1, point), each made once."""
     made: dict[tuple[int, Polynomial, int], Tensor | float] = {}
 

@@ -24,7 +24,7 @@ def few_tasks(problem: Problem) -> dict[str, Tensor]:
 
 def face_points(problem: Problem, face: Face | Side, generator: torch.Generator) -> Tensor:
     """Points (task, point, dim) of a face, half of them on its edges and at its corners."""
-    if isinstance(problem.coords, Shape):
+    if isinstance(problem.coords, Shape) or isinstance(face, Side):
         return _part_points(problem, face, generator)
     shape = (TASKS, POINTS, len(problem.coords.names))
     unit, edge = (torch.rand(shape, generator=generator, dtype=torch.float64) for _ in range(2))

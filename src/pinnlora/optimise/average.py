@@ -15,7 +15,7 @@ def averaged(hypernetwork: Hypernetwork, decay: float) -> AveragedModel:
     and Ba, 2015, section 3) the denominator makes up for the short history.
     """
 
-    def move(average: Tensor, weights: Tensor, seen: Tensor) -> Tensor:
+    def move(average: Tensor, weights: Tensor, seen: Tensor | int) -> Tensor:
         return average.lerp(weights, (1 - decay) / (1 - decay ** (int(seen) + 1)))
 
     return AveragedModel(hypernetwork, avg_fn=move)

@@ -68,7 +68,7 @@ class FirstOrder:
     check_every: int = 100
     independent: bool = False
     halvings: Tensor = field(init=False)
-    sound: Tensor | None = field(init=False, default=None)
+    sound: Tensor = field(init=False)
     _start: list[Tensor] = field(init=False)
     _optimiser: torch.optim.Optimizer = field(init=False)
     _good: list[Tensor] = field(init=False, default_factory=list)
@@ -90,6 +90,7 @@ class FirstOrder:
             fused = all(p.is_cuda for p in self.parameters)
             self._optimiser = torch.optim.Adam(self.parameters, lr=self.schedule.rate, fused=fused or None)
         first = self.parameters[0]
+        self.sound = torch.ones(0, dtype=torch.bool, device=first.device)
         self._start = [p.detach().clone() for p in self.parameters]
         entries = len(first) if self.independent else 1
         self.halvings = torch.zeros(entries, dtype=torch.int64, device=first.device)
@@ -114,10 +115,16 @@ class FirstOrder:
         if self._count % self.check_every == 0:
             broken = self._return(self._judged(totals.detach()), rows)
         if broken is not None and self.independent:
-            self.parameters[0].grad[broken] = 0.0
+            self.gradient[broken] = 0.0
         if (broken is None or self.independent) and self._clipped():
             self._move(self._count - 1 if at is None else at)
         return {name: value.detach() for name, value in losses.items()}
+
+    @property
+    def gradient(self) -> Tensor:
+        """Of the first parameter, in the last step."""
+        gradient = self.parameters[0].grad
+        return torch.zeros_like(self.parameters[0]) if gradient is None else gradient
 
     def _weights(self, totals: Tensor) -> Tensor:
         """Each task's share (task,) in the loss; none of a loss that is not finite."""

@@ -24,13 +24,12 @@ def kernel(hypernetwork: Hypernetwork, embedding: Tensor, jacobian: Tensor) -> T
     tasks, rows, _ = jacobian.shape
     inputs, slopes = hypernetwork.linearise(embedding)
     layers = [*hypernetwork.layers, hypernetwork.head]
-    down = jacobian
-    total: Tensor | None = None
+    down, total = jacobian, jacobian.new_empty(0)
     for level in reversed(range(len(layers))):
         flat = down.reshape(tasks * rows, -1)
         part = lower_gram(flat).view(tasks, rows, tasks, rows)
         part.mul_((inputs[level] @ inputs[level].T + 1)[:, None, :, None])
-        total = part if total is None else total.add_(part)
+        total = part if level == len(layers) - 1 else total.add_(part)
         if level:
             down = (down @ layers[level].weight.detach()) * slopes[level - 1].unsqueeze(1)
     return total.view(tasks * rows, tasks * rows)
@@ -59,7 +58,7 @@ class GaussNewton:
     rows: int = 4000
     momentum: float = 0.0
     relaxation: float = 1.0
-    sound: Tensor | None = field(init=False, default=None)
+    sound: Tensor = field(init=False)
     _damping: Tensor = field(init=False)
     _previous: list[Tensor] | None = field(init=False, default=None)
     _rows: int | None = field(init=False, default=None)
@@ -67,6 +66,7 @@ class GaussNewton:
 
     def __post_init__(self) -> None:
         parameter = next(self.hypernetwork.parameters())
+        self.sound = torch.ones(0, dtype=torch.bool, device=parameter.device)
         self._damping = torch.full((1,), self.damping, dtype=parameter.dtype, device=parameter.device)
 
     def state_dict(self) -> dict[str, Any]:
@@ -156,7 +156,7 @@ class GaussNewton:
         def outputs(parameters):
             return torch.func.functional_call(self.hypernetwork, parameters, (embedding,))
 
-        _, tangent = torch.func.jvp(outputs, (primal,), (named,))
+        tangent = torch.func.jvp(outputs, (primal,), (named,))[1]
         return r + (jacobian @ tangent.unsqueeze(-1)).flatten(), carried
 
     def _pull_back(self, embedding: Tensor, pull: Tensor, carried: list[Tensor] | None) -> list[Tensor]:

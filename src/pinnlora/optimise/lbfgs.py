@@ -48,6 +48,8 @@ class LBFGS:
     @property
     def gradient(self) -> Tensor:
         """Where the last step began, (task, size)."""
+        if self._previous is None:
+            raise RuntimeError("L-BFGS has taken no step yet")
         return self._previous[1]
 
     def state_dict(self) -> dict[str, Any]:
@@ -59,14 +61,15 @@ class LBFGS:
         pairs = [tuple(part.to(device) for part in pair) for pair in state["pairs"]]
         self._pairs = deque(pairs, maxlen=self.memory)
         previous = state["previous"]
-        self._previous = None if previous is None else tuple(part.to(device) for part in previous)
+        self._previous = None if previous is None else (previous[0].to(device), previous[1].to(device))
 
     def keep(self, going: Tensor) -> None:
         """Forget the tasks of the batch that are not `going` (task,)."""
         pairs = [tuple(part[going] for part in pair) for pair in self._pairs]
         self._pairs = deque(pairs, maxlen=self.memory)
         if self._previous is not None:
-            self._previous = tuple(part[going] for part in self._previous)
+            theta, gradient = self._previous
+            self._previous = (theta[going], gradient[going])
 
     def _remember(self, s: Tensor, y: Tensor) -> None:
         curvature = (s * y).sum(-1)

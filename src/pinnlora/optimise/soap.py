@@ -29,26 +29,34 @@ class Soap(torch.optim.Optimizer):
         super().__init__(parameters, {"lr": lr, "betas": betas, "eps": 1e-8})
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:
-        """One step by the gradients that the parameters hold."""
+    def step(self, closure=None):
+        """One step by the gradients that the parameters hold; there is no closure."""
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is not None:
-                    self._move(p, self.state[p], **{key: group[key] for key in ("lr", "betas", "eps")})
+                    self._move(
+                        p, p.grad, self.state[p], **{key: group[key] for key in ("lr", "betas", "eps")}
+                    )
 
     def _move(
-        self, p: Tensor, state: dict[str, Any], lr: float, betas: tuple[float, float], eps: float
+        self,
+        p: Tensor,
+        gradient: Tensor,
+        state: dict[str, Any],
+        lr: float,
+        betas: tuple[float, float],
+        eps: float,
     ) -> None:
         first, second = betas
         if not state:
             state |= {"step": 0, "exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)}
-            state |= _bases(p.grad, 1 - second)
+            state |= _bases(gradient, 1 - second)
             if p.ndim == 2:
                 return
         state["step"] += 1
         sides = [state.get(f"basis_{side}") for side in range(2)]
-        state["exp_avg"].lerp_(p.grad, 1 - first)
-        rotated = _rotate(p.grad, sides)
+        state["exp_avg"].lerp_(gradient, 1 - first)
+        rotated = _rotate(gradient, sides)
         state["exp_avg_sq"].mul_(second).addcmul_(rotated, rotated, value=1 - second)
         size = (state["exp_avg_sq"] / (1 - second ** state["step"])).sqrt_().add_(eps)
         move = _rotate(state["exp_avg"], sides) / size
@@ -56,7 +64,7 @@ class Soap(torch.optim.Optimizer):
         for side, basis in enumerate(sides):
             if basis is not None:
                 gram = state[f"gram_{side}"]
-                gram.lerp_(_gram(p.grad, side), 1 - second)
+                gram.lerp_(_gram(gradient, side), 1 - second)
                 if state["step"] % RENEW == 0:
                     state[f"basis_{side}"] = torch.linalg.qr(gram @ basis).Q
 

@@ -210,9 +210,10 @@ class Problem:
     def exact_at(self, coords: Tensor, values: Values) -> dict[str, Tensor]:
         """The exact solution at points (task, point, dim): name -> (task, point), in the order of the fields."""
         where, shape = f"{type(self).__name__}.exact", (len(next(iter(values.values()))), coords.shape[1])
-        exact = rows_of(
-            where, lambda: self.exact_signature(self, lookup(self, coords, values)), shape, full=False
-        )
+        signature = self.exact_signature
+        if signature is None:
+            raise UserError(f"{type(self).__name__} has no exact()")
+        exact = rows_of(where, lambda: signature(self, lookup(self, coords, values)), shape, full=False)
         if set(exact) != set(self.fields):
             raise UserError(f"{where} returns {', '.join(exact)}, expected {', '.join(self.fields)}")
         return {name: exact[name] for name in self.fields}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -24,8 +26,11 @@ from pinnlora.problem.signature import (
     unknown,
 )
 
+if TYPE_CHECKING:
+    from pinnlora.problem.base import Problem
 
-def bind(cls: type, condition: Condition | Periodic) -> BoundCondition:
+
+def bind(cls: type[Problem], condition: Condition | Periodic) -> BoundCondition:
     """Find a condition's faces, arguments and targets; TypeError says what is wrong with it."""
     if isinstance(condition, Periodic):
         if condition.coordinate not in cls.coords.names:
@@ -33,9 +38,12 @@ def bind(cls: type, condition: Condition | Periodic) -> BoundCondition:
                 f"{cls.__name__}: Periodic({condition.coordinate!r}): coordinates are {cls.coords.names}"
             )
         axis = cls.coords.names.index(condition.coordinate)
-        faces = (Face(axis, cls.coords.low[axis]), Face(axis, cls.coords.high[axis]))
+        ends = (Face(axis, cls.coords.low[axis]), Face(axis, cls.coords.high[axis]))
         order = max(order.count(axis) for order in cls.residual_signature.channels.orders)
-        return BoundCondition(condition.name, faces, None, Channels.of([(axis,) * max(1, order - 1)]), axis)
+        channels = Channels.of([(axis,) * max(1, order - 1)])
+        return BoundCondition(
+            condition.name, ends, Signature(lambda problem: {}, (), channels), channels, axis
+        )
     signature = resolve(cls, condition.function, boundary=True)
     faces = tuple(_found(cls, text) for text in condition.faces)
     targets, rows = _returned(cls, signature, faces)
@@ -50,20 +58,20 @@ def bind(cls: type, condition: Condition | Periodic) -> BoundCondition:
     return BoundCondition(name, faces, signature, Channels.of(orders), targets=targets, rows=rows)
 
 
-def _found(cls: type, text: str) -> Face | Side:
+def _found(cls: type[Problem], text: str) -> Face | Side:
     """The part of the boundary with this name, as it is for the problem's tasks."""
     part = cls.coords.face(text)
     return part.over(cls.coords, tasks_of(cls)) if isinstance(part, Side) else part
 
 
-def tasks_of(cls: type, count: int = 256) -> dict[str, Tensor]:
+def tasks_of(cls: type[Problem], count: int = 256) -> dict[str, Tensor]:
     """Tasks spread over the whole family, float64, on which domains that depend on them are looked at."""
     sample = cls.task.spread(count, np.random.default_rng(0))
     return {name: torch.as_tensor(value, dtype=torch.float64) for name, value in sample.items()}
 
 
 def _returned(
-    cls: type, signature: Signature, parts: tuple[Face | Side, ...]
+    cls: type[Problem], signature: Signature, parts: tuple[Face | Side, ...]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Call a condition once, on a few points of three tasks, to learn which fields or derivatives it sets, and which
     normal derivatives or rows of its own."""
@@ -85,7 +93,7 @@ def _returned(
     return tuple(name for name in found if name not in rows), rows
 
 
-def _is_row(cls: type, where: str, name: str, row: Tensor, jet: Tensor) -> bool:
+def _is_row(cls: type[Problem], where: str, name: str, row: Tensor, jet: Tensor) -> bool:
     """Whether what a condition returns is a normal derivative, or by a name of its own something that is to vanish."""
     try:
         parse(cls, name)
@@ -94,7 +102,9 @@ def _is_row(cls: type, where: str, name: str, row: Tensor, jet: Tensor) -> bool:
         pass
     if derived(cls, name) is not None:
         return True
-    slope = torch.autograd.grad(row.sum(), jet, allow_unused=True)[0] if row.requires_grad else None
+    slope = None
+    if row.requires_grad:  # other rows may share its graph
+        (slope,) = torch.autograd.grad(row.sum(), jet, retain_graph=True, allow_unused=True)
     known = [*cls.unknowns, *(spelled(cls.coords.names, u, (k,)) for u in cls.unknowns for k in space(cls))]
     if slope is None or "_" in name or nearest(name, known, cutoff=0.75):
         raise TypeError(unknown(cls, where, name).replace("unknown argument", "returns the unknown"))

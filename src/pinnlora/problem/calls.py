@@ -73,11 +73,11 @@ def guarded(where: str, call: Callable[[], Any]) -> Any:
             return call()
     except UserError:
         raise
-    except Exception as error:  # whatever a user's function may do
+    except (Exception, SystemExit) as error:  # whatever a user's function may do
         raise UserError(f"{where}: {explained(error)}") from error
 
 
-def explained(error: Exception) -> str:
+def explained(error: BaseException) -> str:
     """An exception in one line: where it happened in the user's file, what it most often means, its own words."""
     text = " ".join(str(error).split())
     files = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]

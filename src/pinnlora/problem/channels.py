@@ -57,7 +57,8 @@ def product_rule(channels: Channels) -> tuple[tuple[int, int, int, int], ...]:
     counts = Counter(
         (order, part, rest) for order in channels.orders for part, rest in _splits(order) if part and rest
     )
-    return tuple((*map(channels.position, key), count) for key, count in counts.items())
+    place = channels.position
+    return tuple((place(a), place(b), place(c), count) for (a, b, c), count in counts.items())
 
 
 @lru_cache(maxsize=256)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-PACKAGE = Path(__file__).parents[1]
+PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def fingerprint(*roots: str | Path, files: tuple[Path, ...] = ()) -> str:
@@ -62,11 +62,11 @@ def _root(root: str | Path) -> Path:
 
 def _label(path: Path) -> str:
     """Where a file is inside the package, or its name: the same in every checkout."""
-    return path.relative_to(PACKAGE.resolve()).as_posix() if _ours(path) else path.name
+    return path.relative_to(PACKAGE).as_posix() if _ours(path) else path.name
 
 
 def _ours(path: Path) -> bool:
-    return path.is_relative_to(PACKAGE.resolve())
+    return path.is_relative_to(PACKAGE)
 
 
 def _module(path: Path) -> tuple[str, tuple[Path, ...]]:
@@ -92,8 +92,9 @@ class _Plain(ast.NodeTransformer):
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         super().generic_visit(node)
-        if getattr(node, "body", None) == []:
-            node.body.append(ast.Pass())
+        body = getattr(node, "body", None)
+        if body == []:
+            body.append(ast.Pass())
         return node
 
 
@@ -105,7 +106,7 @@ def _targets(node: ast.AST, path: Path) -> Iterator[Path]:
     elif isinstance(node, ast.ImportFrom):
         parts, root = node.module.split(".") if node.module else [], None
         if node.level and _ours(path):
-            parts = ["pinnlora", *path.relative_to(PACKAGE.resolve()).parts[: -node.level], *parts]
+            parts = ["pinnlora", *path.relative_to(PACKAGE).parts[: -node.level], *parts]
         elif node.level:
             root = path.parents[node.level - 1]
         for alias in node.names:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pinnlora.errors import UserError, did_you_mean
 from pinnlora.problem.binding import bind, tasks_of
 from pinnlora.problem.distributions import Distribution
 from pinnlora.problem.domain.base import RESERVED, Domain
 from pinnlora.problem.signature import Condition, Periodic, resolve, split
 
+if TYPE_CHECKING:
+    from pinnlora.problem.base import Problem
+
 TAKEN = (*RESERVED, "steps", "points", "seed")
 """Names that task parameters cannot have: dimensions of results, and arguments of `refine`."""
 
 
-def declare(cls: type) -> None:
+def declare(cls: type[Problem]) -> None:
     """Resolve a problem's class; TypeError says what is wrong with it."""
     missing = [name for name in ("coords", "fields", "task", "residual") if not hasattr(cls, name)]
     if missing:
@@ -43,7 +48,7 @@ def declare(cls: type) -> None:
             )
 
 
-def _settled(cls: type) -> Domain:
+def _settled(cls: type[Problem]) -> Domain:
     """The domain as it is for the problem's tasks."""
     for name in sorted(cls.coords.asked()):
         if name not in cls.task.names or name in cls.task.functions:
@@ -58,7 +63,7 @@ def _settled(cls: type) -> Domain:
         raise TypeError(f"{cls.__name__}.coords: {error}") from None
 
 
-def _parts(cls: type) -> None:
+def _parts(cls: type[Problem]) -> None:
     """Is every part of the kind that it should be?"""
     expected = {
         "coords": (Domain, "a Box, for example Box(x=(0, 1), t=(0, 1)), or shapes made of Disk, Ball, Polygon"),
@@ -91,7 +96,7 @@ def _parts(cls: type) -> None:
         )
 
 
-def _names(cls: type) -> None:
+def _names(cls: type[Problem]) -> None:
     """Is every argument name one thing only?"""
     for name in (*cls.fields, *cls.potentials):
         if not str(name).isidentifier() or "_" in name:

@@ -1,15 +1,16 @@
 """Distributions of tasks: what a family of tasks is drawn from, how a task is shown to a network.
 
-One interface: `names`, `size`, `functions`, `description`, `sample`, `spread`, `embed`, `check`, `inside`; `bounded`
-and `decode`, which give tasks from independent unknowns, for those who look for one. Values are dicts from name to
-array, (task,) for a number and (task, points) for a function. `embed` takes tensors too, and leaves their device,
-dtype and gradients alone.
+Values are dicts from name to array, (task,) for a number and (task, points) for a function. `embed` takes tensors
+too, and leaves their device, dtype and gradients alone; `bounded` and `decode` give tasks from independent unknowns,
+for those who look for one.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -17,10 +18,52 @@ import numpy as np
 from pinnlora.errors import UserError, nearest
 
 
-class Distribution:
+class Distribution(ABC):
     """What all distributions share; `*` joins independent ones: `Uniform(a=(1, 2)) * GaussianField("u0")`."""
 
-    names: tuple[str, ...]
+    @property
+    @abstractmethod
+    def names(self) -> tuple[str, ...]:
+        """The parameters."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """How many numbers `embed` makes of a task."""
+
+    @property
+    @abstractmethod
+    def bounded(self) -> np.ndarray:
+        """Which unknowns of `decode` lie in [-1, 1], (unknown,); the others are standard normal."""
+
+    @property
+    @abstractmethod
+    def description(self) -> str:
+        """As it was written."""
+
+    @abstractmethod
+    def sample(self, count: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """`count` tasks; of one generator state, fewer tasks are the first of more."""
+
+    @abstractmethod
+    def spread(self, count: int, rng: np.random.Generator, margin: float = 0.0) -> dict[str, np.ndarray]:
+        """As `sample`, evenly spread in every number."""
+
+    @abstractmethod
+    def embed(self, values: Mapping) -> Any:
+        """(task, size), an array or a tensor as the values are."""
+
+    @abstractmethod
+    def decode(self, unknowns: Any) -> dict:
+        """Values of a tensor of unknowns (task, unknown), differentiable."""
+
+    @abstractmethod
+    def check(self, values: Mapping) -> dict[str, np.ndarray]:
+        """The same values as float64 arrays with a task axis; UserError if wrong."""
+
+    @abstractmethod
+    def inside(self, values: Mapping) -> np.ndarray:
+        """Whether each task (task,) lies in the range."""
 
     @property
     def functions(self) -> Mapping[str, Distribution]:
@@ -64,7 +107,6 @@ class Product(Distribution):
 
     @property
     def bounded(self) -> np.ndarray:
-        """Which unknowns of `decode` lie in [-1, 1], (unknown,); the others are standard normal."""
         return np.concatenate([factor.bounded for factor in self.factors])
 
     @property
@@ -161,10 +203,21 @@ def check_names(values: Mapping, names: tuple[str, ...]) -> None:
 
 def finite(name: str, value) -> np.ndarray:
     """`value`, a number, list, array or tensor, as a float64 array; UserError if it is anything else."""
-    try:
-        array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value, dtype=float)
-    except (TypeError, ValueError):
-        raise UserError(f"{name} = {value!r}; expected numbers") from None
+    array = reals(name, value)
     if not np.isfinite(array).all():
         raise UserError(f"{name} holds {np.count_nonzero(~np.isfinite(array))} NaN or infinite values")
     return array
+
+
+def reals(name: str, value) -> np.ndarray:
+    """As `finite`, also with NaN and infinite values; what is complex, true or false, a date or text is none."""
+    try:
+        given = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+        if given.dtype.kind in "iufO":
+            return given.astype(float)
+    except (TypeError, ValueError):
+        pass
+    else:
+        if given.ndim:
+            raise UserError(f"{name} is an array of {given.dtype}; expected real numbers")
+    raise UserError(f"{name} = {repr(value)[:60]}; expected numbers")

@@ -99,10 +99,12 @@ def _mismatch(probe: Probe, condition: BoundCondition) -> tuple[float, float, st
     worst, place = 0.0, ""
     for coords, jet in zip(places, jets, strict=True):
         if condition.periodic is not None:
-            pairs = [(jet[:, c], jets[0][:, c]) for c in range(jet.shape[1])]
+            pairs: list[tuple[Tensor, Tensor | float]] = [
+                (jet[:, c], jets[0][:, c]) for c in range(jet.shape[1])
+            ]
         else:
             probe.targets(condition, coords, jet)  # says what is wrong with them
-            pairs = found_and_wanted(problem, condition, coords, values, jet).values()
+            pairs = [*found_and_wanted(problem, condition, coords, values, jet).values()]
         for found, target in pairs:
             target = torch.as_tensor(target, dtype=found.dtype).detach()
             gap = (found - target).detach().abs().nan_to_num(nan=torch.inf)

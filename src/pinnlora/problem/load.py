@@ -47,14 +47,20 @@ class Spec:
         file, colon, name = plain.rpartition(":")
         return cls(Path(file) if colon else None, name, variant)
 
+    def wrong_variant(self, text: str) -> str:
+        """What is wrong with what stands behind @ in `text`, or nothing."""
+        if "@" not in text or self.variant.isidentifier():
+            return ""
+        return f"{text}: {self.variant!r} is no name of a variant: letters, digits and _"
+
 
 def known_problem(text: Any) -> str:
     """The same text, if it names a problem of the package, or a class in a file of one's own; else ValueError."""
     if not isinstance(text, str):
         raise ValueError(f"{text!r} is neither the name of a problem nor FILE.py:Class")
     spec = Spec.of(text)
-    if "@" in text and not spec.variant.isidentifier():
-        raise ValueError(f"{text}: {spec.variant!r} is no name of a variant: letters, digits and _")
+    if wrong := spec.wrong_variant(text):
+        raise ValueError(wrong)
     if spec.file is None:
         if spec.name not in package_problems():
             raise ValueError(
@@ -106,6 +112,8 @@ def problem_file(text: str) -> Path:
 def load_problem(text: str) -> Problem:
     """The problem named `text`: one of this package's, or FILE.py:Class; UserError says what is wrong."""
     spec = Spec.of(text)
+    if wrong := spec.wrong_variant(text):
+        raise UserError(wrong)
     if spec.file is not None:
         return _load_file(spec.file, spec.name)
     if spec.name not in package_problems():
@@ -132,7 +140,7 @@ def _load_file(path: Path, name: str) -> Problem:
         cls = getattr(module, name, None)
         if isinstance(cls, type) and issubclass(cls, Problem) and cls is not Problem:
             return cls()
-    except Exception as error:  # whatever a user's file may do
+    except (Exception, SystemExit) as error:  # whatever a user's file may do
         del sys.modules[module.__name__]
         raise UserError(f"{path}: {explained(error)}") from error
     own = [
@@ -150,7 +158,10 @@ def _run(path: Path, module: ModuleType) -> dict[str, Exception]:
     """
     body = ast.parse(path.read_text(encoding="utf-8"), str(path)).body
     imported = [
-        alias.name for node in body if getattr(node, "module", None) == "__future__" for alias in node.names
+        alias.name
+        for node in body
+        if isinstance(node, ast.ImportFrom) and node.module == "__future__"
+        for alias in node.names
     ]
     flags = sum(getattr(__future__, name).compiler_flag for name in imported)
     broken: dict[str, Exception] = {}
@@ -172,7 +183,8 @@ def _beside(folder: Path) -> Iterator[None]:
     theirs = {path.stem for path in folder.glob("*.py")} | {
         path.parent.name for path in folder.glob("*/__init__.py")
     }
-    others = {str(Path(m.__file__).parent) for n, m in sys.modules.items() if n.startswith("pinnlora_user_")}
+    ours = [m.__file__ for name, m in sys.modules.items() if name.startswith("pinnlora_user_")]
+    others = {str(Path(file).parent) for file in ours if file}
     for name in theirs & set(sys.modules):
         place = str(Path(getattr(sys.modules[name], "__file__", None) or "/").parent)
         if place in others and place != str(folder):

@@ -27,14 +27,14 @@ def found_and_wanted(
 ) -> dict[str, tuple[Tensor, Tensor | float]]:
     """name -> (what the network gives (task, point), what it should be), from its jet (task, channel, point, unknown)
     of the condition's channels."""
-    out = {}
+    out: dict[str, tuple[Tensor, Tensor | float]] = {}
     for name, target in prescribed(problem, condition, coords, values, jet).items():
         if name in condition.targets:
             number, order = parse(problem, name)
             out[name] = jet[:, condition.channels.position(order), :, number], target
-        elif derived(problem, name) is not None:
-            unknown = derived(problem, name), coords, values, jet, condition.channels, condition.faces
-            out[name] = slope_along_normal(problem, *unknown), target
+        elif (slope := derived(problem, name)) is not None:
+            where = coords, values, jet, condition.channels, condition.faces
+            out[name] = slope_along_normal(problem, slope, *where), target
         else:
             out[name] = target, 0.0
     return out

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import add
 from typing import Any
 
 from torch import Tensor
@@ -36,4 +38,6 @@ def component(problem: Any, name: str) -> int | None:
 def along_normal(problem: Any, parts: Parts, coords: Tensor, values: Any, slopes: Sequence[Tensor]) -> Tensor:
     """The derivative along the normal of the nearest part, from those along the axes of `space`: (task, point)."""
     normal = outward_normal(problem.coords, parts, coords, values)
-    return sum(normal[..., axis] * slope for axis, slope in zip(space(problem), slopes, strict=True))
+    return reduce(
+        add, (normal[..., axis] * slope for axis, slope in zip(space(problem), slopes, strict=True))
+    )

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pinnlora.problem.channels import Channels, Index
-from pinnlora.problem.domain.box import Box
+from pinnlora.problem.domain.base import Domain
 
 LINE, ROUGH = 2001, 0.05
 """Points on a line, and how far a function may be from the integral of its derivative, relative to its rise."""
@@ -42,13 +42,15 @@ def _full(value: Tensor | float, coords: Tensor, shape: torch.Size) -> Tensor:
 
 
 def _jet(value: Tensor, coords: Tensor, channels: Channels) -> dict[Index, Tensor]:
-    known, gradients = {(): value}, {}
+    known: dict[Index, Tensor] = {(): value}
+    gradients: dict[Index, Tensor | None] = {}
     for order in channels.orders[1:]:
         before = order[:-1]
         if before not in gradients:
             gradients[before] = _gradient(known.get(before), coords)
-        if gradients[before] is not None:
-            known[order] = gradients[before][..., order[-1]]
+        gradient = gradients[before]
+        if gradient is not None:
+            known[order] = gradient[..., order[-1]]
     return {order: derivative.detach() for order, derivative in known.items()}
 
 
@@ -58,11 +60,11 @@ def _gradient(value: Tensor | None, coords: Tensor) -> Tensor | None:
     return torch.autograd.grad(value.sum(), coords, create_graph=True, allow_unused=True)[0]
 
 
-def along(box: Box, axis: int, unit: Tensor) -> Tensor:
+def along(domain: Domain, axis: int, unit: Tensor) -> Tensor:
     """Lines from end to end of an axis, through points unit (task, dim) of the unit cube: (task, LINE, dim)."""
     through = unit.unsqueeze(1).repeat(1, LINE, 1)
     through[..., axis] = torch.linspace(0, 1, LINE, dtype=unit.dtype, device=unit.device)
-    return box.scale(through)
+    return domain.scale(through)
 
 
 def is_smooth(function, name: str, points: Tensor, axis: int, channels: Channels) -> bool:

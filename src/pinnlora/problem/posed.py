@@ -48,7 +48,7 @@ class _Given:
 def _all_given(probe: Probe) -> list[_Given]:
     problem, given = probe.problem, []
     for condition in problem.bound_conditions:
-        if condition.signature is None:
+        if condition.periodic is not None:
             continue
         stems = [
             split(problem.coords.names, name)[0].removesuffix("_n") for name in condition.signature.names
@@ -58,8 +58,8 @@ def _all_given(probe: Probe) -> list[_Given]:
             number, order = parse(problem, target)
             given += [_Given(condition, face, target, number, order, asked) for face in condition.faces]
         for row in condition.rows:  # counts for one of the unknowns in it
-            number = derived(problem, row)
-            free = sorted(asked) if number is None else [number]
+            slope = derived(problem, row)
+            free = sorted(asked) if slope is None else [slope]
             number = next(
                 (k for k in free if all(g.condition is not condition or g.number != k for g in given)),
                 free[0],
@@ -88,7 +88,8 @@ def enough_conditions(probe: Probe) -> list[Finding]:
         periodic = any(condition.periodic == axis for condition in problem.bound_conditions)
         for number in range(len(problem.unknowns)):
             order = _order(probe, effect, number, axis)
-            have = {(g.face.value, g.order.count(axis)) for g in here if g.number == number}
+            own = [(g.face, g.order.count(axis)) for g in here if g.number == number]
+            have = {(face.value, order) for face, order in own if isinstance(face, Face)}
             short = 0 if periodic else max(0, _needed(probe, given, number, axis, order) - len(have))
             missing, spare = missing + short, spare + max(0, len(have) - order)
             if short:
@@ -167,8 +168,10 @@ def _lack(probe: Probe, unknown: str, axis: int, order: int, have: set[tuple[flo
 
 
 def _constants(probe: Probe, effect: Tensor, given: list[_Given]) -> list[Finding]:
-    """A warning for each field of which only derivatives occur, if no condition gives its value."""
+    """A warning for each field of which only derivatives occur, if no condition gives or asks for its value."""
     problem, valued, found = probe.problem, {g.number for g in given if g.order == ()}, []
+    asked = {name for g in given for name in g.condition.signature.names}
+    valued |= {number for number, name in enumerate(problem.unknowns) if name in asked}
     for number, name in enumerate(problem.unknowns):
         if (
             effect[1:, number].any()
@@ -187,7 +190,9 @@ def agreeing_conditions(probe: Probe) -> list[Finding]:
     for one, other in combinations(given, 2):
         if one.number == other.number and one.condition is not other.condition:
             found += _compared(probe, one, other)
-    for periodic in (c for c in probe.problem.bound_conditions if c.periodic is not None):
+    for periodic in probe.problem.bound_conditions:
+        if periodic.periodic is None:
+            continue
         axis = probe.problem.coords.names[periodic.periodic]
         for g in (g for g in given if isinstance(g.face, Face) and g.face.axis != periodic.periodic):
             (coords, low), (_, high) = (g.at(probe, end) for end in periodic.faces)

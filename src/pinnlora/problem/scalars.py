@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -27,6 +28,14 @@ class _Scalars(Distribution):
             if numbers.shape != (2,) or not self.above < numbers[0] < numbers[1]:
                 raise UserError(f"{kind}({name}={pair}): expected (low, high), {self.above:g} < low < high")
         object.__setattr__(self, "ranges", tuple((n, float(a), float(b)) for n, (a, b) in ranges.items()))
+
+    @abstractmethod
+    def _place(self, unit: np.ndarray, low: float, high: float) -> np.ndarray:
+        """Numbers of [0, 1] to the range."""
+
+    @abstractmethod
+    def _widened(self, low: float, high: float, margin: float) -> tuple[float, float]:
+        """The range, longer by `margin` of its embedded length at both ends."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -71,9 +80,21 @@ class _Scalars(Distribution):
         for name, array in checked.items():
             if array.shape != checked[self.names[0]].shape or array.ndim != 1:
                 raise UserError(f"{name} has shape {array.shape}; expected (task,), one number a task")
-            if (array <= self.above).any():
-                raise UserError(f"{name} = {array.min():g}; expected numbers above {self.above:g}")
+        for name, low, high in self.ranges:
+            self._check_sign(name, checked[name], low, high)
         return checked
+
+    def _check_sign(self, name: str, array: np.ndarray, low: float, high: float) -> None:
+        """A viscosity below zero is no matter of extrapolation."""
+        wrong = array <= self.above
+        if low >= 0:
+            wrong |= array <= 0 if low > 0 else array < 0
+        if high <= 0:
+            wrong |= array >= 0 if high < 0 else array > 0
+        if wrong.any():
+            raise UserError(
+                f"{name} = {array[wrong][0]:g}, of another sign than all of its range; expected {low:g} to {high:g}"
+            )
 
     def inside(self, values: Mapping) -> np.ndarray:
         """Whether each task (task,) lies in the ranges, up to single-precision rounding."""

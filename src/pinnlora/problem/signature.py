@@ -6,14 +6,17 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from pinnlora.errors import nearest
+from pinnlora.errors import UserError, nearest
 from pinnlora.problem.channels import ORDER, Channels, Index
 from pinnlora.problem.domain.sides import Face, Side, outward_normal
 from pinnlora.problem.normal import Parts, along_normal, component, derived, space
+
+if TYPE_CHECKING:
+    from pinnlora.problem.base import Problem
 
 Values = Mapping[str, Any]
 """Task parameters by name: (task,) for scalars, (task, points) for functions."""
@@ -51,22 +54,27 @@ class Signature:
     names: tuple[str, ...]
     channels: Channels
 
-    def __call__(self, problem: Any, lookup: Callable[[str], Any]) -> dict[str, Tensor]:
+    def __call__(self, problem: Any, lookup: Callable[[str], Any]) -> Any:
         return self.function(problem, *(lookup(name) for name in self.names))
 
 
 @dataclass(frozen=True)
 class BoundCondition:
     """A condition with its faces found and its arguments and what it returns resolved: `targets` are fields or
-    derivatives, `rows` normal derivatives and what is to vanish."""
+    derivatives, `rows` normal derivatives and what is to vanish. The function of a `periodic` one gives nothing."""
 
     name: str
     faces: tuple[Face | Side, ...]
-    signature: Signature | None
+    signature: Signature
     channels: Channels
     periodic: int | None = None
     targets: tuple[str, ...] = ()
     rows: tuple[str, ...] = ()
+
+    @property
+    def ends(self) -> tuple[Face, ...]:
+        """Those of its faces where a coordinate is held: both of a periodic one."""
+        return tuple(face for face in self.faces if isinstance(face, Face))
 
 
 def lookup(
@@ -76,22 +84,28 @@ def lookup(
     jet: Tensor | None = None,
     channels: Channels | None = None,
     parts: Parts = (),
-):
-    """A function from argument names to tensors (task, point), for one set of points on `parts` of the boundary."""
+) -> Callable[[str], Tensor]:
+    """A function from argument names to tensors (task, point), for one set of points on `parts` of the boundary.
+
+    Without a jet and its channels, what a network gives cannot be asked for: UserError.
+    """
 
     def find(name: str) -> Tensor:
         if name in problem.coords.names:
             return coords[..., problem.coords.names.index(name)]
-        if component(problem, name) is not None:
-            return outward_normal(problem.coords, parts, coords, values)[..., component(problem, name)]
-        if derived(problem, name) is not None:
-            return slope_along_normal(problem, derived(problem, name), coords, values, jet, channels, parts)
-        if name in values:
+        if (axis := component(problem, name)) is not None:
+            return outward_normal(problem.coords, parts, coords, values)[..., axis]
+        number = derived(problem, name)
+        if number is None and name in values:
             value = values[name]
             return value.unsqueeze(-1) if value.ndim == 1 else problem.function_values(name, value, coords)
         stem, order = split(problem.coords.names, name)
-        if stem in values:
+        if number is None and stem in values:
             return problem.function_values(stem, values[stem], coords, len(order))
+        if jet is None or channels is None:
+            raise UserError(f"{name} is not known here: there are coordinates and task parameters only")
+        if number is not None:
+            return slope_along_normal(problem, number, coords, values, jet, channels, parts)
         return jet[:, channels.position(order), :, problem.unknowns.index(stem)]
 
     return find
@@ -134,32 +148,34 @@ def parse(problem: Any, name: str) -> tuple[int, Index]:
     return problem.unknowns.index(stem), order
 
 
-def resolve(cls: type, function: Callable, boundary: bool = False) -> Signature:
+def resolve(cls: type[Problem], function: Callable, boundary: bool = False) -> Signature:
     """Read a function's argument names; a name that means nothing is an error that says what exists.
 
     On a `boundary` there is a normal to ask for.
     """
     where = f"{cls.__name__}.{function.__name__}"
-    first, *names = tuple(inspect.signature(function).parameters) or (None,)
-    if first is None or _means(cls, first) is not None:
-        raise TypeError(f"{where}: the first argument has to be self, then come what it needs; got {first!r}")
+    first, *names = tuple(inspect.signature(function).parameters) or ("",)
+    if not first or _means(cls, first) is not None:
+        got = repr(first or None)
+        raise TypeError(f"{where}: the first argument has to be self, then come what it needs; got {got}")
     orders: list[Index] = []
     for name in names:
         normal = component(cls, name) is not None or derived(cls, name) is not None
         if normal and not boundary:
             raise TypeError(f"{where}: {name} is of the boundary's normal; only a condition can ask for it")
-        if not normal and _means(cls, name) is None:
+        meant = () if normal else _means(cls, name)
+        if meant is None:
             raise TypeError(unknown(cls, where, name))
-        orders += needed(cls, name) if normal else [_means(cls, name)]
+        orders += needed(cls, name) if normal else [meant]
     return Signature(function, tuple(names), Channels.of(orders))
 
 
-def needed(cls: type, name: str) -> list[Index]:
+def needed(cls: type[Problem], name: str) -> list[Index]:
     """The derivatives that a name of the normal needs."""
     return [] if derived(cls, name) is None else [(axis,) for axis in space(cls)]
 
 
-def _means(cls: type, name: str) -> Index | None:
+def _means(cls: type[Problem], name: str) -> Index | None:
     """The derivative of a field that an argument asks for, () for all that is none; None: it means nothing."""
     stem, order = split(cls.coords.names, name)
     if name in cls.coords.names or name in cls.task.names:
@@ -173,7 +189,7 @@ def _means(cls: type, name: str) -> Index | None:
         return None
 
 
-def unknown(cls: type, where: str, name: str) -> str:
+def unknown(cls: type[Problem], where: str, name: str) -> str:
     """What to say of a name that means nothing."""
     axes = cls.coords.names
     orders = [o for n in range(1, ORDER + 1) for o in combinations_with_replacement(range(len(axes)), n)]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -11,7 +14,7 @@ from pinnlora.problem.base import Problem
 from pinnlora.problem.calls import guarded, tensor_of
 from pinnlora.problem.exact import exact_meets, exact_solves, reference_fits
 from pinnlora.problem.posed import agreeing_conditions, enough_conditions
-from pinnlora.problem.probe import TASKS, Finding, Probe
+from pinnlora.problem.probe import POINTS, TASKS, Finding, Probe
 from pinnlora.problem.signature import Values, lookup
 
 
@@ -24,12 +27,15 @@ def verify_problem(problem: Problem) -> list[Finding]:
     found: dict[Finding, None] = {}
     for check in checks:
         try:
-            found |= dict.fromkeys(
-                guarded(type(problem).__name__, lambda check=check: check(Probe.of(problem)))
-            )
+            of_it = guarded(type(problem).__name__, partial(_checked, check, problem))
+            found |= dict.fromkeys(of_it)
         except UserError as error:
             found[Finding("error", str(error))] = None
     return list(found)
+
+
+def _checked(check: Callable[[Probe], list[Finding]], problem: Problem) -> list[Finding]:
+    return check(Probe.of(problem))
 
 
 def _axes(probe: Probe) -> list[Finding]:
@@ -75,7 +81,7 @@ def _conditions(probe: Probe) -> list[Finding]:
     """Finite values on every face."""
     found = []
     for condition in probe.problem.bound_conditions:
-        for face in condition.faces if condition.signature else ():
+        for face in condition.faces if condition.periodic is None else ():
             coords = probe.coords(face)
             targets = probe.targets(condition, coords, probe.jet(condition.channels))
             where = probe.where(condition.signature.function.__name__)
@@ -90,7 +96,7 @@ def _weight(probe: Probe) -> list[Finding]:
         return []
     coords, jet = probe.coords(), probe.jet(signature.channels)
     find = lookup(probe.problem, coords, probe.values, jet, signature.channels)
-    weight = tensor_of(where, guarded(where, lambda: signature(probe.problem, find)), coords.shape[:2])
+    weight = tensor_of(where, guarded(where, lambda: signature(probe.problem, find)), (TASKS, POINTS))
     good = torch.isfinite(weight) & (weight > 0)
     if good.all():
         return []
@@ -127,7 +133,7 @@ def _parameters(probe: Probe) -> list[Finding]:
         jet = probe.jet(problem.residual_signature.channels)
         out = [*probe.residual(probe.coords(), jet, values).values()]
         for condition in problem.bound_conditions:
-            for face in condition.faces if condition.signature else ():
+            for face in condition.faces if condition.periodic is None else ():
                 targets = probe.targets(condition, probe.coords(face), probe.jet(condition.channels), values)
                 out += targets.values()
         return out

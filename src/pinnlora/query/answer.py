@@ -50,9 +50,9 @@ def inverted_dataset(problem: Problem, found: Inverted, measured: np.ndarray, al
         out, "covariance", ["parameter", "other"], spread.numpy(), "covariance of the parameters", alone
     )
     _add_variable(out, "misfit", [], found.misfit, "root mean square of what is left, over the noise", alone)
-    words = np.array(_warnings(problem, found, measured))
-    out["warning"] = ((), words[0], {"long_name": "what speaks against the answer"}) if alone else (
-        "task", words, {"long_name": "what speaks against the answer"}
+    warnings = np.array(_warnings(problem, found, measured))
+    out["warning"] = ((), warnings[0], {"long_name": "what speaks against the answer"}) if alone else (
+        "task", warnings, {"long_name": "what speaks against the answer"}
     )  # fmt: skip
     out.attrs["problem"] = problem.name
     return out

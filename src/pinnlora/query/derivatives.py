@@ -17,11 +17,12 @@ from pinnlora.nets.ansatz import field_channels, observed
 from pinnlora.nets.mlp import MLP, Weights
 from pinnlora.problem.base import Problem
 from pinnlora.problem.channels import VALUE
+from pinnlora.problem.signature import Values
 from pinnlora.train.data import TaskSet
 
 Order = tuple[int, tuple[str, ...]]
 """A field's number, and what it is differentiated in: names of coordinates and of scalar task parameters."""
-Numbers = Callable[[dict[str, Tensor]], Tensor]
+Numbers = Callable[[Values], Tensor]
 
 
 def task_directions(problem: Problem) -> list[str]:
@@ -34,8 +35,9 @@ def read_order(problem: Problem, text: str) -> Order:
     known = [*problem.coords.names, *task_directions(problem)]
     for number, field in enumerate(problem.fields):
         rest = text.removeprefix(f"{field}_")
-        if text == field or (rest != text and (names := _directions(rest.split("_"), known)) is not None):
-            return number, () if text == field else names
+        names = () if text == field else None if rest == text else _directions(rest.split("_"), known)
+        if names is not None:
+            return number, names
     field, name = problem.fields[0], known[-1]
     raise UserError(
         f"fields: {text!r} is no field or derivative; fields are {', '.join(problem.fields)}, derivatives such as "
@@ -115,10 +117,11 @@ def derivative(
         tasks = {name: inputs[name] for name in given}
         return fields_of_tasks(problem, parametrisation, numbers, symmetry, tasks, where)
 
+    slope: Callable[[dict[str, Tensor]], Tensor] = fields
     for name in names:
-        fields = _in(fields, name)
+        slope = _in(slope, name)
     apart = [part.clone() for part in points.unbind(-1)]
-    return fields(dict(zip(axes, apart, strict=True)) | given)
+    return slope(dict(zip(axes, apart, strict=True)) | given)
 
 
 def _in(function: Callable[[dict[str, Tensor]], Tensor], name: str) -> Callable[[dict[str, Tensor]], Tensor]:

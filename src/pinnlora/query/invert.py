@@ -75,7 +75,7 @@ def derivative_of(function: Callable[[Tensor], Tensor], at: Tensor) -> tuple[Ten
     """
     count, unknowns = at.shape
     directions = torch.eye(unknowns, dtype=at.dtype).repeat(count, 1)
-    values, slopes = jvp(function, (at.repeat_interleave(unknowns, 0),), (directions,))
+    values, slopes, *_ = jvp(function, (at.repeat_interleave(unknowns, 0),), (directions,))
     return values[::unknowns], slopes.unflatten(0, (count, unknowns)).mT
 
 

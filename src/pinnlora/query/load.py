@@ -54,6 +54,14 @@ def load(path: str | Path, device: str = "cpu", trust: bool = False) -> Surrogat
         raise UserError(f"{path}: config.json and model.safetensors do not fit together ({text})") from None
 
 
+def load_surrogate(path: str | Path, device: str = "cpu", trust: bool = False) -> Surrogate:
+    """As `load`, of a bundle with a hypernetwork; UserError for refined networks."""
+    found = load(path, device, trust)
+    if isinstance(found, Solved):
+        raise UserError(f"{path} is refined networks of given tasks: this needs the hypernetwork")
+    return found
+
+
 def _config(path: Path) -> dict[str, Any]:
     file = path / "config.json"
     if not file.is_file():

@@ -16,6 +16,7 @@ from pinnlora.nets.adapters import Full, LowRank, Parametrisation
 from pinnlora.nets.ansatz import fields_at
 from pinnlora.nets.mlp import Weights
 from pinnlora.problem.base import Problem
+from pinnlora.problem.signature import Values
 from pinnlora.query.calibration import Calibration
 from pinnlora.query.derivatives import Order, derivative, task_directions
 from pinnlora.train.data import TaskSet, task_set
@@ -49,7 +50,7 @@ class Networks:
     symmetry: bool
     config: dict[str, Any]
     calibration: Calibration | None = None
-    numbers: Callable[[dict[str, Tensor]], Tensor] | None = None
+    numbers: Callable[[Values], Tensor] | None = None
 
     def __len__(self) -> int:
         return len(self.theta)
@@ -112,13 +113,17 @@ class Networks:
         )
         return tasks.from_network(fields)
 
+    def _given(self, values: Values) -> Tensor:
+        return self.theta
+
     def _derived(self, points: Tensor, names: tuple[str, ...]) -> Tensor:
         points = points.expand(len(self), -1, -1)
         given = {name: torch.from_numpy(value).to(self.theta.device) for name, value in self.given.items()}
-        inward = set(names) & set(task_directions(self.problem))
-        if inward and self.numbers is None:
+        inward, numbers = set(names) & set(task_directions(self.problem)), self.numbers
+        if not inward:
+            numbers = self._given
+        elif numbers is None:
             raise UserError(
                 f"fields: no derivative in {min(inward)}: refined networks are of their tasks alone"
             )
-        numbers = self.numbers if inward else lambda _: self.theta
         return derivative(self.problem, self.parametrisation, numbers, self.symmetry, given, points, names)

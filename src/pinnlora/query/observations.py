@@ -55,7 +55,7 @@ def read_observations(problem: Problem, given: xr.Dataset | Mapping[str, Any]) -
         array = given[name].reset_coords(drop=True).drop_vars(given[name].dims, errors="ignore")
         if extra := set(array.dims) - set(template.dims):
             raise UserError(
-                f"observations: {name} has the dimension {min(extra)!r}, the coordinates have {places.dims}"
+                f"observations: {name} has the dimension {min(map(str, extra))!r}, the coordinates have {places.dims}"
             )
         spread = array.broadcast_like(template).transpose(*template.dims).values
         values[..., problem.fields.index(name)] = spread.reshape(count, -1)

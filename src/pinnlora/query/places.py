@@ -49,7 +49,7 @@ def places_of(problem: Problem, at: Mapping[str, Any] | xr.Dataset | None, tasks
     except ValueError:
         sizes = ", ".join(f"{name} {given[name].size}" for name in names)
         raise UserError(f"at: arrays of different lengths ({sizes}); expected arrays of one length") from None
-    dims = tuple(dim for dim in mesh[0].dims if dim != "task")
+    dims = tuple(str(dim) for dim in mesh[0].dims if dim != "task")
     own = "task" in mesh[0].dims
     if own and mesh[0].sizes["task"] != tasks:
         raise UserError(f"at: points for {mesh[0].sizes['task']} tasks, but there are {tasks}")

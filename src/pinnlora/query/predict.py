@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from pinnlora.errors import UserError
 from pinnlora.query.calibration import LEVEL
 from pinnlora.query.derivatives import read_order
 from pinnlora.query.networks import Networks
@@ -43,6 +44,9 @@ def predicted(
     """
     problem = networks.problem
     places, names = places_of(problem, at, len(networks)), list(fields or problem.fields)
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"fields: {name} is asked for twice")
     orders = [read_order(problem, name) for name in names]
     inside = in_domain(problem, places.points, networks.given)
     values = networks.fields(places.points, orders).cpu().numpy()
@@ -110,7 +114,8 @@ def _add_tasks(out: xr.Dataset, networks: Networks) -> None:
     """The tasks' own parameters as coordinates; a function along a dimension of its own, named as in tasks.nc."""
     functions = networks.problem.task.functions
     for name, values in networks.given.items():
-        attributes, own = {"long_name": f"task parameter {name}", "units": "1"}, []
+        attributes = {"long_name": f"task parameter {name}", "units": "1"}
+        own: list[str] = []
         if name in functions:
             own = [f"{name}_{functions[name].on}"]
             described = {"long_name": f"where {name} is given", "units": "1"}
@@ -130,10 +135,8 @@ def refined_dataset(
     kind = "none" if calibration is None else "residual"
     estimates = {}
     for name, found in (("_before", refined.before), ("", refined.after)):
-        known = calibration is not None
-        estimates[name] = (
-            calibration.estimate("residual", found.loss) if known else np.full(len(networks), np.nan)
-        )
+        unknown = np.full(len(networks), np.nan)
+        estimates[name] = unknown if calibration is None else calibration.estimate("residual", found.loss)
     low, high = np.zeros(len(networks)), np.full(len(networks), np.inf)
     trusted = Trust(refined.after, networks.inside, estimates[""], low, high, kind)
     add_trust(out, networks, trusted)

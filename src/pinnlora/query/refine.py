@@ -118,8 +118,9 @@ class _State:
     ends: list[str]
 
     def active(self) -> np.ndarray:
-        if self.tolerance is not None:
-            estimate = self.networks.calibration.estimate("residual", self.score.loss)
+        calibration = self.networks.calibration
+        if self.tolerance is not None and calibration is not None:
+            estimate = calibration.estimate("residual", self.score.loss)
             for task in np.flatnonzero(estimate <= self.tolerance):
                 self.ends[task] = self.ends[task] or "tolerance reached"
         return np.array([task for task, end in enumerate(self.ends) if not end], dtype=int)

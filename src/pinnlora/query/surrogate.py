@@ -16,6 +16,7 @@ from torch import Tensor
 from pinnlora.nets.adapters import Parametrisation
 from pinnlora.nets.hypernetwork import Hypernetwork
 from pinnlora.problem.base import Problem
+from pinnlora.problem.signature import Values
 from pinnlora.query.answer import inverted_dataset
 from pinnlora.query.calibration import Calibration
 from pinnlora.query.export import SolutionModule
@@ -35,7 +36,7 @@ class Surrogate:
     problem: Problem
     parametrisation: Parametrisation
     hypernetwork: Hypernetwork
-    embed: Callable[[dict[str, Tensor]], Tensor]
+    embed: Callable[[Values], Tensor]
     base: Tensor
     symmetry: bool = False
     config: dict[str, Any] = field(default_factory=dict)
@@ -67,7 +68,7 @@ class Surrogate:
         """The trained numbers the hypernetwork predicts: (task, size)."""
         return self.predict_numbers(tasks.values)
 
-    def predict_numbers(self, values: dict[str, Tensor]) -> Tensor:
+    def predict_numbers(self, values: Values) -> Tensor:
         """The same from canonical tasks, differentiable in them."""
         return self.hypernetwork(self.embed(values))
 

@@ -189,7 +189,7 @@ def _while(
     measure: Callable[[np.ndarray], np.ndarray], count: int, began: float, seconds: float
 ) -> np.ndarray:
     """`measure(indices)` of `count` tasks, group by group, while there is time."""
-    parts = []
+    parts: list[np.ndarray] = []
     for some in np.split(np.arange(count), range(1, count, GROUP)):
         if parts and time.perf_counter() - began > seconds:
             break

@@ -82,7 +82,9 @@ def figure_of(dataset: xr.Dataset) -> Figure:
 
 def _told(dataset: xr.Dataset) -> str:
     """The task, and how well it is known."""
-    task = [f"{name} = {float(value):g}" for name, value in dataset.coords.items() if _is_task(name, value)]
+    task = [
+        f"{name} = {float(value):g}" for name, value in dataset.coords.items() if _is_task(str(name), value)
+    ]
     low, error, high = (float(dataset[f"estimated_error{end}"]) for end in ("_low", "", "_high"))
     if not dataset["in_range"]:
         known = "outside the range that was trained: the error is not known"
@@ -101,7 +103,7 @@ def _panel(figure: Figure, axes: Axes, values: xr.DataArray, title: str, logarit
     axes.set_title(title)
     if values.ndim == 1:
         axes.plot(values[values.dims[0]], values)
-        axes.set_xlabel(values.dims[0])
+        axes.set_xlabel(str(values.dims[0]))
         axes.set_yscale("log" if logarithmic else "linear")
         return
     norm, (across, up), top = None, values.dims, float(values.max())
@@ -109,5 +111,5 @@ def _panel(figure: Figure, axes: Axes, values: xr.DataArray, title: str, logarit
         norm, values = LogNorm(top / 10**DEEP, top), values.clip(min=top / 10**DEEP)
     image = axes.pcolormesh(values[across], values[up], values.T, norm=norm, rasterized=True)
     figure.colorbar(image, ax=axes)
-    axes.set_xlabel(across)
-    axes.set_ylabel(up)
+    axes.set_xlabel(str(across))
+    axes.set_ylabel(str(up))

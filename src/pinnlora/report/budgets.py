@@ -53,7 +53,8 @@ def trial_function(row: Row) -> str:
 
 def exceptions(rows: Sequence[Row]) -> list[str]:
     """A note for each row whose stage is not that of most ranks of its method."""
-    notes, stages = [], {}
+    notes: list[str] = []
+    stages: dict[tuple[str, str], list[tuple[str, dict]]] = {}
     for row in rows:
         if row.trained("stage"):
             stage = {key: value for key, value in row.trained("stage").items() if key not in NO_BUDGET}

@@ -1,6 +1,7 @@
 """Error against rank and against training time, a panel a problem."""
 
 from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -28,7 +29,7 @@ from pinnlora.study.names import BASELINES
 
 DODGE = 0.085  # in powers of two: bars of neighbouring methods at one rank stay apart
 FULL_DODGE = 2.0  # times as much at full rank, where every method has a point
-BASELINE = {"color": "0.45", "linewidth": 0.7}
+BASELINE: dict[str, Any] = {"color": "0.45", "linewidth": 0.7}
 LINES = dict(zip(BASELINES, (":", "-."), strict=True))
 
 
@@ -48,10 +49,10 @@ def error_against_rank(datasets: Sequence[xr.Dataset]) -> Figure:
         order = [*COLOURS, *BASELINES]
         handles = [_key(method, method_label(method)) for method in order if method in present]
         if any(not _printed(dataset).empty for dataset in datasets):
-            hollow = {"color": "0.35", "markerfacecolor": "white", "linewidth": 0.8}
+            hollow: dict[str, Any] = {"color": "0.35", "markerfacecolor": "white", "linewidth": 0.8}
             handles.append(Line2D([], [], marker="o", linestyle="--", label="paper", **hollow))
             handles.append(Line2D([], [], marker="x", linestyle="", label="paper, damaged print", **hollow))
-        bar = {"color": "0.35", "marker": "|", "linestyle": "", "markersize": 9}
+        bar: dict[str, Any] = {"color": "0.35", "marker": "|", "linestyle": "", "markersize": 9}
         handles.append(Line2D([], [], label="range over the test tasks", **bar))
         _legend(figure, handles, columns=5)
     return figure
@@ -88,7 +89,12 @@ def _ours(axes: Axes, own: Sequence[Row], at: dict[str, float]) -> None:
     centre = np.array([mean(row.scores()) for row in own])
     low, high = np.array([[row.scores().min(), row.scores().max()] for row in own]).T
     method = own[0].method
-    style = {"color": COLOURS[method], "marker": MARKERS[method], "elinewidth": 0.8, "zorder": 3}
+    style: dict[str, Any] = {
+        "color": COLOURS[method],
+        "marker": MARKERS[method],
+        "elinewidth": 0.8,
+        "zorder": 3,
+    }
     reach = np.maximum([centre - low, high - centre], 0.0)  # rounding can leave the mean outside by an ulp
     bars = axes.errorbar([at[row.rank] for row in own], centre, yerr=reach, **style)
     bars.set_label(f"{problem(own[0].dataset)} {method}")
@@ -98,7 +104,7 @@ def _theirs(axes: Axes, printed: pd.DataFrame, method: str, at: dict[str, float]
     """The paper's legible cells, joined where they are neighbours; damaged ones as crosses that nothing joins."""
     x, mse = printed["rank"].map(at), printed["mse_test"]
     legible = printed["legible"] == "yes"
-    style = {"color": COLOURS[method], "linewidth": 0.8, "markersize": 4, "zorder": 2}
+    style: dict[str, Any] = {"color": COLOURS[method], "linewidth": 0.8, "markersize": 4, "zorder": 2}
     hollow = {"marker": MARKERS[method], "markerfacecolor": "white", "markeredgewidth": 0.8}
     axes.plot(x, mse.where(legible), linestyle="--", **style | hollow)
     axes.plot(x[~legible], mse[~legible], linestyle="", marker="x", **style)
@@ -146,7 +152,7 @@ def _history(axes: Axes, row: Row) -> bool:
         return False
     seconds, mse, colour = seconds[keep], mse[keep], COLOURS[row.method]
     axes.plot(seconds, mse, color=colour, linewidth=1.1, drawstyle="steps-post")
-    end = {"markersize": 6.5, "markeredgecolor": "white", "markeredgewidth": 0.6, "zorder": 4}
+    end: dict[str, Any] = {"markersize": 6.5, "markeredgecolor": "white", "markeredgewidth": 0.6, "zorder": 4}
     axes.plot(seconds[-1:], mse[-1:], linestyle="", marker=MARKERS[row.method], color=colour, **end)
     return True
 
@@ -163,10 +169,11 @@ def _panels(count: int) -> tuple[Figure, list[Axes]]:
     return figure, panels[:count]
 
 
-def _finish(axes: Axes, dataset: xr.Dataset, xlabel: str, ylabel: str, grid: str) -> None:
+def _finish(axes: Axes, dataset: xr.Dataset, xlabel: str, ylabel: str, grid: Literal["both", "y"]) -> None:
     axes.set_yscale("log")
     axes.set_xlabel(xlabel)
-    if axes.get_subplotspec().is_first_col():
+    place = axes.get_subplotspec()
+    if place is not None and place.is_first_col():
         axes.set_ylabel(ylabel)
     refined = ", to refined solutions" if reference(dataset) == "refined" else ""
     axes.set_title(problem_label(problem(dataset)) + (refined if compared(dataset) else ", residuals only"))

@@ -5,6 +5,8 @@ has no reference. All field panels share one colour scale, fixed by the referenc
 share another, logarithmic one.
 """
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from matplotlib import colormaps, rc_context
@@ -84,8 +86,8 @@ def _draw_maps(figure: Figure, grid: np.ndarray, slices: Slices) -> None:
     for axes, prediction in zip(grid[:, 0], _fields(slices), strict=True):
         _map(axes, slices, prediction, field_norm, "viridis")
     for (row, column), axes in np.ndenumerate(grid[_first(slices) :, 1:]):
-        _map(axes, slices, np.maximum(slices.errors[row, column], norm.vmin), norm, "magma")
-    bar = {"location": "bottom", "fraction": 0.02, "pad": 0.01}
+        _map(axes, slices, np.clip(slices.errors[row, column], norm.vmin, None), norm, "magma")
+    bar: dict[str, Any] = {"location": "bottom", "fraction": 0.02, "pad": 0.01}
     wide = 18 * (grid.shape[1] - 1)  # times as long as thick: both bars equally thick
     values, errors = ScalarMappable(field_norm, "viridis"), ScalarMappable(norm, "magma")
     first = figure.colorbar(values, ax=grid[:, 0], aspect=18, extend="both", **bar)
@@ -117,7 +119,7 @@ def _draw_lines(figure: Figure, grid: np.ndarray, slices: Slices) -> None:
             colour = COLOURS[slices.methods[row].split(" ")[0]]
             axes[0].plot(points, slices.predictions[row, 0], color=colour, linestyle="--")
             for panel, error in zip(axes[1:], slices.errors[row], strict=True):
-                panel.semilogy(points, np.maximum(error, norm.vmin), color=colour)
+                panel.semilogy(points, np.clip(error, norm.vmin, None), color=colour)
                 panel.set_ylim(norm.vmin, norm.vmax)
 
 

@@ -76,8 +76,8 @@ def page(number: int, datasets: Sequence[xr.Dataset]) -> str:
                 if frame["same_error"].isna().all():
                     continue  # nor is there one of errors without a reference
                 parts.append(f"The same error is {ERROR(frame['same_error'].iloc[0])}.")
-            columns = [_as_distance(column) if distance else column for column in columns]
-            parts.append(markdown([table.name, *columns], frame).rstrip())
+            named = [_as_distance(column) if distance else column for column in columns]
+            parts.append(markdown([table.name, *named], frame).rstrip())
     notes = "\n".join(f"- {note}" for note in table.notes(datasets))
     return "\n\n".join([*parts, "## Notes", notes]) + "\n"
 

@@ -48,13 +48,14 @@ def cut(dataset: xr.Dataset) -> Slices:
     if reference is None:
         kind, error = "residual", dataset["showcase_residual"]
         error = error.expand_dims(column=["residual of the equations"])
-        scores = np.sqrt(_mean(error**2, [d for d in error.dims if d != "showcase_method"], inside))
+        dims = [str(d) for d in error.dims if d != "showcase_method"]
+        scores = _mean(error**2, dims, inside) ** 0.5
     else:
         kind, error = "MSE", abs(prediction - reference).isel(field=slice(MOST_ERROR_COLUMNS))
         error = error.rename(field="column").assign_coords(
             column=[f"absolute error of {name}" for name in error["field"].values]
         )
-        scores = _mean((prediction - reference) ** 2, list(reference.dims), inside)
+        scores = _mean((prediction - reference) ** 2, [str(d) for d in reference.dims], inside)
     space = [str(d) for d in prediction.dims if d not in ("showcase_method", "field", "t")]
     time = ["t"] if "t" in prediction.dims else []
     axes = tuple(space[:2]) if len(space) > 1 else tuple(time + space)

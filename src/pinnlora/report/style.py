@@ -1,6 +1,7 @@
 """How methods are named and drawn in every table and figure."""
 
 from pathlib import Path
+from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
@@ -28,7 +29,7 @@ COLOURS = {
     "physics": "#D55E00",
 }
 MARKERS = dict(zip(COLOURS, "PXosvD^", strict=True))
-RC = {
+RC: dict[Any, float] = {
     "font.size": 8.0,
     "axes.titlesize": 9.0,
     "figure.titlesize": 9.0,

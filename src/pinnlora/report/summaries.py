@@ -80,8 +80,8 @@ class Row:
         """One error per task, (tasks,), averaged over the fields; padding (NaN) is left out, infinities stay."""
         if variable not in self.dataset or split not in self.dataset["split"].values:
             return np.empty(0)
-        values = self._here(variable).sel(split=split)
-        values = (values.mean("field", skipna=True) if "field" in values.dims else values).values
+        here = self._here(variable).sel(split=split)
+        values = (here.mean("field", skipna=True) if "field" in here.dims else here).values
         return values[~np.isnan(values)]
 
     def tasks(self, split: str = "test") -> int:

@@ -7,30 +7,41 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import torch
 from filelock import FileLock, Timeout
 
 
 @contextmanager
-def own_card(device: str) -> Iterator[None]:
+def own_card(device: str | None) -> Iterator[None]:
     """Make "cuda" mean a card that no other job of this user holds; wait while all are taken.
 
     A card is held by a locked file in the temporary directory, which the system unlocks when the job ends,
     however it does. The file is named by the card itself: a batch system numbers what it gives each job from 0.
+    None and "cpu" need no card, nor torch to be imported.
     """
-    cards = range(0 if device == "cpu" else torch.cuda.device_count())
+    if device in (None, "cpu"):
+        yield
+        return
+    import torch
+
+    cards = range(torch.cuda.device_count())
     names = [f"pinnlora-{os.getuid()}-{torch.cuda.get_device_properties(card).uuid}.lock" for card in cards]
     locks = [FileLock(Path(tempfile.gettempdir(), name)) for name in names]
-    while locks and (card := next((k for k, lock in enumerate(locks) if _taken(lock)), None)) is None:
-        time.sleep(1.0)
     if not locks:
         yield
         return
+    card = _first_free(locks)
+    while card is None:
+        time.sleep(1.0)
+        card = _first_free(locks)
     torch.cuda.set_device(card)
     try:
         yield
     finally:
         locks[card].release()
+
+
+def _first_free(locks: list[FileLock]) -> int | None:
+    return next((card for card, lock in enumerate(locks) if _taken(lock)), None)
 
 
 def _taken(lock: FileLock) -> bool:

@@ -17,7 +17,7 @@ from pinnlora.loss.measure import physics_errors, residual_map
 from pinnlora.nets.adapters import Full, Parametrisation
 from pinnlora.problem.base import Problem
 from pinnlora.problem.signature import Values
-from pinnlora.query.load import load
+from pinnlora.query.load import load_surrogate
 from pinnlora.query.refine import improved
 from pinnlora.query.surrogate import Surrogate
 from pinnlora.study.stored import Stored, read_fits
@@ -102,8 +102,8 @@ def measure(truth: Truth, fields: np.ndarray, split: str) -> dict[str, np.ndarra
     """
     reference = truth.chosen(split)
     values = of_split(truth.values, truth.splits, split)
-    known, there = known_and_there(truth.problem, values, reference)
-    known = known[:, None]
+    whole, there = known_and_there(truth.problem, values, reference)
+    known = whole[:, None]
     squares, norm = (fields - reference) ** 2, (reference**2).mean(1, where=there)
     norm = np.where(norm > 0, norm, norm.mean(1, keepdims=True))
     norm = np.where(norm > 0, norm, 1.0)
@@ -115,7 +115,7 @@ def measure(truth: Truth, fields: np.ndarray, split: str) -> dict[str, np.ndarra
     if band is not None:
         weight = band[..., None] / np.maximum(band.sum(1), 1)[:, None, None]
         front = np.nan_to_num((squares * weight).sum(1, where=there), nan=np.inf, posinf=np.inf)
-        out["mse_front"] = np.where(band.any(1)[:, None] & known, front, np.nan)
+        out["mse_front"] = np.where(band.any(1, keepdims=True) & known, front, np.nan)
     return out
 
 
@@ -151,7 +151,7 @@ def evaluate_base(truth: Truth, base: Tensor, network: dict[str, Any]) -> list[R
 
 def evaluate_surrogate(path: Path, truth: Truth, device: torch.device, settings: dict[str, Any]) -> Result:
     """Errors of a bundle on all splits, and on the test tasks after a few refining steps where that is asked for."""
-    surrogate = load(path, str(device), trust=True)
+    surrogate = load_surrogate(path, str(device), trust=True)
     config = surrogate.config
     numbers = {
         "parameters": surrogate.parametrisation.size,

@@ -89,8 +89,8 @@ def _add_failures(dataset: xr.Dataset, results: list[Result], place) -> None:
 
 
 def _add_histories(dataset: xr.Dataset, results: list[Result], place) -> None:
-    results = [r for r in results if r.history is not None]
-    longest = max((r.history.sizes.get("sample", 0) for r in results), default=0)
+    histories = {place[r.method, r.rank]: r.history for r in results if r.history is not None}
+    longest = max((history.sizes.get("sample", 0) for history in histories.values()), default=0)
     described = {
         "seconds": ("wall time since the start of training", "s"),
         "mse": (
@@ -100,8 +100,8 @@ def _add_histories(dataset: xr.Dataset, results: list[Result], place) -> None:
     }
     for name, (long_name, units) in described.items():
         values = np.full((len(dataset.method), len(dataset["rank"]), longest), np.nan)
-        for r in results:
-            values[place[r.method, r.rank]][: r.history.sizes["sample"]] = r.history[name].values
+        for at, history in histories.items():
+            values[at][: history.sizes["sample"]] = history[name].values
         dims = ("method", "rank", "sample")
         dataset[f"history_{name}"] = (dims, values, {"long_name": long_name, "units": units})
 
@@ -139,7 +139,8 @@ def _add_showcase(dataset: xr.Dataset, results: list[Result], truth: Truth) -> N
         described = {"long_name": "reference of one test task", "units": "1"}
         dataset["showcase_reference"] = (("field", *axes), reference.T.reshape(fields, *shape), described)
     if shown:
-        stacked = np.stack([r.showcase.T.reshape(fields, *shape) for r in shown])
+        stacked = np.stack([r.showcase.T.reshape(fields, *shape) for r in shown if r.showcase is not None])
+        residuals = [r.showcase_residual.reshape(shape) for r in shown if r.showcase_residual is not None]
         dataset.coords["showcase_method"] = (
             "showcase_method",
             labels,
@@ -153,7 +154,7 @@ def _add_showcase(dataset: xr.Dataset, results: list[Result], truth: Truth) -> N
         )
         dataset["showcase_residual"] = (
             ("showcase_method", *axes),
-            np.stack([r.showcase_residual.reshape(shape) for r in shown]),
+            np.stack(residuals),
             {"long_name": "root mean square over the equations of the residuals of those", "units": "1"},
         )
     dataset.attrs["showcase_task"] = 0

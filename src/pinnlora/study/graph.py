@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from pinnlora.problem.load import problem_file
 from pinnlora.study.job_settings import job_settings
 from pinnlora.study.provenance import code_of, provenance, recorded
 from pinnlora.study.settings import Settings
@@ -61,7 +62,7 @@ class Job:
 
 def inputs(settings: Settings, job: Job) -> dict[str, list[Job]]:
     """What a job reads, by the option that names it on the command line, in the order in which it is hashed."""
-    name = job.problem
+    name = job.problem or ""
     if job.stage in ("table", "figure"):
         names = [name] if name else [settings.problem(spec).name for spec in settings.problems]
         return {"evaluation": [Job("evaluate", each) for each in names]}
@@ -92,12 +93,15 @@ class Plan:
     settings: Settings
     folder: Path
     forced: Callable[[Job], bool]
+    _own: dict[Job, dict] = field(default_factory=dict)
     _wanted: dict[Job, str] = field(default_factory=dict)
     _pending: dict[Job, bool] = field(default_factory=dict)
 
     def own_settings(self, job: Job) -> dict:
         """The settings that a job uses, and no others: what else is changed leaves it alone."""
-        return job_settings(self.settings, job.problem, job.stage, job.rank, job.which)
+        if job not in self._own:
+            self._own[job] = job_settings(self.settings, job.problem, job.stage, job.rank, job.which)
+        return self._own[job]
 
     def read(self, job: Job) -> list[Job]:
         """The jobs whose outputs a job reads."""
@@ -107,7 +111,7 @@ class Plan:
         """The provenance that the job's output should carry."""
         if job not in self._wanted:
             own = self.own_settings(job)
-            code = _code(MODULES[job.stage], own.get("problem"))
+            code = _code(MODULES[job.stage], problem_file(own["problem"]) if "problem" in own else None)
             self._wanted[job] = provenance(code, own, map(self.wanted, self.read(job)))
         return self._wanted[job]
 
@@ -138,5 +142,5 @@ class Plan:
 
 
 @cache
-def _code(job: str, spec: str | None) -> str:
-    return code_of(job, spec)
+def _code(job: str, problem: Path | None) -> str:
+    return code_of(job, problem)

@@ -1,12 +1,32 @@
 """What each job of the workflow is told: only the part of the settings that it uses."""
 
+import json
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from pinnlora.errors import UserError
 from pinnlora.study.settings import REFERENCES, ProblemSettings, Settings
 
 STAGES = ("tasks", "reference", "base", "fit", "teachers", "hypernetwork", "evaluate", "table", "figure")
+
+
+class Told(dict):
+    """A job's settings as it is told them: what is missing is a UserError."""
+
+    def __missing__(self, key: str) -> None:
+        raise UserError(f"--settings have no {key!r}; the workflow writes them")
+
+
+def told_settings(text: str) -> Told:
+    """A job's settings from JSON; UserError for what is none."""
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(f"--settings is not JSON ({error}); the workflow writes it") from None
+    if not isinstance(found, dict) or not isinstance(found.get("problem", ""), str):
+        raise UserError("--settings are no settings of a job; the workflow writes them")
+    return Told(found)
 
 
 def job_settings(
@@ -25,15 +45,15 @@ def job_settings(
     if stage not in STAGES:
         raise UserError(f"no job {stage!r}; there are {', '.join(STAGES)}")
     if stage in ("table", "figure"):
-        return {"number": int(mode)} if stage == "table" else {"kind": mode}
-    chosen = settings.problem(problem)
+        return {"number": int(mode or "")} if stage == "table" else {"kind": mode}
+    chosen = settings.problem(problem or "")
     if isinstance(rank, str) and rank != "full":
         rank = int(rank)
-    own = _own_part(settings, chosen, stage, rank, mode)
+    own = _own_part(chosen, stage, rank or "full", mode or "")
     return {"problem": chosen.spec, "seed": settings.seed} | own
 
 
-def _own_part(settings: Settings, chosen: ProblemSettings, stage: str, rank, mode: str | None) -> dict:
+def _own_part(chosen: ProblemSettings, stage: str, rank: int | str, mode: str) -> dict[str, Any]:
     network = chosen.network.model_dump(mode="json")
     match stage:
         case "tasks":
@@ -42,7 +62,7 @@ def _own_part(settings: Settings, chosen: ProblemSettings, stage: str, rank, mod
             file = chosen.reference if chosen.reference not in REFERENCES else None
             return {"reference": chosen.reference} | ({"sha256": digest(file)} if file else {})
         case "base":
-            own = {"method": "base", "split": "base", "rank": "full"}
+            own: dict[str, Any] = {"method": "base", "split": "base", "rank": "full"}
             return own | {"network": network, "stage": _stage(chosen, "base", "full")}
         case "fit":
             own = {"method": mode, "split": "test", "rank": rank}
@@ -75,7 +95,8 @@ def figure_rank(chosen: ProblemSettings) -> int | str:
     the largest there is.
     """
     wanted = chosen.evaluation.figure_rank
-    lora, hypernetworks = set(chosen.lora_ranks), set(chosen.hypernetwork_ranks if chosen.modes else ())
+    lora: set[int | str] = set(chosen.lora_ranks)
+    hypernetworks = set(chosen.hypernetwork_ranks if chosen.modes else ())
     present = (lora & hypernetworks) or (lora | hypernetworks)
     if wanted in present or not present:
         return wanted

@@ -25,14 +25,15 @@ def provenance(code: str, settings: dict, inputs: Iterable[str | None]) -> str:
     return sha256(json.dumps([code, settings, list(inputs)], sort_keys=True).encode()).hexdigest()[:16]
 
 
-def code_of(job: str, spec: str | None) -> str:
-    """The fingerprint of a job ("study.jobs.fit") on a problem; for tables and figures, of the paper's numbers too."""
+def code_of(job: str, problem: Path | None) -> str:
+    """The fingerprint of a job ("study.jobs.fit") on the problem of a file; for tables and figures, of the paper's
+    numbers too."""
     files = tuple((PACKAGE / "report" / "paper").glob("*.csv")) if job.startswith("report.") else ()
-    return fingerprint(*_roots(job, spec), files=files)
+    return fingerprint(*_roots(job, problem), files=files)
 
 
-def _roots(job: str, spec: str | None) -> list[str | Path]:
-    return [f"pinnlora.{job}", *([problem_file(spec)] if spec else [])]
+def _roots(job: str, problem: Path | None) -> list[str | Path]:
+    return [f"pinnlora.{job}", *([problem] if problem else [])]
 
 
 def begin(
@@ -44,11 +45,12 @@ def begin(
     Raises UserError where code, settings or inputs are not those that `asked` was computed from.
     """
     spec, read = settings.get("problem"), [recorded(path) for path in inputs]
-    found = provenance(code_of(job, spec), settings, read)
-    for path in closure(*_roots(job, spec)):
+    problem = problem_file(spec) if spec else None
+    found = provenance(code_of(job, problem), settings, read)
+    for path in closure(*_roots(job, problem)):
         if (name := module_name(path)) is not None:
             import_module(name)
-    if found != provenance(code_of(job, spec), settings, read) or found != (asked or found):
+    if found != provenance(code_of(job, problem), settings, read) or found != (asked or found):
         raise UserError(
             f"code or inputs of this job changed after it was planned (asked for {asked}, found {found}); "
             "run snakemake again"

@@ -129,7 +129,7 @@ def given_references(path: Path, problem: Problem, values: Values, splits: np.nd
     names = (*problem.coords.names, *problem.task.names, *problem.fields)
     dataset = read_netcdf(path, required=names)
     for name in names:
-        inner = (name,) if name in problem.coords.names else ("task",)
+        inner: tuple[str, ...] = (name,) if name in problem.coords.names else ("task",)
         inner = ("task", *problem.coords.names) if name in problem.fields else inner
         got = dataset[name].dims
         if set(got) != set(inner) if name not in problem.task.functions else got[:1] != ("task",):

@@ -13,19 +13,14 @@ from pydantic import Field, PlainValidator, PrivateAttr, ValidationError, model_
 from pinnlora.errors import UserError, did_you_mean
 from pinnlora.problem.load import Spec, has_reference, known_problem, package_problems, problem_name
 from pinnlora.study.settings_errors import lines
+from pinnlora.train.kinds import AdapterRank, Count, PartOf, Positive, PositiveReal, Rank, Strict
 from pinnlora.train.settings import (
     MODES,
-    AdapterRank,
-    Count,
     HypernetworkSettings,
+    Mode,
     NetworkSettings,
-    Positive,
-    PositiveReal,
-    Rank,
     StageSettings,
-    Strict,
     Training,
-    partial,
 )
 
 REFERENCES = ("auto", "none", "refined")
@@ -64,7 +59,7 @@ class Overridable(Strict):
     reference: Annotated[str, PlainValidator(_reference)] = "auto"
     lora_ranks: tuple[AdapterRank, ...] = (1, 2, 4, 8, 16, 32, 64)
     hypernetwork_ranks: tuple[Rank, ...] = (1, 2, 4, 8, "full")
-    modes: tuple[Literal[MODES], ...] = MODES
+    modes: tuple[Mode, ...] = MODES
     tasks: Tasks = Tasks()
     network: NetworkSettings = NetworkSettings()
     hypernetwork: HypernetworkSettings = HypernetworkSettings()
@@ -113,12 +108,12 @@ class Settings(Overridable):
     """A study."""
 
     study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*$")] = "default"
-    results: str = "results"
+    results: Annotated[str, Field(min_length=1)] = "results"
     seed: Count = 2023
     device: Literal["auto", "cpu", "cuda"] = "auto"
     checkpoint_minutes: PositiveReal = 5.0
     problems: Annotated[tuple[Problem, ...], Field(min_length=1)] = ("kovasznay", "burgers2d", "burgers1d")
-    overrides: dict[str, partial(Overridable)] = Field(default_factory=dict)
+    overrides: dict[str, Annotated[Strict, PartOf(Overridable)]] = Field(default_factory=dict)
     _problems: dict[str, ProblemSettings] = PrivateAttr(default_factory=dict)
 
     def problem(self, name: str) -> ProblemSettings:
@@ -141,7 +136,7 @@ def load_settings(*sources: Mapping | str | Path) -> Settings:
     """
     merged: dict = {}
     for source in sources:
-        merged = _merge(merged, source if isinstance(source, Mapping) else _read(Path(source)))
+        merged = _merge(merged, source if isinstance(source, Mapping) else read_config(Path(source)))
     try:
         settings = Settings.model_validate(merged)
     except ValidationError as error:
@@ -157,6 +152,8 @@ def load_study(*sources: Mapping | str | Path) -> Settings:
     settings = load_settings(*sources)
     for spec in settings.problems:
         problem = settings.problem(spec)
+        for rank in (*problem.lora_ranks, *(problem.hypernetwork_ranks if problem.modes else ())):
+            check_rank(rank, problem)
         own = problem.reference == "auto" and has_reference(spec)
         if "data" in problem.modes and problem.reference in REFERENCES and not own:
             why = (
@@ -171,12 +168,36 @@ def load_study(*sources: Mapping | str | Path) -> Settings:
     return settings
 
 
-def _read(path: Path) -> dict:
+def check_rank(rank: int | str, problem: ProblemSettings) -> None:
+    """UserError for adapters larger than the matrices that they correct."""
+    if rank != "full" and rank > problem.network.width:
+        raise UserError(
+            f"config: rank {rank} of {problem.name} is above the width of its network, {problem.network.width}; "
+            "expected at most that, or full"
+        )
+
+
+class Once(yaml.SafeLoader):
+    """Plain YAML in which no key stands twice: of two the last one would silently win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
+                raise yaml.YAMLError(
+                    f"line {key.start_mark.line + 1}: the key {key.value} stands there twice"
+                )
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
+def read_config(path: Path) -> dict:
+    """The keys and values of a YAML file; UserError for anything else."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), Once)
     except OSError as error:
         raise UserError(f"config: cannot read {path}: {error.strerror}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeError) as error:
         raise UserError(f"config: {path} is not YAML: {' '.join(str(error).split())}") from None
     if content is not None and not isinstance(content, dict):
         raise UserError(f"config: {path} holds a {type(content).__name__}, expected keys and values")

@@ -1,10 +1,12 @@
 """From pydantic's findings to one plain line each: which key, what came, what was expected."""
 
-from typing import Any, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from pinnlora.errors import did_you_mean, nearest
+from pinnlora.train.kinds import PartOf
 
 EXPECTED = {
     "int_type": "a whole number",
@@ -46,7 +48,7 @@ def _dotted(path: tuple) -> str:
     return f"{text}: " if text else ""
 
 
-def _what(item: dict, model: type[BaseModel], path: tuple) -> str:
+def _what(item: ErrorDetails, model: type[BaseModel], path: tuple) -> str:
     kind, value, context = item["type"], item["input"], item.get("ctx", {})
     shown = "nothing" if value is None else repr(value)
     if len(shown) > 60:
@@ -68,7 +70,7 @@ def _what(item: dict, model: type[BaseModel], path: tuple) -> str:
             return f"{shown} is not less than {context['lt']}"
         case "less_than_equal":
             return f"{shown} is greater than {context['le']}"
-        case "too_short":
+        case "too_short" | "string_too_short":
             return "is empty, give at least one"
         case "string_pattern_mismatch":
             return (
@@ -82,4 +84,6 @@ def _keys(model: type[BaseModel], path: tuple) -> list[str]:
     kind: Any = model
     for part in path:
         kind = get_args(kind)[1] if get_origin(kind) is dict else kind.model_fields[part].annotation
+        if get_origin(kind) is Annotated:
+            kind = next(extra.model for extra in get_args(kind)[1:] if isinstance(extra, PartOf))
     return list(kind.model_fields)

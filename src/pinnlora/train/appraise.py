@@ -87,15 +87,14 @@ def appraise(
         rows.append(_residuals(*full) | {"estimated error": _estimated(*full, workspace)})
     measured = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     values = {name: value.cpu().numpy() for name, value in tasks.values.items()}
-    known, there = [], True
-    if reference is not None:
-        known, there = known_and_there(tasks.problem, values, reference)
-        known = np.flatnonzero(known)
-    if len(known):
-        some = torch.from_numpy(known).to(theta.device)
+    if reference is None:
+        return _verdict(measured, validation)
+    known, there = known_and_there(tasks.problem, values, reference)
+    if known.any():
+        some = torch.from_numpy(np.flatnonzero(known)).to(theta.device)
         grid = grid_coords(tasks.problem, theta.device, theta.dtype)
         found = fields_of(parametrisation, theta[some], tasks.take(some), grid).double().cpu().numpy()
-        where = True if there is True else there[known]
+        where = there if there is True else there[known]
         measured["error (relative L2)"] = _distance(found, reference[known], where)
     return _verdict(measured, validation)
 

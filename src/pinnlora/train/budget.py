@@ -7,6 +7,8 @@ from collections.abc import Callable
 from statistics import median
 from typing import Any, TypeVar
 
+import torch
+
 from pinnlora.problem.base import Problem
 from pinnlora.train.checkpoint import Checkpoint
 from pinnlora.train.loop import History, Learner, train
@@ -151,7 +153,7 @@ def _scaled(stage: StageSettings, factor: float) -> StageSettings:
 def _measured(learner: Learner, count: int) -> tuple[float, float]:
     """Seconds of a step, the median of `count` after one that warms up, and of a validation."""
     times = []
-    for call in (*[lambda: sum(learner.step(0).values())] * (count + 1), learner.validate):
+    for call in (*[lambda: torch.stack([*learner.step(0).values()]).sum(0)] * (count + 1), learner.validate):
         start = time.perf_counter()
         float(call().mean())  # a GPU has finished when a number is asked for
         times.append(time.perf_counter() - start)

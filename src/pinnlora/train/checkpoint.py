@@ -39,18 +39,18 @@ class Checkpoint:
         self._found: dict[str, dict] = {}
         self._written, self._asked = time.monotonic(), False
         if path is not None and path.is_file():
-            self._read()
+            self._read(path)
 
-    def _read(self) -> None:
+    def _read(self, path: Path) -> None:
         try:
-            tensors, header = load_weights(self.path)
+            tensors, header = load_weights(path)
         except UserError as error:
             print(f"{error}: it is ignored", flush=True)
             return
         if header.get("identity") != self.identity:
-            print(f"{self.path} is of other settings, code or inputs: it is ignored", flush=True)
+            print(f"{path} is of other settings, code or inputs: it is ignored", flush=True)
             return
-        print(f"training goes on from {self.path}", flush=True)
+        print(f"training goes on from {path}", flush=True)
         self._found = _joined(header["state"], tensors)
 
     def part(self, name: str, state: Callable[[], dict]) -> None:
@@ -119,7 +119,8 @@ def _parted(tree: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:
     if torch.is_tensor(tree):
         # in its own order in memory, and without repetitions: products of another layout round otherwise
         once = tree[tuple(slice(0, 1) if step == 0 else slice(None) for step in tree.stride())]
-        order = sorted(range(tree.ndim), key=lambda axis: -once.stride(axis))
+        strides = once.stride()
+        order = sorted(range(tree.ndim), key=lambda axis: -strides[axis])
         tensors[name] = once.permute(order)
         return {TENSOR: name, "order": order, "shape": list(tree.shape)}
     if isinstance(tree, dict):

@@ -30,8 +30,8 @@ class TaskSet:
     """Tasks of one split: canonical `values`, and the `move` back to the given ones (None: no symmetry used)."""
 
     problem: Problem
-    values: dict[str, Tensor]
-    move: dict[str, Tensor] | None
+    values: Values
+    move: Values | None
 
     def __len__(self) -> int:
         return len(next(iter(self.values.values())))
@@ -43,11 +43,11 @@ class TaskSet:
 
     def to(self, device: torch.device, dtype: torch.dtype) -> TaskSet:
         """The same tasks on another device or in another precision."""
-        values, move = (
-            part if part is None else {name: value.to(device, dtype) for name, value in part.items()}
-            for part in (self.values, self.move)
-        )
-        return TaskSet(self.problem, values, move)
+
+        def there(part: Values) -> Values:
+            return {name: value.to(device, dtype) for name, value in part.items()}
+
+        return TaskSet(self.problem, there(self.values), None if self.move is None else there(self.move))
 
     def to_network(self, coords: Tensor) -> Tensor:
         """Given coordinates (task or 1, point, dim) in the network's frame."""
@@ -65,8 +65,8 @@ def task_set(
     tensors = {
         name: torch.as_tensor(np.asarray(value), dtype=torch.float64) for name, value in values.items()
     }
-    tensors, move = problem.canonical(tensors) if symmetry else (tensors, None)
-    return TaskSet(problem, tensors, move).to(device, dtype)
+    still: tuple[Values, Values | None] = (tensors, None)
+    return TaskSet(problem, *(problem.canonical(tensors) if symmetry else still)).to(device, dtype)
 
 
 def read_tasks(path: Path, problem: Problem) -> tuple[dict[str, np.ndarray], np.ndarray]:

@@ -55,10 +55,9 @@ def fit(
     network = network_of(problem, settings)
     weights = None if base is None else base_weights(network, base, where, dtype)
     parametrisation = parametrisation_of(network, rank, weights, settings)
-    if method == "finetuned":
+    start = parametrisation.initial(len(tasks), torch_generator(seed, f"{name} start"))
+    if method == "finetuned" and base is not None:
         start = base.repeat(len(tasks), 1)
-    else:
-        start = parametrisation.initial(len(tasks), torch_generator(seed, f"{name} start"))
     announce(
         f"{problem.name} {name} rank {rank}", where, dtype, network,
         tasks=len(tasks), parameters=parametrisation.size, weights=network.size, optimiser=stage.optimiser,

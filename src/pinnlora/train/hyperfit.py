@@ -96,10 +96,10 @@ def _known(solutions: Solutions) -> Solutions:
 
 def _taught(
     mode: str, training: Solutions, teachers: Tensor | None, device: torch.device, dtype: torch.dtype
-) -> tuple[Solutions, Tensor | None]:
+) -> tuple[Solutions, Tensor]:
     """The training tasks that can be learned from, and their teachers for the modes that have some."""
     if mode not in ("weights", "distilled"):
-        return (_known(training) if mode == "data" else training), None
+        return (_known(training) if mode == "data" else training), torch.empty(0)
     if teachers is None:
         raise UserError(f"mode {mode} learns from per-task PINNs: give --teachers DIR")
     there = teachers.isfinite().all(-1).nonzero()[:, 0]
@@ -116,7 +116,7 @@ def _counts(parametrisation: Parametrisation, hypernetwork: Hypernetwork) -> dic
 
 
 def _start(
-    parametrisation: Parametrisation, settings: dict[str, Any], base: Tensor, teachers: Tensor | None
+    parametrisation: Parametrisation, settings: dict[str, Any], base: Tensor, teachers: Tensor
 ) -> Tensor:
     """What the hypernetwork predicts before training: the teachers' mean, the base network, or no correction."""
     mode, rank = settings["mode"], settings["rank"]

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call
 
 from pinnlora.loss.draw import Draw
 from pinnlora.loss.points import inside
-from pinnlora.loss.residuals import Objective
+from pinnlora.loss.residuals import Objective, Residuals
 from pinnlora.loss.sampler import CANDIDATES, by_size, take
 from pinnlora.loss.terms import supervised, weights
 from pinnlora.nets.adapters import Parametrisation
@@ -46,8 +46,8 @@ class Hyperlearner:
     settings: StageSettings
     draw: Draw
     random: np.random.Generator
-    embed: Callable[[dict[str, Tensor]], Tensor]
-    teachers: Tensor | None = None
+    embed: Callable[[Values], Tensor]
+    teachers: Tensor = field(default_factory=lambda: torch.empty(0))
     symmetry: bool = False
     monitor: Monitor | None = None
     origin: Values | None = None
@@ -57,15 +57,16 @@ class Hyperlearner:
     def __post_init__(self) -> None:
         self.steps, self.seconds = (settings := self.settings).steps, settings.seconds
         self._state = [p.detach().clone() for p in self.hypernetwork.parameters()]
+        self._newton: GaussNewton | None = None
         if settings.optimiser == "gauss_newton":
-            rule = settings.damping, settings.rows, settings.momentum, settings.relaxation
-            self._newton = GaussNewton(self.hypernetwork, *rule)
+            bounds = settings.damping, settings.rows, settings.momentum, settings.relaxation
+            self._newton = GaussNewton(self.hypernetwork, *bounds)
         else:
-            self._newton = None
             rule = schedule(settings, settings.steps), settings.optimiser, settings.clip, settings.normalise
             self._first_order = FirstOrder(list(self.hypernetwork.parameters()), *rule)
         self._average = averaged(self.hypernetwork, settings.average) if settings.average else None
-        self._failures, self._sound, self._counted = Failures(), False, None
+        self._failures, self._sound = Failures(), False
+        self._counted: Tensor | None = None
         device, everything = self.draw.device, self.training.grid.shape[1]
         self._watched = torch.randperm(everything, generator=self.draw.generator, device=device)[:600]
         self._physics = Physics(
@@ -77,11 +78,14 @@ class Hyperlearner:
         """Draw tasks and points, build the mode's objective, take one step."""
         self._latest = values, chosen = self._draw_tasks(step)
         embedding = self.embed(values)
-        if self._newton is not None:
-            objective = self._objective(values, chosen, embedding, step=step)
-            return self._newton.step(embedding, objective, step / self.steps)
         theta = self.hypernetwork(embedding)
-        objective = self._objective(values, chosen, embedding, theta, step)
+        if self._newton is not None:
+            residuals = self._residuals(values, chosen, theta.detach(), step)
+            return self._newton.step(embedding, residuals, step / self.steps)
+        if self.mode == "weights":
+            objective: Objective = weights(self.teachers[chosen])
+        else:
+            objective = self._residuals(values, chosen, theta.detach(), step)
         halvings = int(self._first_order.halvings)
         losses = self._first_order.step(theta, objective, at=step)
         if self._average is not None:
@@ -91,7 +95,7 @@ class Hyperlearner:
         return losses
 
     @property
-    def _judged(self) -> Hypernetwork:
+    def _judged(self) -> nn.Module:
         """What is validated and kept: the hypernetwork, or the average of what it has been."""
         return self.hypernetwork if self._average is None else self._average.module
 
@@ -120,7 +124,7 @@ class Hyperlearner:
         """Whether the whole problem is minimised by now."""
         return self.mode != "physics" or self._physics.settled(step)
 
-    def _draw_tasks(self, step: int) -> tuple[dict[str, Tensor], Tensor]:
+    def _draw_tasks(self, step: int) -> tuple[Values, Tensor]:
         """A step's tasks: new ones (physics), or some of the training tasks, and their indices."""
         settings, training = self.settings, self.training.tasks
         device, dtype = self.draw.device, self.draw.dtype
@@ -136,14 +140,8 @@ class Hyperlearner:
             return tasks.values, chosen
         return self._physics.ease(tasks.values, step), chosen
 
-    def _objective(
-        self, values, chosen: Tensor, embedding: Tensor, theta: Tensor | None = None, step: int = 0
-    ) -> Objective:
-        settings = self.settings
-        if self.mode == "weights":
-            return weights(self.teachers[chosen])
-        with torch.no_grad():
-            current = self.hypernetwork(embedding) if theta is None else theta.detach()
+    def _residuals(self, values: Values, chosen: Tensor, current: Tensor, step: int) -> Residuals:
+        settings = self.settings  # current (task, size) is what the hypernetwork says of the tasks
         if self.mode == "physics":
             points = self._physics.points(values, current, step)
             self._physics.renew(values, points, current, step)

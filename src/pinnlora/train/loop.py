@@ -64,7 +64,7 @@ class History:
     rows: list[dict[str, float]] = field(default_factory=list)
     iterations: int = 0
     seconds: float = 0.0
-    best: Tensor | None = None
+    best: Tensor = field(default_factory=lambda: torch.empty(0))
 
     def dataset(self) -> xr.Dataset:
         """Samples as NetCDF variables; a term that a sample lacks is nan."""
@@ -166,7 +166,7 @@ def train(
 
 def _resumed(learner: Learner, checkpoint: Checkpoint) -> Progress | None:
     known, state = checkpoint.found("loop"), checkpoint.found("learner")
-    if known is None:
+    if known is None or state is None:
         return None
     learner.load_state_dict(state)
     progress = Progress.of(known, learner.validate())

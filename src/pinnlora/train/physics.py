@@ -69,7 +69,7 @@ class Physics:
         return self._reached(step) >= 1 and self.balance.settled(step)
 
     def _first(self, name: str, first: float | str) -> float | Tensor:
-        if first != "base":
+        if not isinstance(first, str):
             return first
         if self.origin is None or name not in self.origin:
             known = "none is known here" if self.origin is None else f"it has {', '.join(self.origin)}"

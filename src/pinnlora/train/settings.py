@@ -3,91 +3,15 @@
 A stage may carry `ranks: {4: {steps: 80}}`: what stands there replaces the stage's own value for that rank.
 """
 
-import math
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainValidator,
-    create_model,
-    model_validator,
-)
+from pydantic import Field, model_validator
 
+from pinnlora.train.kinds import Count, Integer, PartOf, Positive, PositiveReal, Rank, Real, Start, Strict
+
+Mode = Literal["data", "weights", "distilled", "physics"]
 PER_TASK_STAGES = ("base", "pinn", "finetuned", "lora", "teachers")
-MODES = ("data", "weights", "distilled", "physics")
-
-
-class Strict(BaseModel):
-    """A frozen model that refuses unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-def _number(value: Any) -> Any:
-    """Let '1e-3' through, which YAML 1.1 reads as text, and keep true and false out."""
-    if isinstance(value, bool):
-        raise ValueError(f"{str(value).lower()} is not a number")
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
-
-
-def _start(value: Any) -> float | str:
-    """Where a continuation starts: a number, or 'base', T0's own value."""
-    value = _number(value)
-    if value != "base" and not (isinstance(value, int | float) and math.isfinite(value)):
-        raise ValueError(f"{value!r} is neither a number nor base (T0's own value)")
-    return value
-
-
-def rank_or_full(value: Any) -> int | str:
-    """A positive whole number or 'full'."""
-    if value == "full":
-        return value
-    return positive_rank(value, "a positive rank or 'full'")
-
-
-def positive_rank(value: Any, expected: str = "a positive rank") -> int:
-    if isinstance(value, str) and value.isdecimal():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{value!r} is not {expected}")
-    return value
-
-
-def adapter_rank(value: Any) -> int:
-    """A rank of an adapter; 'full' is refused, because it has none."""
-    if value == "full":
-        raise ValueError("'full' has no adapter; the fits of full rank, pinn and finetuned, are always made")
-    return positive_rank(value)
-
-
-Rank = Annotated[int | str, PlainValidator(rank_or_full)]
-AdapterRank = Annotated[int, PlainValidator(adapter_rank)]
-Integer = Annotated[int, BeforeValidator(_number)]
-Real = Annotated[float, BeforeValidator(_number)]
-Positive = Annotated[Integer, Field(gt=0)]
-Count = Annotated[Integer, Field(ge=0)]
-PositiveReal = Annotated[Real, Field(gt=0)]
-
-
-def partial(model: type[BaseModel]) -> type[Strict]:
-    """The same keys and types, none required and none filled in: what an override may say."""
-    fields: dict[str, Any] = {}
-    for name, field in model.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            kind = partial(kind)
-        for extra in field.metadata:
-            kind = Annotated[kind, extra]
-        fields[name] = (kind, None)
-    return create_model(f"Partial{model.__name__}", __base__=Strict, **fields)
+MODES: tuple[Mode, ...] = get_args(Mode)
 
 
 class StageSettings(Strict):
@@ -125,9 +49,7 @@ class StageSettings(Strict):
     damping: PositiveReal = 1e-2
     momentum: Annotated[Real, Field(ge=0, lt=1)] = 0.0
     relaxation: Annotated[Real, Field(gt=0, le=1)] = 1.0
-    continuation: dict[str, Annotated[float | Literal["base"], PlainValidator(_start)]] = Field(
-        default_factory=dict
-    )
+    continuation: dict[str, Start] = Field(default_factory=dict)
     continuation_steps: Count = 0
     chain: bool = False
     report_every: Positive = 50
@@ -184,14 +106,22 @@ class WeightsStage(StageSettings):
     optimiser: Literal["adam", "soap"] = "adam"
 
 
-def with_ranks(stage: type[StageSettings]) -> type[StageSettings]:
-    """The stage together with `ranks`, its exceptions for single ranks."""
-    return create_model(f"Ranked{stage.__name__}", __base__=stage, ranks=(dict[Rank, partial(stage)], {}))
+class RankedPerTask(PerTaskStage):
+    """The stage together with its exceptions for single ranks."""
+
+    ranks: dict[Rank, Annotated[Strict, PartOf(PerTaskStage)]] = {}
 
 
-RankedPerTask = with_ranks(PerTaskStage)
-RankedHypernetwork = with_ranks(HypernetworkStage)
-RankedWeights = with_ranks(WeightsStage)
+class RankedHypernetwork(HypernetworkStage):
+    """The stage together with its exceptions for single ranks."""
+
+    ranks: dict[Rank, Annotated[Strict, PartOf(HypernetworkStage)]] = {}
+
+
+class RankedWeights(WeightsStage):
+    """The stage together with its exceptions for single ranks."""
+
+    ranks: dict[Rank, Annotated[Strict, PartOf(WeightsStage)]] = {}
 
 
 class Training(Strict):

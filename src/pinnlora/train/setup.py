@@ -18,6 +18,7 @@ from pinnlora.nets.hard import NONE, hard_conditions
 from pinnlora.nets.mlp import MLP, Weights
 from pinnlora.problem.base import Problem
 from pinnlora.problem.load import load_problem
+from pinnlora.problem.signature import Values
 from pinnlora.train.settings import NetworkSettings
 
 
@@ -88,6 +89,8 @@ def parametrisation_of(
     """All weights for rank 'full', else adapters on the base network."""
     if rank == "full":
         return Full(network)
+    if base is None:
+        raise UserError(f"rank {rank}: adapters need a base network")
     return LowRank(network, base, int(rank), tuple(settings.unadapted))
 
 
@@ -100,7 +103,7 @@ def base_weights(network: MLP, theta: Tensor, device: torch.device, dtype: torch
     return network.unflatten(theta.to(device, dtype))
 
 
-def embedding_of(problem: Problem, kind: str) -> Callable[[dict[str, Tensor]], Tensor]:
+def embedding_of(problem: Problem, kind: str) -> Callable[[Values], Tensor]:
     """What the hypernetwork reads of a task: the problem's own embedding, or its distribution's ('raw')."""
     return problem.embed if kind == "default" else problem.task.embed
 

@@ -75,7 +75,7 @@ class TaskFits:
         self._failures, self._sound = Failures(), torch.zeros_like(self.active, dtype=torch.bool)
         self._physics = Physics(self.problem, self.parametrisation, settings, self.draw, self.origin)
         self._held_out = self._physics.held_out(self.tasks.values, settings.points)
-        self._points: Points | None = None
+        self._points = Points({})  # none yet
 
     def step(self, step: int) -> dict[str, Tensor]:
         """One step of the stage's optimiser for all active tasks."""
@@ -100,7 +100,7 @@ class TaskFits:
     def _refresh(self, step: int) -> None:
         """Draw points when it is time; L-BFGS keeps one set, because its history is of one function."""
         every = self.settings.resample
-        if self._points is not None and (self._lbfgs is not None or not every or step % every):
+        if self._points.coords and (self._lbfgs is not None or not every or step % every):
             return
         self._points = self._physics.points(self._values(step), self.theta.detach(), self._at(step))
 
@@ -146,7 +146,7 @@ class TaskFits:
         """L-BFGS after Adam, for all tasks, on one last set of points."""
         if self.settings.optimiser != "adam+lbfgs" or self._lbfgs is not None:
             return False
-        self._lbfgs, self._points = LBFGS(), None
+        self._lbfgs, self._points = LBFGS(), Points({})
         self.steps = self.settings.lbfgs_steps
         self.active = torch.arange(len(self.tasks), device=self.theta.device)
         return True
@@ -156,7 +156,7 @@ class TaskFits:
         marquardt = self.settings.optimiser == "levenberg_marquardt"
         return {
             "theta": self.theta, "best": self.best, "active": self.active,
-            "points": None if self._points is None else vars(self._points),
+            "points": vars(self._points),
             "physics": self._physics.state_dict(), "sound": self._sound, "told": self._failures.told,
             "optimiser": (self._marquardt if marquardt else self._adam).state_dict(),
             "lbfgs": None if self._lbfgs is None else self._lbfgs.state_dict(),
@@ -169,11 +169,10 @@ class TaskFits:
             self._marquardt.load_state_dict(state["optimiser"])
         else:
             self._adam.load_state_dict(state["optimiser"])
-        if state["lbfgs"] is not None:
-            self.next_phase()
+        if state["lbfgs"] is not None and self.next_phase() and self._lbfgs is not None:
             self._lbfgs.load_state_dict(state["lbfgs"], device)
         self.best, self.active = state["best"].to(device), state["active"].to(device)
-        self._points = None if points is None else Points(**points).to(device)
+        self._points = Points(**points).to(device)
         self._physics.load_state_dict(state["physics"])
         self._failures, self._sound = Failures(state["told"]), state["sound"].to(device)
         with torch.no_grad():
@@ -184,7 +183,7 @@ class TaskFits:
         if self.settings.optimiser == "levenberg_marquardt":
             finite = self._marquardt.sound[self.active]
         else:
-            gradient = self.theta.grad[self.active] if self._lbfgs is None else self._lbfgs.gradient
+            gradient = self._adam.gradient[self.active] if self._lbfgs is None else self._lbfgs.gradient
             finite = gradient.isfinite().all(-1)
         active = self.active
         sound = self._failures.look(

@@ -55,9 +55,9 @@ class Domain(ABC):
         """The intervals of those coordinates in which the domain is a cylinder."""
         return {}
 
+    @abstractmethod
     def named(self, name: str) -> Domain:
         """The same shape, its boundary called so: `Box(...) - Disk(...).named("hole")`."""
-        return replace(self, alias=name)
 
     def until(self, end: float) -> Domain:
         """Up to a time."""
@@ -80,7 +80,7 @@ class Domain(ABC):
     def size(self) -> float:
         """The longest extent in space, or in time where there is no space."""
         sides = {n: b - a for n, a, b in zip(self.names, self.low, self.high, strict=True)}
-        return max((side for name, side in sides.items() if name != "t"), default=sides.get("t"))
+        return max((side for name, side in sides.items() if name != "t"), default=sides.get("t", 0.0))
 
     def scale(self, unit: Tensor) -> Tensor:
         """Map points of the unit cube (..., dim) into the box around the domain."""
@@ -135,6 +135,9 @@ class Shape(Domain):
     high: tuple[float, ...] = ()
     fill: float = 1.0
     alias: str = ""
+
+    def named(self, name: str) -> Domain:
+        return replace(self, alias=name)
 
     def check(self, values: Values) -> None:
         """TypeError where it is no shape for one of the tasks."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ from pinnlora.problem.domain.sides import Face
 from pinnlora.problem.domain.surface import Flat, Surface
 
 
-def _is_interval(ends: object) -> bool:
+def _is_interval(ends: Any) -> bool:
     try:
         low, high = (float(end) for end in ends)
     except (TypeError, ValueError):
@@ -62,7 +63,7 @@ class Box(Domain):
     def intervals(self) -> dict[str, tuple[float, float] | Cycle]:
         """What it was made of."""
         ends = zip(self.names, self.low, self.high, strict=True)
-        return {name: Cycle(*pair) if name in self.cycles else tuple(pair) for name, *pair in ends}
+        return {name: Cycle(a, b) if name in self.cycles else (a, b) for name, a, b in ends}
 
     def named(self, name: str) -> Box:
         box = Box(**self.intervals())
@@ -77,7 +78,8 @@ class Box(Domain):
         return box
 
     def boxes(self) -> dict[str, tuple[float, float]]:
-        return {name: tuple(ends) for name, ends in self.intervals().items()}
+        ends = zip(self.names, self.low, self.high, strict=True)
+        return {name: (low, high) for name, low, high in ends}
 
     def face(self, text: str) -> Face:
         """Read 't=0': a coordinate held at one end of its interval."""
@@ -120,7 +122,8 @@ class Box(Domain):
 
     def surfaces(self, outward: float = 1.0) -> tuple[Surface, ...]:
         kept = [axis for axis, name in enumerate(self.names) if name != "t"]
-        names, low, high = (tuple(row[axis] for axis in kept) for row in (self.names, self.low, self.high))
+        names = tuple(self.names[axis] for axis in kept)
+        low, high = (tuple(row[axis] for axis in kept) for row in (self.low, self.high))
         found = []
         for axis, upper in product(self._walled(), (False, True)):
             end = f"{self.names[axis]}={(self.high if upper else self.low)[axis]:g}"

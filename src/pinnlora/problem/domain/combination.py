@@ -26,10 +26,7 @@ class Combination(Shape):
     kind: str
     first: Domain
     second: Domain
-
-    @property
-    def cycles(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys((*self.first.cycles, *self.second.cycles)))
+    cycles: tuple[str, ...] = ()
 
     def contains(self, coords: Tensor, values: Values, slack: float = 0.0) -> Tensor:
         first = self.first.contains(self._own(self.first, coords), values, slack)
@@ -125,4 +122,5 @@ def combined(kind: str, first: Domain, second: Domain) -> Domain:
             return Box(**first.intervals(), **second.intervals())
     kind = "and" if kind == "times" else kind
     names = tuple(dict.fromkeys((*first.names, *second.names)))
-    return Combination(kind=kind, first=first, second=second, names=names)
+    cycles = tuple(dict.fromkeys((*first.cycles, *second.cycles)))
+    return Combination(kind=kind, first=first, second=second, names=names, cycles=cycles)

@@ -140,12 +140,12 @@ class Straight(Shape):
         import shapely
 
         corners = self.ring.corners(values, torch.zeros((), dtype=torch.float64))
-        shapes = shapely.polygons(corners.numpy(force=True))
-        for shape in shapes[~shapely.is_valid(shapes)][:1]:
-            raise TypeError(
-                f"Polygon of a task with corners {[tuple(c) for c in shape.exterior.coords[:-1]]}: "
-                f"{shapely.is_valid_reason(shape)}; edges may not touch or cross"
-            )
+        for shape in map(shapely.Polygon, corners.numpy(force=True)):
+            if not shape.is_valid:
+                raise TypeError(
+                    f"Polygon of a task with corners {[tuple(c) for c in shape.exterior.coords[:-1]]}: "
+                    f"{shapely.is_valid_reason(shape)}; edges may not touch or cross"
+                )
 
     def contains(self, coords: Tensor, values: Values, slack: float = 0.0) -> Tensor:
         corners = self.ring.corners(values, coords)

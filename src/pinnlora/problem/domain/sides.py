@@ -61,7 +61,8 @@ class Side:
     def candidates(self, domain: Domain, unit: Tensor, values: Values) -> tuple[Tensor, Tensor]:
         """Points of the unit cube (task, point, dim) to points of the surfaces, and whether the domain ends there."""
         low, high = domain.bounds(values, unit)
-        whole, coords, normal, seen = (high - low), None, None, None
+        whole, coords, normal = high - low, torch.zeros_like(unit), torch.zeros_like(unit)
+        seen = torch.zeros_like(unit[..., 0], dtype=torch.bool)
         sizes = torch.cat([_extent(domain, s, whole, values, unit) for s in self.surfaces], 1)
         chosen = torch.searchsorted(sizes.cumsum(1) / sizes.sum(1, keepdim=True), unit[..., 0].contiguous())
         for number, surface in enumerate(self.surfaces):
@@ -74,7 +75,7 @@ class Side:
             new = self.doubled & self._seen(domain, number, there, values)
             outward = torch.zeros_like(unit)
             outward[..., axes] = surface.normal(there[..., axes], values)
-            if coords is None:
+            if number == 0:
                 coords, normal, seen = there, outward, new
             else:
                 here = chosen.unsqueeze(-1) == number

@@ -149,7 +149,7 @@ class Burgers1DPotential(Burgers1D):
         """u from the potential."""
         return {"u": psi_x}
 
-    def residual(self, psi_t, psi_x, psi_xx):
+    def residual(self, psi_t, psi_x, psi_xx):  # type: ignore[override]  # called by its arguments' names
         """The equation integrated in x; the constant of integration is psi's own."""
         return {"burgers": psi_t + psi_x**2 / 2 - NU * psi_xx}
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from pinnlora.errors import UserError
 from pinnlora.files import refuse_foreign
-from pinnlora.query.export import FamilyModule, write_onnx
+from pinnlora.query.export import FamilyModule, SolutionModule, write_onnx
 from pinnlora.query.load import load
 from pinnlora.query.solved import Solved
-from pinnlora.study.jobs.query import assignment
+from pinnlora.study.jobs.query import assigned
 
 
 def run(bundle: Path, output: Path, assignments: list[str], trust: bool = False) -> None:
@@ -17,7 +17,8 @@ def run(bundle: Path, output: Path, assignments: list[str], trust: bool = False)
     refuse_foreign(output, directory=False)
     if output.suffix != ".onnx":
         raise UserError(f"{output}: the ending says the format; expected .onnx")
-    surrogate, task = load(bundle, "cpu", trust), dict(assignment(text) for text in assignments)
+    surrogate, task = load(bundle, "cpu", trust), assigned(assignments)
+    module: SolutionModule | FamilyModule
     if isinstance(surrogate, Solved):
         module, inputs = surrogate.module(), "coords"
     elif task:

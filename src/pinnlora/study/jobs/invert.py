@@ -21,10 +21,10 @@ def run(bundle: Path, data: Path, output: Path, noise: str, device: str, trust: 
     if not isinstance(surrogate, Surrogate):
         raise UserError(f"{bundle} is refined networks of given tasks: an inversion needs the hypernetwork")
     if data.suffix in (".nc", ".nc4"):
-        observations = read_netcdf(data)
+        found = surrogate.invert(read_netcdf(data), deviations)
     else:
-        observations = {str(name): column.to_numpy(float) for name, column in read_table(data).items()}
-    found = surrogate.invert(observations, deviations)
+        columns = {str(name): column.to_numpy(float) for name, column in read_table(data).items()}
+        found = surrogate.invert(columns, deviations)
     kept = found if output.suffix != ".csv" else found.drop_dims(["parameter", "other"])
     write_dataset(kept, output, f"{surrogate.problem.name}, the task that explains {data.name}")
     for name in surrogate.problem.task.names:
@@ -44,6 +44,10 @@ def _noise(text: str) -> float | dict[str, float]:
     try:
         if "=" not in text:
             return float(text)
-        return {name: float(value) for name, _, value in (part.partition("=") for part in text.split(","))}
+        pairs = [part.partition("=") for part in text.split(",")]
+        found = {name: float(value) for name, _, value in pairs}
     except ValueError:
         raise UserError(f"--noise {text}: expected a number, or FIELD=NUMBER,FIELD=NUMBER") from None
+    if len(found) < len(pairs):
+        raise UserError(f"--noise {text}: a field is given twice")
+    return found

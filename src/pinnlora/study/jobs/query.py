@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,14 @@ def run(
     """Write the predicted fields of one or many tasks, refined ones with the arguments `refinement` of `refine`."""
     check_ending(output)
     surrogate = load(bundle, device, trust)
-    task = (read_tasks_table(tasks) if tasks else {}) | dict(assignment(text) for text in assignments)
-    asked = {"at": read_points(at) if at else None, "fields": fields.split(",") if fields else None}
+    task, listed = assigned(assignments), read_tasks_table(tasks) if tasks else {}
+    for name in listed.keys() & task.keys():
+        raise UserError(f"{name} is given twice, by --set and in {tasks}")
+    task = listed | task
+    asked: dict[str, Any] = {
+        "at": read_points(at) if at else None,
+        "fields": fields.split(",") if fields else None,
+    }
     if isinstance(surrogate, Solved):
         if task or refinement is not None:
             raise UserError(
@@ -97,11 +104,13 @@ def write_dataset(dataset: xr.Dataset, output: Path, title: str) -> None:
             frame = (
                 table.to_dataframe(dim_order=longest).reset_index()
                 if longest
-                else table.to_pandas().to_frame().T
+                else pd.DataFrame({str(name): [value.item()] for name, value in table.items()})
             )
             frame.to_csv(temporary, index=False)
         else:
-            arrays = {str(name): variable.values for name, variable in dataset.variables.items()}
+            arrays: dict[str, Any] = {
+                str(name): variable.values for name, variable in dataset.variables.items()
+            }
             np.savez_compressed(temporary, **arrays, attributes=json.dumps(dataset.attrs, default=str))
 
 
@@ -115,9 +124,8 @@ def read_table(path: Path) -> pd.DataFrame:
         raise UserError(f"{path} is not a readable CSV file ({str(error).splitlines()[0]})") from None
     bad = [str(name) for name in table if not pd.api.types.is_numeric_dtype(table[name])]
     if bad or table.empty:
-        raise UserError(
-            f"{path}: {f'column {bad[0]!r} holds no numbers' if bad else 'no rows'}; expected numbers"
-        )
+        what = "no rows" if table.empty else f"column {bad[0]!r} holds no numbers"
+        raise UserError(f"{path}: {what}; expected numbers")
     return table
 
 
@@ -131,6 +139,17 @@ def read_points(path: Path) -> dict[str, np.ndarray] | xr.Dataset:
     if path.suffix in (".nc", ".nc4"):
         return read_netcdf(path)
     return {str(name): column.to_numpy(float) for name, column in read_table(path).items()}
+
+
+def assigned(texts: Sequence[str]) -> dict[str, Any]:
+    """The task that several `--set NAME=VALUE` give together."""
+    task: dict[str, Any] = {}
+    for text in texts:
+        name, value = assignment(text)
+        if name in task:
+            raise UserError(f"--set {text}: {name} is given twice")
+        task[name] = value
+    return task
 
 
 def assignment(text: str) -> tuple[str, Any]:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from pathlib import Path
+from typing import Any
 
 from pinnlora.errors import UserError
 from pinnlora.files import read_netcdf, refuse_foreign, write_text
-from pinnlora.problem.load import load_problem
-from pinnlora.query.load import load
+from pinnlora.problem.load import load_problem, problem_name
+from pinnlora.query.load import load_surrogate
 from pinnlora.study.cards import own_card
 from pinnlora.study.job_settings import job_settings
 from pinnlora.study.jobs import check
 from pinnlora.study.lock import alone_in
 from pinnlora.study.provenance import begin, recorded
-from pinnlora.study.settings import Settings, load_settings, problem_name
+from pinnlora.study.settings import Settings, check_rank, load_settings
 from pinnlora.train.appraise import Verdict, appraise
 from pinnlora.train.budget import EVALUATION, settings_within
 from pinnlora.train.data import of_split, read_reference, read_tasks
@@ -40,11 +42,14 @@ def run(
     something else was trained at `output` before, unless `force`; InUse while another process trains there.
     """
     began = time.perf_counter()
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise UserError(f"--minutes {minutes:g}: expected a number above 0")
     _refuse(output, force)
     check.run(spec)
     minutes = MINUTES if minutes is None and config is None else minutes
     chosen = settings_within(load_problem(spec), minutes) if minutes else {}
     settings = load_settings(chosen, *([config] if config else []), {"problems": [spec]})
+    check_rank(rank, settings.problem(spec))
     where = device or settings.device
     with alone_in(output):
         _refuse(output, force)  # again: it may have been trained meanwhile
@@ -70,9 +75,9 @@ def _train(
     made: dict[str, Path] = {}
     for name in ("base", "bundle") if force else ():
         (output / f"{name}.checkpoint.safetensors").unlink(missing_ok=True)
-    trained = {"device": where, "checkpoint_minutes": settings.checkpoint_minutes}
+    trained: dict[str, Any] = {"device": where, "checkpoint_minutes": settings.checkpoint_minutes}
 
-    def make(job: str, stage: str, path: Path, **more: str | float) -> None:
+    def make(job: str, stage: str, path: Path, **more: Any) -> None:
         """One job on all that was made before it."""
         own = job_settings(settings, problem_name(spec), stage, rank, "physics")
         module, provenance = begin(f"study.jobs.{job}", own, made.values())
@@ -131,7 +136,7 @@ def _left(began: float, minutes: float) -> float:
 def _judge(output: Path, device: str) -> Verdict:
     """The verdict on the bundle, which is written into its config.json and model card too."""
     bundle = output / "bundle"
-    surrogate = load(bundle, device, trust=True)
+    surrogate = load_surrogate(bundle, device, trust=True)
     values, splits = read_tasks(output / "tasks.nc", surrogate.problem)
     tasks = surrogate.tasks(**of_split(values, splits, "test"))
     verdict = appraise(

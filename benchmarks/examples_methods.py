@@ -1,4 +1,4 @@
-"""The contestants of the own problems' benchmark: `pinnlora train --minutes`, and DeepXDE with parameters as inputs.
+"""The contestants of the examples' benchmark: `pinnlora train --minutes`, and DeepXDE with parameters as inputs.
 
 DeepXDE solves the very same class: its residual's derivatives come from `dde.grad`, its conditions from the class. The
 network reads the coordinates and, embedded as pinnlora does (by the logarithm where the range is logarithmic), the
@@ -22,14 +22,16 @@ import numpy as np
 import torch
 import torch._dynamo  # by torch's optimisers at their first use, where it would be on the clock
 from common import SEED
+from examples_truth import placed
 from opponents import deepxde, deepxde_residual
-from own_truth import placed, targets_at
 from torch import Tensor
+from truths.lines import targets_at
 
 from pinnlora.problem.base import Problem
 from pinnlora.problem.load import load_problem
 from pinnlora.problem.signature import parse
 from pinnlora.query.load import load
+from pinnlora.query.surrogate import Surrogate
 from pinnlora.study.jobs import train
 from pinnlora.train.data import fields_of
 
@@ -51,6 +53,7 @@ class Trained:
     seconds: float
     verdict: str
     setting: str
+    surrogate: Surrogate | None = None
 
 
 def with_pinnlora(spec: str, minutes: float) -> Trained:
@@ -75,7 +78,7 @@ def with_pinnlora(spec: str, minutes: float) -> Trained:
     setting = (
         f"{stage['optimiser']}, {config['iterations']} steps of {stage['points']} points, {stage['dtype']}"
     )
-    return Trained(predict, seconds, config["verdict"], setting)
+    return Trained(predict, seconds, config["verdict"], setting, surrogate)
 
 
 def with_deepxde(spec: str, minutes: float) -> Trained:
