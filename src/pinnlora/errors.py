@@ -27,7 +27,7 @@ def did_you_mean(name: str, known: list[str]) -> str:
     return f", did you mean {near!r}?" if near else f"; there are {', '.join(known)}"
 
 
-def told(error: Exception) -> tuple[str, int] | None:
+def explained(error: Exception) -> tuple[str, int] | None:
     """What the command line says of an exception, and its exit status; None for what is a defect of this package."""
     if isinstance(error, UserError):
         return str(error), error.status
