@@ -14,8 +14,8 @@ from pathlib import Path
 from types import ModuleType
 
 from pinnlora.errors import UserError
-from pinnlora.problem.code import PACKAGE, closure, fingerprint, module_name
-from pinnlora.problem.load import problem_file
+from pinnlora.problem.code import PACKAGE, closure, declared, fingerprint, module_name
+from pinnlora.problem.load import Spec, problem_file
 
 SEEN = re.compile(rb"provenance\W+([0-9a-f]{16})")
 
@@ -26,8 +26,11 @@ def provenance(code: str, settings: dict, inputs: Iterable[str | None]) -> str:
 
 
 def code_of(job: str, spec: str | None) -> str:
-    """The fingerprint of a job ("study.jobs.fit") on a problem; for tables and figures, of the paper's numbers too."""
+    """The fingerprint of a job ("study.jobs.fit") on a problem and the data that it declares; for tables and figures,
+    of the paper's numbers too."""
     files = tuple((PACKAGE / "report" / "paper").glob("*.csv")) if job.startswith("report.") else ()
+    if spec and Spec.of(spec).file is not None:
+        files += tuple(declared(problem_file(spec)))
     return fingerprint(*_roots(job, spec), files=files)
 
 
