@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pinnlora.errors import UserError, did_you_mean, explained
+from pinnlora.errors import UserError, did_you_mean, spoken
 from pinnlora.study.cards import own_card
 from pinnlora.study.graph import MODULES
 from pinnlora.study.job_settings import told_settings
@@ -58,7 +58,7 @@ def main() -> None:
                 )
         sys.exit(app(standalone_mode=False) or 0)
     except Exception as error:
-        known = explained(error)
+        known = spoken(error)
         if known is None:
             raise
         text, status = known

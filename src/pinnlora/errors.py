@@ -1,7 +1,10 @@
 """The one exception users are meant to see: a single line that says what came, what was expected, what to do."""
 
+import errno
+import shutil
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class UserError(ValueError):
@@ -27,7 +30,17 @@ def did_you_mean(name: str, known: list[str]) -> str:
     return f", did you mean {near!r}?" if near else f"; there are {', '.join(known)}"
 
 
-def explained(error: Exception) -> tuple[str, int] | None:
+def disk_full(error: BaseException, path: Path) -> UserError | None:
+    """What to raise where a write at `path` failed because its disk is full, which NetCDF's own errors do not say;
+    None for another reason."""
+    full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error)
+    if not full and isinstance(error, OSError | RuntimeError):
+        full = shutil.disk_usage(path.parent).free < 2**16
+    text = f"no space left on the disk of {path}, of which nothing was written: free some, or write elsewhere"
+    return UserError(text) if full else None
+
+
+def spoken(error: Exception) -> tuple[str, int] | None:
     """What the command line says of an exception, and its exit status; None for what is a defect of this package."""
     if isinstance(error, UserError):
         return str(error), error.status

@@ -18,7 +18,7 @@ from uuid import uuid4
 import xarray as xr
 
 from pinnlora.checksums import sum_of_dataset, sum_of_weights
-from pinnlora.errors import UserError
+from pinnlora.errors import UserError, disk_full
 
 CONVENTIONS = "CF-1.11"
 REFERENCES = "Majumdar et al., HyperLoRA for PDEs, arXiv:2308.09290, 2023"
@@ -76,16 +76,20 @@ def atomic_directory(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def _beside(path: Path) -> Iterator[Path]:
+    if path.name in ("", ".."):
+        raise UserError(f"{path} is a directory that is in use, expected a new name")
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(
-        f".{path.stem}-{uuid4().hex[:8]}{path.suffix}"
-    )  # writers go by the suffix: keep it
+    # writers go by the suffix: keep it
+    temporary = path.with_name(f".{path.stem}-{uuid4().hex[:8]}{path.suffix}")
     try:
         yield temporary
-    except BaseException:
+    except BaseException as error:
+        full = disk_full(error, path)  # looked at before what was written goes away
         if temporary.is_dir():
             shutil.rmtree(temporary)
         temporary.unlink(missing_ok=True)
+        if full:
+            raise full from None
         raise
 
 
@@ -160,9 +164,7 @@ def read_netcdf(path: str | Path, required: Iterable[str] = ()) -> xr.Dataset:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UserError(f"{path} is not a readable NetCDF file ({reason})") from None
     if dataset.attrs.get("checksum", known := sum_of_dataset(dataset)) != known:
-        raise UserError(
-            f"{path} is damaged: its content is not what was written; make it anew or copy it again"
-        )
+        raise UserError(f"{path} is damaged: its content is not what was written; make or copy it anew")
     missing = [name for name in required if name not in dataset.variables]
     if missing:
         found = ", ".join(map(str, dataset.variables)) or "none"
@@ -200,9 +202,7 @@ def load_weights(path: str | Path, device: str = "cpu") -> tuple[dict, dict]:
             f"{path} was not written by pinnlora, or by a version without checksums: make it anew"
         )
     if metadata.pop("checksum") != sum_of_weights(tensors, json.dumps(metadata, sort_keys=True)):
-        raise UserError(
-            f"{path} is damaged: its content is not what was written; make it anew or copy it again"
-        )
+        raise UserError(f"{path} is damaged: its content is not what was written; make or copy it anew")
     return tensors, metadata
 
 
@@ -229,9 +229,8 @@ def commit() -> str:
 def _git(directory: Path, *arguments: str) -> str | None:
     """What git prints, None if it fails or is not there."""
     try:
-        done = subprocess.run(
-            ["git", "-C", str(directory), *arguments], capture_output=True, text=True, timeout=10
-        )
+        command = ["git", "-C", str(directory), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None

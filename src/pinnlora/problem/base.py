@@ -37,6 +37,7 @@ class Problem:
     conditions: ClassVar[list[Condition | Periodic]] = []
     grid: ClassVar[dict[str, int]] = {}
     potentials: ClassVar[tuple[str, ...]] = ()
+    files: ClassVar[tuple[str, ...]] = ()
     needs_symmetry: ClassVar[bool] = False
     formulations: ClassVar[dict[str, type[Problem]]] = {}
 

@@ -11,31 +11,40 @@ import secrets
 import shutil
 from pathlib import Path
 
-from pinnlora.problem.code import beside
+from pinnlora.problem.code import carried, declared
+
+CARRIED = Path("problem.py")
+"""An own problem's file in what was trained for it."""
 
 
 def copy_problem(text: str, directory: Path) -> dict[str, str]:
-    """Copy an own problem's file and its helpers into a directory; its name from there, and a seal, for config.json."""
+    """Copy an own problem's file, its helpers and its data into a directory; its name from there, and a seal, for
+    config.json."""
     file, colon, name = text.partition("@")[0].rpartition(":")
     if not colon:
         return {"problem": text}
-    for path, place in beside(Path(file)).items():
-        target = directory / ("problem.py" if path == Path(file).resolve() else place)
+    for path, place in carried(Path(file)).items():
+        target = directory / (CARRIED if path == Path(file).resolve() else place)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
-    return {"problem": f"problem.py:{name}", "seal": _seal(directory)}
+    return {"problem": f"{CARRIED}:{name}", "seal": _seal(directory)}
 
 
 def made_here(directory: Path, seal: str | None) -> bool:
-    """Whether this user's machine wrote the Python files of a directory as they are now."""
+    """Whether this user's machine wrote the Python files of a directory, and the data that they declare, as they are
+    now."""
     return bool(seal) and hmac.compare_digest(_seal(directory), str(seal))
 
 
 def _seal(directory: Path) -> str:
     digest = hmac.new(_key(), digestmod=hashlib.sha256)
-    for path in sorted(directory.rglob("*.py")):
+    problem = directory / CARRIED
+    data = declared(problem) if problem.is_file() else {}
+    for path in sorted({*directory.resolve().rglob("*.py"), *data}):
         content = path.read_bytes()
-        digest.update(f"{path.relative_to(directory).as_posix()} {len(content)}\n".encode() + content)
+        digest.update(
+            f"{path.relative_to(directory.resolve()).as_posix()} {len(content)}\n".encode() + content
+        )
     return digest.hexdigest()
 
 

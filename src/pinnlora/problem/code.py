@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from pinnlora.errors import UserError
+
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -23,7 +25,8 @@ def fingerprint(*roots: str | Path, files: tuple[Path, ...] = ()) -> str:
     for path in closure(*roots):
         digest.update(f"{_label(path)}\n{_module(path)[0]}\n".encode())
     for path in sorted(files):
-        digest.update(path.name.encode() + path.read_bytes())
+        content = path.read_bytes()
+        digest.update(f"{path.name} {len(content)}\n".encode() + content)
     return digest.hexdigest()[:16]
 
 
@@ -46,6 +49,61 @@ def beside(path: Path) -> dict[Path, str]:
     return {
         file: file.relative_to(path.parent).as_posix() for file in own if file.is_relative_to(path.parent)
     }
+
+
+TAKEN = ("problem.py", "config.json", "model.safetensors", "README.md", "history.nc", ".pinnlora")
+"""What a bundle has files of its own for."""
+
+
+def carried(path: Path) -> dict[Path, str]:
+    """A user's problem file, the modules beside it that it imports, and the data that it declares: all that travels
+    with it, each with its place relative to the file. UserError where a place is taken by a bundle's own files."""
+    path = path.resolve()
+    found = beside(path) | declared(path)
+    for file, place in found.items():
+        if place in TAKEN and file != path:
+            raise UserError(f"bundles have a {place} of their own: rename the one beside it, which it needs")
+    return found
+
+
+def declared(path: Path) -> dict[Path, str]:
+    """The data that a user's problem file declares, `files = ("soil.csv", "wells")` in its classes, of a folder all
+    that is in it: each file with its place relative to the problem's. UserError where one is missing or lies elsewhere.
+    """
+    path = path.resolve()
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    except (SyntaxError, ValueError) as error:
+        raise UserError(f"not Python: {error}") from None
+    named = [name for node in tree.body if isinstance(node, ast.ClassDef) for name in _file_names(node, path)]
+    found = {}
+    for name in named:
+        given = (path.parent / name).resolve()
+        if not given.is_relative_to(path.parent) or given == path.parent:
+            raise UserError(f"files: {name!r} is not below the problem's folder, where data has to lie")
+        inside = [
+            each for each in sorted(given.rglob("*")) if each.is_file() and "__pycache__" not in each.parts
+        ]
+        inside = [given] if given.is_file() else inside
+        if not inside:
+            raise UserError(f"files: there is no {name!r} beside it")
+        found |= {each: each.relative_to(path.parent).as_posix() for each in inside}
+    return found
+
+
+def _file_names(node: ast.ClassDef, path: Path) -> Iterator[str]:
+    """What stands in a class as `files = (...)`, read without running it."""
+    for part in node.body:
+        targets = getattr(part, "targets", None) or [getattr(part, "target", part)]
+        if not (isinstance(part, ast.Assign | ast.AnnAssign) and ast.unparse(targets[0]) == "files"):
+            continue
+        try:
+            names = ast.literal_eval(part.value)
+            assert isinstance(names, tuple | list) and all(isinstance(name, str) and name for name in names)
+        except (ValueError, AssertionError):
+            text = ast.unparse(part.value)[:60]
+            raise UserError(f"files = {text}: expected names, written out: files = ('soil.csv',)") from None
+        yield from names
 
 
 def module_name(path: Path) -> str | None:

@@ -20,6 +20,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from pinnlora.errors import UserError, did_you_mean
+from pinnlora.problem.code import carried, declared
 
 if TYPE_CHECKING:
     from pinnlora.problem.base import Problem
@@ -71,7 +72,10 @@ def known_problem(text: Any) -> str:
         raise ValueError(f"{text}: no file {spec.file}")
     try:
         body = ast.parse(spec.file.read_text(encoding="utf-8")).body
-    except (SyntaxError, UnicodeDecodeError) as error:
+        declared(spec.file)
+    except UserError as error:
+        raise ValueError(f"{text}: {error}") from None
+    except (SyntaxError, ValueError) as error:
         raise ValueError(f"{text}: {spec.file} is not Python: {error}") from None
     classes = [node.name for node in body if isinstance(node, ast.ClassDef)]
     if spec.name not in classes:
@@ -133,6 +137,7 @@ def _load_file(path: Path, name: str) -> Problem:
     module.__file__ = str(path.resolve())
     sys.modules[module.__name__] = module  # dataclasses and typing look a class's module up
     try:
+        carried(path)  # all that it needs is there, and can go into a bundle
         with _beside(path.resolve().parent):
             broken = _run(path, module)
         if name in broken:

@@ -14,7 +14,7 @@ from pinnlora.errors import UserError
 from pinnlora.files import load_weights
 from pinnlora.nets.hypernetwork import Hypernetwork
 from pinnlora.problem.base import Problem
-from pinnlora.problem.carry import made_here
+from pinnlora.problem.carry import CARRIED, made_here
 from pinnlora.problem.load import Spec, load_problem
 from pinnlora.query.calibration import Calibration
 from pinnlora.query.solved import FORMAT, Solved, read_networks
@@ -49,7 +49,7 @@ def load(path: str | Path, device: str = "cpu", trust: bool = False) -> Surrogat
         return (read_networks if config.get("kind") == "networks" else _surrogate)(problem, config, tensors)
     except UserError:
         raise
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, LookupError) as error:
         text = " ".join(str(error).split())[:120]
         raise UserError(f"{path}: config.json and model.safetensors do not fit together ({text})") from None
 
@@ -72,6 +72,8 @@ def _config(path: Path) -> dict[str, Any]:
             raise TypeError
     except (ValueError, KeyError, TypeError):
         raise UserError(f"{path} is no bundle: its config.json is damaged, or another program's") from None
+    if not isinstance(config.get("format", 1), int) or Spec.of(config["problem"]).file not in (None, CARRIED):
+        raise UserError(f"{path} is no bundle: its config.json is damaged, or another program's")
     if config.get("format", 1) > FORMAT:
         raise UserError(
             f"{path} has format {config['format']}, written by pinnlora {config.get('version')}; this version reads "

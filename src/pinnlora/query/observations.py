@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pinnlora.errors import UserError
 from pinnlora.problem.base import Problem
+from pinnlora.problem.distributions import reals
 from pinnlora.query.places import places_of
 
 
@@ -36,6 +37,10 @@ def read_observations(problem: Problem, given: xr.Dataset | Mapping[str, Any]) -
 
     UserError without a field or a coordinate, or where nothing was measured.
     """
+    if not isinstance(given, Mapping):
+        raise UserError(
+            f"observations: a {type(given).__name__}; expected a dict of arrays, or an xarray.Dataset"
+        )
     if not isinstance(given, xr.Dataset):
         unknown = [name for name in given if name not in (*problem.fields, *problem.coords.names)]
         if unknown:
@@ -67,7 +72,9 @@ def read_observations(problem: Problem, given: xr.Dataset | Mapping[str, Any]) -
 
 def _dataset(given: Mapping[str, Any]) -> xr.Dataset:
     try:
-        arrays = {name: np.asarray(value, dtype=float) for name, value in given.items()}
+        arrays = {name: reals(f"observations: {name}", value) for name, value in given.items()}
         return xr.Dataset({name: (("point",)[: value.ndim], value) for name, value in arrays.items()})
+    except UserError:
+        raise
     except (TypeError, ValueError):
         raise UserError("observations: expected numbers, arrays of one length by name") from None

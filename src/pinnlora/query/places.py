@@ -12,6 +12,7 @@ import xarray as xr
 
 from pinnlora.errors import UserError, did_you_mean
 from pinnlora.problem.base import Problem
+from pinnlora.problem.distributions import reals
 from pinnlora.problem.domain.base import Shape
 
 SLACK = 1e-9
@@ -35,6 +36,8 @@ def places_of(problem: Problem, at: Mapping[str, Any] | xr.Dataset | None, tasks
     are other points for each task. UserError where a coordinate is missing, or points lie outside the domain.
     """
     names = problem.coords.names
+    if not isinstance(at, Mapping | None):
+        raise UserError(f"at: a {type(at).__name__}; expected a dict of coordinates, or an xarray.Dataset")
     if at is None:
         at = xr.Dataset(coords=problem.axes())
     for name in names:
@@ -66,18 +69,15 @@ def places_of(problem: Problem, at: Mapping[str, Any] | xr.Dataset | None, tasks
 
 def _array(name: str, value: Any) -> xr.DataArray:
     if isinstance(value, xr.DataArray):
-        array = value.reset_coords(drop=True)
+        array = value.reset_coords(drop=True).copy(data=reals(f"at: {name}", value.values))
     else:
-        try:
-            numbers = np.asarray(value, dtype=float)
-        except (TypeError, ValueError):
-            raise UserError(f"at: {name} = {value!r}; expected numbers") from None
+        numbers = reals(f"at: {name}", value)
         if numbers.ndim > 1:
             raise UserError(f"at: {name} has shape {numbers.shape}; expected one number a point")
         array = xr.DataArray(numbers, dims=("point",)[: numbers.ndim])
     if not np.isfinite(array.values).all():
         raise UserError(f"at: {name} holds NaN or infinite values")
-    return array.astype(float)
+    return array
 
 
 def in_domain(

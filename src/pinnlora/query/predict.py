@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from pinnlora.errors import UserError
+from pinnlora.problem.base import Problem
 from pinnlora.query.calibration import LEVEL
 from pinnlora.query.derivatives import read_order
 from pinnlora.query.networks import Networks
@@ -43,13 +44,11 @@ def predicted(
     map of the error too, estimated_error_u), "auto" for what the calibration prefers, "none" for fields alone.
     """
     problem = networks.problem
-    places, names = places_of(problem, at, len(networks)), list(fields or problem.fields)
-    for name in names:
-        if names.count(name) > 1:
-            raise UserError(f"fields: {name} is asked for twice")
+    places, names = places_of(problem, at, len(networks)), _names(problem, fields)
     orders = [read_order(problem, name) for name in names]
     inside = in_domain(problem, places.points, networks.given)
     values = networks.fields(places.points, orders).cpu().numpy()
+    _refuse_not_finite(networks, names, values if inside is True else np.where(inside[..., None], values, 0))
     values = values if inside is True else np.where(inside[..., None], values, np.nan)
     out = xr.Dataset(coords=places.coords)
     for k, name in enumerate(names):
@@ -71,6 +70,30 @@ def predicted(
                 places,
             )
     return out
+
+
+def _names(problem: Problem, fields: Sequence[str] | None) -> list[str]:
+    """What is asked for; UserError for nothing, or one thing twice."""
+    if fields is None:
+        return list(problem.fields)
+    names = fields.split(",") if isinstance(fields, str) else [str(name) for name in fields]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if not names or twice:
+        raise UserError(f"fields: {f'{twice} is asked for twice' if twice else 'none are asked for'}")
+    return names
+
+
+def _refuse_not_finite(networks: Networks, names: list[str], values: np.ndarray) -> None:
+    """UserError where fields (task, point, name) overflow, as they do for tasks far away."""
+    bad = ~np.isfinite(values).all(1)
+    if bad.any():
+        task, name = np.argwhere(bad)[0]
+        given = {n: v[task] for n, v in networks.given.items() if np.ndim(v[task]) == 0}
+        which = ", ".join(f"{n}={v:g}" for n, v in given.items()) or f"number {task}"
+        raise UserError(
+            f"the prediction of {names[name]} is not finite for {bad.any(1).sum()} of {len(bad)} tasks, first {which}: "
+            "too far from what was trained"
+        )
 
 
 def _add(

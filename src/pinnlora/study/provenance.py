@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 from pinnlora.errors import UserError
-from pinnlora.problem.code import PACKAGE, closure, fingerprint, module_name
+from pinnlora.problem.code import PACKAGE, closure, declared, fingerprint, module_name
 from pinnlora.problem.load import problem_file
 
 SEEN = re.compile(rb"provenance\W+([0-9a-f]{16})")
@@ -26,9 +26,11 @@ def provenance(code: str, settings: dict, inputs: Iterable[str | None]) -> str:
 
 
 def code_of(job: str, problem: Path | None) -> str:
-    """The fingerprint of a job ("study.jobs.fit") on the problem of a file; for tables and figures, of the paper's
-    numbers too."""
+    """The fingerprint of a job ("study.jobs.fit") on the problem of a file and the data that it declares; for tables
+    and figures, of the paper's numbers too."""
     files = tuple((PACKAGE / "report" / "paper").glob("*.csv")) if job.startswith("report.") else ()
+    if problem is not None and module_name(problem) is None:
+        files += tuple(declared(problem))
     return fingerprint(*_roots(job, problem), files=files)
 
 

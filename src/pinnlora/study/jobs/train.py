@@ -21,6 +21,7 @@ from pinnlora.study.settings import Settings, check_rank, load_settings
 from pinnlora.train.appraise import Verdict, appraise
 from pinnlora.train.budget import EVALUATION, settings_within
 from pinnlora.train.data import of_split, read_reference, read_tasks
+from pinnlora.train.setup import device_of
 
 MINUTES = 5.0
 """The budget where neither it nor a config is given."""
@@ -51,6 +52,7 @@ def run(
     settings = load_settings(chosen, *([config] if config else []), {"problems": [spec]})
     check_rank(rank, settings.problem(spec))
     where = device or settings.device
+    device_of(where)
     with alone_in(output):
         _refuse(output, force)  # again: it may have been trained meanwhile
         verdict = _train(settings, spec, output, rank, where, began, minutes, force)
