@@ -76,7 +76,7 @@ def declared(path: Path) -> dict[Path, str]:
     except (SyntaxError, ValueError) as error:
         raise UserError(f"not Python: {error}") from None
     named = [name for node in tree.body if isinstance(node, ast.ClassDef) for name in _file_names(node, path)]
-    found = {}
+    found: dict[Path, str] = {}
     for name in named:
         given = (path.parent / name).resolve()
         if not given.is_relative_to(path.parent) or given == path.parent:
@@ -96,6 +96,8 @@ def _file_names(node: ast.ClassDef, path: Path) -> Iterator[str]:
     for part in node.body:
         targets = getattr(part, "targets", None) or [getattr(part, "target", part)]
         if not (isinstance(part, ast.Assign | ast.AnnAssign) and ast.unparse(targets[0]) == "files"):
+            continue
+        if part.value is None:  # a type without a value
             continue
         try:
             names = ast.literal_eval(part.value)

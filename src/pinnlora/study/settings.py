@@ -170,7 +170,7 @@ def load_study(*sources: Mapping | str | Path) -> Settings:
 
 def check_rank(rank: int | str, problem: ProblemSettings) -> None:
     """UserError for adapters larger than the matrices that they correct."""
-    if rank != "full" and rank > problem.network.width:
+    if isinstance(rank, int) and rank > problem.network.width:
         raise UserError(
             f"config: rank {rank} of {problem.name} is above the width of its network, {problem.network.width}; "
             "expected at most that, or full"
