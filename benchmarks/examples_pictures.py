@@ -16,7 +16,7 @@ from PIL import Image
 from pinnlora.files import atomic
 from pinnlora.problem.base import Problem
 
-LARGEST, COLOURS = 60_000, 64
+LARGEST, COLOURS = 60_000, 200
 """Bytes of a picture, and the colours that it makes do with."""
 LONG = 2.5
 """How many times as wide as high a domain is shown below, not beside."""
@@ -42,7 +42,7 @@ def draw(problem: Problem, truth: Truth, found: np.ndarray, errors: np.ndarray, 
     with atomic(path) as temporary:
         figure.canvas.draw()
         image = Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB")
-        image.quantize(COLOURS).save(temporary, "png", optimize=True)
+        image.quantize(COLOURS, Image.Quantize.MAXCOVERAGE).save(temporary, "png", optimize=True)
     plt.close(figure)
     task = {name: float(value[k]) for name, value in truth.values.items() if value.ndim == 1}
     return {
