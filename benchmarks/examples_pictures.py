@@ -11,12 +11,13 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from examples_truth import Truth
+from PIL import Image
 
 from pinnlora.files import atomic
 from pinnlora.problem.base import Problem
 
-LARGEST = 60_000
-"""Bytes of a picture."""
+LARGEST, COLOURS = 60_000, 200
+"""Bytes of a picture, and the colours that it makes do with."""
 LONG = 2.5
 """How many times as wide as high a domain is shown below, not beside."""
 
@@ -33,13 +34,15 @@ def draw(problem: Problem, truth: Truth, found: np.ndarray, errors: np.ndarray, 
         field, known, cut = field[..., place], known[..., place], f"{name} = {axis[place]:g}"
     size, titles = _size(axes), (f"{problem.fields[0]}", "its error")
     wide = size[0] > LONG * size[1]
-    figure, panels = plt.subplots(*((2, 1) if wide else (1, 2)), figsize=(6.4, 3.2 if wide else 2.6))
+    figure, panels = plt.subplots(*((2, 1) if wide else (1, 2)), figsize=(6.4, 3.2 if wide else 2.6), dpi=80)
     for panel, shown, title in zip(panels, (field, field - known), titles, strict=True):
         _panel(panel, axes, shown, title, colours="viridis" if title != titles[1] else "RdBu_r")
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic(path) as temporary:
-        figure.savefig(temporary, dpi=72, format="png")
+        figure.canvas.draw()
+        image = Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB")
+        image.quantize(COLOURS, Image.Quantize.MAXCOVERAGE).save(temporary, "png", optimize=True)
     plt.close(figure)
     task = {name: float(value[k]) for name, value in truth.values.items() if value.ndim == 1}
     return {

@@ -11,7 +11,7 @@ from pinnlora import Condition, Polygon, Problem, Uniform
 
 
 class LShape(Problem):
-    """Poisson's equation on an L-shape, with a manufactured solution that vanishes on its walls."""
+    """Poisson's equation on an L-shape: u_xx + u_yy + load = 0, zero on its walls, the load such that u is known."""
 
     coords = Polygon(x=(0, 2, 2, 1, 1, 0), y=(0, 0, 1, 1, 2, 2))
     fields = ("u",)

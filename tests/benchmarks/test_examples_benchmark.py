@@ -73,16 +73,16 @@ def test_a_computed_truth_keeps_its_conditions_and_knows_its_error(name):
 
 def test_the_film_starts_as_it_should_and_keeps_its_balance():
     """d/dt of half the energy is that of the slope less nu times that of the curvature; the mean stays zero."""
-    x, t = 2 * np.pi * np.arange(201) / 200, np.linspace(0, 1, 201)
+    x, t = 2 * np.pi * np.arange(201) / 200, np.linspace(0, 1, 2001)
     found = film.solve(None, {"nu": np.array([0.3, 0.8])}, [x, t])
     assert found.error < 1e-6
-    for nu, u in zip((0.3, 0.8), found.fields.reshape(2, 201, 201), strict=True):
+    for nu, u in zip((0.3, 0.8), found.fields.reshape(2, 201, 2001), strict=True):
         np.testing.assert_allclose(u[:, 0], np.sin(x) + np.cos(2 * x) / 2, atol=1e-12)
         np.testing.assert_allclose(u[0], u[-1], atol=1e-12)
         wave, modes = np.arange(101)[:, None], np.abs(np.fft.rfft(u[:-1], axis=0)) ** 2
         energy, gain = modes.sum(0) / 2, ((wave**2 - nu * wave**4.0) * modes).sum(0)
         change = np.gradient(energy, t)
-        np.testing.assert_allclose(change[1:-1], gain[1:-1], atol=2e-4 * np.abs(gain).max())
+        np.testing.assert_allclose(change[1:-1], gain[1:-1], atol=5e-5 * np.abs(gain).max())
         assert modes[0].max() < 1e-12 * modes.max()
 
 
@@ -103,7 +103,7 @@ def test_the_flow_around_a_cylinder_has_the_known_drag():
     assert mesh.drag(20.0, state) == pytest.approx(flow.DRAG, rel=2e-3)  # its circle has 64 edges
     u, v, p = mesh.fields([20.0], np.array([[-2.0, 0.05], [6.0, 0.05], [1.0, 0.05]]))[0].T
     assert u[0] == pytest.approx(1.5, rel=1e-3) and abs(v[0]) < 1e-9  # the middle of the inlet
-    assert p[0] > p[2] > p[1] and u[2] < u[1]  # pressure falls, the wake is slow
+    assert p[0] > p[1] > p[2] and u[2] < u[1]  # behind the cylinder pressure is low and the wake is slow
 
 
 def test_a_truth_is_blank_outside_of_a_shape():

@@ -29,8 +29,9 @@ from pinnlora.problem.signature import BoundCondition, Values, parse
 
 SAMPLES = 512
 """Points inside by which it is found out whether a function vanishes nowhere inside, and how large it is."""
-SHARP = 8
-"""How many times the median of its second derivatives the largest may be for a function to be smooth at corners."""
+CHUNKS, GROWING = 8, 1.3
+"""The largest second derivative at so many times as many points, over that at fewer: at corners where it grows with
+one over the distance it is the root of CHUNKS times as large, and where it is bounded hardly larger."""
 MEET, DIFFER = 0.02, 0.05
 """Relative distance up to which two sides meet, and relative difference from which their values contradict there."""
 
@@ -93,7 +94,7 @@ def kept_of(
         size = found.distance(problem, inside, values)
         if bool((size > 0).all()):
             found = Kept(number, target, whole, float(size.max()))
-            if not insist and _is_sharp(problem, found, inside, values):
+            if not insist and _is_sharp(problem, found, unit, values):
                 return (
                     None,
                     "what vanishes there is not smooth at inner corners (network.conditions: hard holds it)",
@@ -104,18 +105,21 @@ def kept_of(
     return None, "no smooth function is known that vanishes there and nowhere else"
 
 
-def _is_sharp(problem: Problem, kept: Kept, coords: Tensor, values: Values) -> bool:
-    """Whether second derivatives of a distance are very large somewhere inside."""
-    axes = range(len(problem.coords.names))
+def _is_sharp(problem: Problem, kept: Kept, unit, values: Values) -> bool:
+    """Whether second derivatives of a distance grow without bounds somewhere inside."""
+    axes, domain = range(len(problem.coords.names)), problem.coords
     channels = Channels.of([(axis, axis) for axis in axes])
+    values = {name: value[:CHUNKS] for name, value in values.items()}
+    coords = domain.scale(domain.uniform(lambda many: unit(many)[:CHUNKS], CHUNKS * SAMPLES, values))
     jet = pointwise_jet(
         lambda at: {"D": kept.distance(problem, at, values).expand(at.shape[:-1])}, coords, channels
     )["D"]
     second = sum((jet[axis, axis].abs() for axis in axes if (axis, axis) in jet), coords.new_zeros(()))
     if second.ndim == 0:
         return False
-    rounding = 1e-6 / problem.coords.size**2
-    return bool((second.amax(-1) > SHARP * second.median(-1).values + rounding).any())
+    largest = second.unflatten(-1, (CHUNKS, SAMPLES)).amax(-1)
+    growth = largest.amax(-1) / (largest.median(-1).values + 1e-6 / domain.size**2)
+    return bool(growth.median() > GROWING)
 
 
 def _contradiction(problem: Problem, new: Kept, before: Sequence[Kept], unit, values: Values) -> str:
