@@ -192,7 +192,9 @@ def _beside(folder: Path) -> Iterator[None]:
     others = {Path(file).parent for file in ours if file} - {folder}
     for name in [name for name in sys.modules if name.partition(".")[0] in theirs]:
         stems = [other.joinpath(*name.split(".")) for other in others]
-        places = [path for stem in stems for path in (stem.with_name(f"{stem.name}.py"), stem / "__init__.py")]
+        places = [
+            path for stem in stems for path in (stem.with_name(f"{stem.name}.py"), stem / "__init__.py")
+        ]
         if Path(getattr(sys.modules[name], "__file__", None) or "/") in places:
             del sys.modules[name]
     sys.path.insert(0, str(folder))
