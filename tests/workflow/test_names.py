@@ -30,6 +30,14 @@ def test_a_study_in_a_folder_with_a_nasty_name(project):
     assert not list(project.rglob("pwned"))
 
 
+def test_planning_runs_nothing_of_a_problem_file(project):
+    """It is read as text: what it does happens in the jobs only."""
+    (project / "heat.py").write_text("open('ran', 'w').close()\n\n\nclass Heat:\n    pass\n")
+    write(project, SMALL | {"problems": ["heat.py:Heat"]})
+    assert "heat/base" in planned(project)
+    assert not (project / "ran").exists()
+
+
 def test_a_study_cannot_be_named_so(project):
     write(project, SMALL | {"study": "$(touch pwned)"})
     done = snakemake(project)
