@@ -1,5 +1,5 @@
 # make run: the default study.  make test, make lint: checks.  make clean: all but results and what is known of them.
-# make test-faults: a study killed twenty times, most of an hour.
+# make test-faults: the smoke study killed twenty times, half an hour.
 # make docs: the documentation as a site, build/site/index.html.
 # make publish: docs/default and the README's numbers, from a finished default study.
 VENV := .venv

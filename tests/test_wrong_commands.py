@@ -274,6 +274,7 @@ COMMANDS = {
     "plot absent --set re=42 -o out.png": "absent is no bundle",
     "plot solved --set re=42 -o out.png": "refined networks of given tasks",
     "export flow --output=": "an argument is empty",
+    "predict 'flow\nflow' -o out.nc": "an argument of several lines: 'flow\\nflow'",
     "info absent": "absent is no bundle",
     "info heat.py": "heat.py is no bundle",
     "info thesis": "thesis is no bundle",

@@ -54,8 +54,10 @@ def main() -> None:
         for word in sys.argv[1:]:
             if not word or (word.startswith("--") and word.endswith("=")):
                 raise UserError(
-                    f"an argument is empty{f': {word}' if word else ''}; is a shell variable not set?"
+                    f"an argument is empty{f': {word}' * bool(word)}; is a shell variable not set?"
                 )
+            if word.splitlines() != [word]:
+                raise UserError(f"an argument of several lines: {word[:60]!r}")
         sys.exit(app(standalone_mode=False) or 0)
     except Exception as error:
         known = spoken(error)

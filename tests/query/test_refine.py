@@ -89,7 +89,7 @@ def test_refined_networks_load_without_the_hypernetwork(surrogate, tmp_path):
     ("more", "words"),
     [
         ({"tolerance": 0.0}, "tolerance = 0.0; expected a number above 0"),
-        ({"steps": 0}, "steps = 0; expected at least 1"),
+        ({"steps": 0}, "steps = 0; expected a whole number, at least 1"),
     ],
 )
 def test_a_wrong_refinement_is_one_line(surrogate, more, words):

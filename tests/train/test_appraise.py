@@ -26,10 +26,10 @@ def appraised(problem, theta, values, network, validation=(1.0,), reference=None
     return appraise(full, theta, tasks, reference, np.array(validation))
 
 
-def trained(problem, values, network, **stage) -> tuple[Verdict, torch.Tensor]:
+def trained(problem, values, network, seed=0, **stage) -> tuple[Verdict, torch.Tensor]:
     """The verdict after training one network of one task."""
     stage = StageSettings(**LM | {"condition_points": 20} | stage)
-    theta, history = fit(problem, values, stage, network, "pinn", "full", 0, "cpu")
+    theta, history = fit(problem, values, stage, network, "pinn", "full", seed, "cpu")
     reference = None
     if problem.exact_signature is not None:
         reference = np.stack([part.reshape(1, -1) for part in problem.reference(values).values()], -1)
@@ -102,12 +102,26 @@ def test_a_spurious_steady_state_is_not_converged_however_small_its_loss(points,
     assert verdict.measured["estimated error"] > 0.05 and "estimated error" in verdict.text
 
 
-@pytest.mark.parametrize(("network", "steps"), [(SMALL, 4), (SMALL, 12), (SMALL, 40), (SOFT, 8), (SOFT, 40)])
-def test_the_estimated_error_is_the_error(network, steps):
-    """Over four orders of magnitude, without the solution; where it misses it is on the safe side."""
-    measured = trained(Heat(), ALPHA, network, steps=steps, points=100)[0].measured
-    ratio = measured["estimated error"] / measured["error (relative L2)"]
-    assert 0.5 < ratio.item() < 15
+def estimated_and_true(network, steps, seed) -> tuple[float, float]:
+    measured = trained(Heat(), ALPHA, network, seed=seed, steps=steps, points=100)[0].measured
+    return measured["estimated error"].item(), measured["error (relative L2)"].item()
+
+
+@pytest.mark.parametrize(("network", "steps"), [(SMALL, 2), (SMALL, 4), (SOFT, 2), (SOFT, 4)])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_estimated_error_is_the_error(network, steps, seed):
+    """From 16 % down to 1e-4, without the solution; measured, 0.94 to 1.16 times the error."""
+    estimated, true = estimated_and_true(network, steps, seed)
+    assert estimated == pytest.approx(true, rel=0.25)
+
+
+@pytest.mark.parametrize(("network", "least"), [(SMALL, 3e-5), (SOFT, 2e-3)])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_where_the_network_has_no_more_to_give_the_estimate_is_on_the_safe_side(network, least, seed):
+    """After 40 steps what is left lies beyond the linearised equations' reach: too large, but below `least`, a tenth of
+    what it was after 4 steps."""
+    estimated, true = estimated_and_true(network, 40, seed)
+    assert true < estimated < least
 
 
 def test_a_state_that_is_nothing_is_not_converged():

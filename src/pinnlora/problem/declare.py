@@ -76,6 +76,8 @@ def _parts(cls: type[Problem]) -> None:
     for part, (kind, words) in expected.items():
         if not isinstance(getattr(cls, part), kind):
             raise TypeError(f"{cls.__name__}.{part} = {getattr(cls, part)!r}: expected {words}")
+    if not cls.fields:
+        raise TypeError(f'{cls.__name__}.fields = (): expected one name or more, for example ("u",)')
     for part in ("residual", "exact", "weight", "observe", "reference"):
         if not callable(getattr(cls, part, _parts)):
             raise TypeError(f"{cls.__name__}.{part} = {getattr(cls, part)!r}: expected a method")
@@ -84,11 +86,13 @@ def _parts(cls: type[Problem]) -> None:
             raise TypeError(
                 f"{cls.__name__}.conditions holds {condition!r}: expected {expected['conditions'][1]}"
             )
-    for name in cls.grid:
+    for name, count in cls.grid.items():
         if name not in cls.coords.names:
             raise TypeError(
                 f"{cls.__name__}.grid: no coordinate {name!r}{did_you_mean(name, list(cls.coords.names))}"
             )
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise TypeError(f"{cls.__name__}.grid: {count!r} in {name}; expected a number of points")
     if bool(cls.potentials) != hasattr(cls, "observe"):
         raise TypeError(
             f"problem {cls.__name__}: potentials and observe() go together: networks give the potentials, "

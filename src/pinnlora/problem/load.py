@@ -189,10 +189,13 @@ def _beside(folder: Path) -> Iterator[None]:
         path.parent.name for path in folder.glob("*/__init__.py")
     }
     ours = [m.__file__ for name, m in sys.modules.items() if name.startswith("pinnlora_user_")]
-    others = {str(Path(file).parent) for file in ours if file}
-    for name in theirs & set(sys.modules):
-        place = str(Path(getattr(sys.modules[name], "__file__", None) or "/").parent)
-        if place in others and place != str(folder):
+    others = {Path(file).parent for file in ours if file} - {folder}
+    for name in [name for name in sys.modules if name.partition(".")[0] in theirs]:
+        stems = [other.joinpath(*name.split(".")) for other in others]
+        places = [
+            path for stem in stems for path in (stem.with_name(f"{stem.name}.py"), stem / "__init__.py")
+        ]
+        if Path(getattr(sys.modules[name], "__file__", None) or "/") in places:
             del sys.modules[name]
     sys.path.insert(0, str(folder))
     try:

@@ -31,10 +31,20 @@ class Condition:
     on: str | tuple[str, ...]
     name: str = ""
 
+    def __post_init__(self) -> None:
+        if not callable(self.function):
+            raise TypeError(
+                f"Condition({self.function!r}, ...): expected a function, by its name without quotes"
+            )
+        if not self.on or not all(isinstance(face, str) for face in self.faces):
+            raise TypeError(
+                f"Condition(..., on={self.on!r}): expected a part of the boundary, such as on='t=0'"
+            )
+
     @property
     def faces(self) -> tuple[str, ...]:
         """The faces as a tuple of texts."""
-        return (self.on,) if isinstance(self.on, str) else tuple(self.on)
+        return tuple(self.on) if isinstance(self.on, tuple | list) else (self.on,)
 
 
 @dataclass(frozen=True)

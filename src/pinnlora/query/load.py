@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,7 @@ def load_surrogate(path: str | Path, device: str = "cpu", trust: bool = False) -
 
 def _config(path: Path) -> dict[str, Any]:
     file = path / "config.json"
-    if not file.is_file():
+    if not os.path.isfile(file):  # a name too long is none either
         raise UserError(f"{path} is no bundle: expected a directory with config.json and model.safetensors")
     try:
         config = json.loads(file.read_text())

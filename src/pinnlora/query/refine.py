@@ -74,7 +74,8 @@ def refine(
     help any more goes on with all its network's weights in place of the adapters, and ends if they do not help either.
     UserError for a tolerance where the bundle has no calibration.
     """
-    _check(networks.calibration, tolerance, steps)
+    _check_counts(steps=steps, points=points, seed=seed)
+    _check(networks.calibration, tolerance)
     start = networks.double()
     before = score(start)
     state = _State(start, before, tolerance, np.zeros(len(start), dtype=int), [""] * len(start))
@@ -92,14 +93,20 @@ def _late(most: int) -> str:
     return f"tolerance not reached in {most} steps, which still helped: allow more"
 
 
-def _check(calibration: Calibration | None, tolerance: float | None, steps: int | None) -> None:
-    if steps is not None and steps < 1:
-        raise UserError(f"steps = {steps}; expected at least 1")
+def _check_counts(**counts: int | None) -> None:
+    for name, count in counts.items():
+        least = 0 if name == "seed" else 1
+        whole = isinstance(count, int | np.integer) and not isinstance(count, bool)
+        if count is not None and not (whole and count >= least):
+            raise UserError(f"{name} = {count!r}; expected a whole number, at least {least}")
+
+
+def _check(calibration: Calibration | None, tolerance: float | None) -> None:
     if tolerance is None:
         return
-    if not tolerance > 0:
+    if not isinstance(tolerance, int | float | np.number) or not tolerance > 0:
         raise UserError(
-            f"tolerance = {tolerance}; expected a number above 0, an error in the units of the fields"
+            f"tolerance = {tolerance!r}; expected a number above 0, an error in the units of the fields"
         )
     if calibration is None or "residual" not in calibration.ratios:
         raise UserError(

@@ -13,9 +13,11 @@ import torch
 import xarray as xr
 from torch import Tensor
 
+from pinnlora.errors import UserError
 from pinnlora.nets.adapters import Parametrisation
 from pinnlora.nets.hypernetwork import Hypernetwork
 from pinnlora.problem.base import Problem
+from pinnlora.problem.distributions import check_names, reals
 from pinnlora.problem.signature import Values
 from pinnlora.query.answer import inverted_dataset
 from pinnlora.query.calibration import Calibration
@@ -54,9 +56,13 @@ class Surrogate:
 
     def _read(self, task: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], bool]:
         """Values with a task axis, what is given once serving all tasks, and whether none had one."""
+        check_names(task, self.problem.task.names)
+        task = {name: reals(name, value) for name, value in task.items()}
         depth = {name: np.ndim(value) - (name in self.problem.task.functions) for name, value in task.items()}
         alone = all(axes <= 0 for axes in depth.values())
         count = max((len(task[name]) for name, axes in depth.items() if axes > 0), default=1)
+        if not count:
+            raise UserError("there is no task in empty arrays; expected one value a task")
         spread = {
             name: value if alone or depth[name] > 0 else np.stack([np.asarray(value)] * count)
             for name, value in task.items()

@@ -1,5 +1,6 @@
 """From pydantic's findings to one plain line each: which key, what came, what was expected."""
 
+import re
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -8,6 +9,8 @@ from pydantic_core import ErrorDetails
 from pinnlora.errors import did_you_mean, nearest
 from pinnlora.train.kinds import PartOf
 
+BRANCH = re.compile(r"(function-\w+|dict)\[")
+"""What pydantic calls the kinds of which a value may be either."""
 EXPECTED = {
     "int_type": "a whole number",
     "int_parsing": "a whole number",
@@ -33,9 +36,18 @@ def lines(error: ValidationError, model: type[BaseModel], prefix: tuple = ()) ->
     for item in items:
         if item["type"] == "too_short" and any(other["loc"][:-1] == item["loc"] for other in items):
             continue  # not empty, but nothing in it was right, which is said already
-        path = tuple(part for part in item["loc"] if part != "[key]")
+        if any(BRANCH.match(str(part)) for part in item["loc"]) and _of_another_branch(item):
+            continue
+        path = tuple(part for part in item["loc"] if part != "[key]" and not BRANCH.match(str(part)))
         found.append(f"{_dotted(prefix + path)}{_what(item, model, path)}")
     return list(dict.fromkeys(found))
+
+
+def _of_another_branch(item: ErrorDetails) -> bool:
+    """Of a number or a mapping, whether it is said what is wrong with it as the one that it is not."""
+    return item["type"] == "dict_type" or (
+        isinstance(item["input"], dict) and item["type"] != "extra_forbidden"
+    )
 
 
 def _dotted(path: tuple) -> str:
@@ -56,6 +68,8 @@ def _what(item: ErrorDetails, model: type[BaseModel], path: tuple) -> str:
     match kind:
         case "extra_forbidden":
             return f"unknown key{did_you_mean(path[-1], _keys(model, path[:-1]))}"
+        case "invalid_key":
+            return "unknown key, it is no name"
         case "value_error":
             return str(context["error"])
         case "literal_error":

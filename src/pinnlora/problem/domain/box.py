@@ -46,6 +46,8 @@ class Box(Domain):
     alias: str
 
     def __init__(self, **intervals: tuple[float, float] | Cycle) -> None:
+        if not intervals:
+            raise TypeError("Box() names no coordinate; write for example Box(x=(0, 1), t=(0, 1))")
         check_coordinates(intervals)
         for name, ends in intervals.items():
             if not _is_interval(ends):
