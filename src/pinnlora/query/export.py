@@ -129,8 +129,9 @@ def traced(
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         try:
+            module.eval()(*inputs)  # what is computed once and kept must be numbers, not what stands for them
             program = torch.onnx.export(
-                module.eval(), tuple(inputs), None, input_names=list(names), output_names=list(outputs),
+                module, tuple(inputs), None, input_names=list(names), output_names=list(outputs),
                 dynamic_shapes=free, dynamo=True, verbose=False,
             )  # fmt: skip
         except Exception as error:  # whatever the exporter meets in a problem's own functions
