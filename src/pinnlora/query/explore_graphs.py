@@ -6,6 +6,7 @@ import base64
 import re
 from collections.abc import Sequence
 from hashlib import sha256
+from importlib import import_module
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -92,16 +93,14 @@ def page_graphs(surrogate: Surrogate) -> dict[str, Any]:
 
 def _graph(model: Any, constants: dict[str, list]) -> dict[str, Any]:
     """Inputs, outputs and nodes of an ONNX model with short names; its constants join the others', by content."""
-    from onnx import numpy_helper
-
-    known, graph, short = _operators(), model.graph, {}
+    array_of = import_module("onnx.numpy_helper").to_array
+    known, graph = _operators(), model.graph
+    short: dict[str, str] = {}
 
     def called(name: str) -> str:
         return short.setdefault(name, f"v{len(short)}") if name else ""
 
-    kept = {
-        called(each.name): _constant(numpy_helper.to_array(each), constants) for each in graph.initializer
-    }
+    kept = {called(each.name): _constant(array_of(each), constants) for each in graph.initializer}
     nodes = []
     for node in graph.node:
         attributes = {each.name: _attribute(each, constants) for each in node.attribute}
@@ -124,11 +123,10 @@ def _graph(model: Any, constants: dict[str, list]) -> dict[str, Any]:
 
 
 def _attribute(attribute: Any, constants: dict[str, list]) -> Any:
-    from onnx import helper, numpy_helper
-
-    value = helper.get_attribute_value(attribute)
+    value = import_module("onnx.helper").get_attribute_value(attribute)
     if hasattr(value, "raw_data"):
-        return {"constant": _constant(numpy_helper.to_array(value), constants)}
+        array = import_module("onnx.numpy_helper").to_array(value)
+        return {"constant": _constant(array, constants)}
     if attribute.name.startswith("value_"):
         return {"constant": _constant(np.asarray(value), constants)}
     if isinstance(value, bytes):

@@ -157,13 +157,18 @@ function slider(parent, label, low, high, start, set, id) {
   const row = made("label", parent);
   made("span", row, {textContent: label});
   const value = made("output", row, id ? {id} : {textContent: short(start)});
-  const input = made("input", row, {type: "range", min: low, max: high, step: (high - low) / 400, value: start});
+  const input = made("input", row, {type: "range", min: low, max: high, step: (high - low) / 1000, value: start});
   input.addEventListener("input", () => {
     set(+input.value);
     if (!id) value.textContent = short(+input.value);
     soon();
   });
   return input;
+}
+
+function labels(place, className, texts) {
+  const row = made("div", place, {className});
+  texts.forEach((textContent) => made("span", row, {textContent}));
 }
 
 function build() {
@@ -185,9 +190,9 @@ function build() {
   held.forEach((axis, k) => slider(element("slice"), axis.name, axis.low, axis.high, state.held[k + 2], (x) => { state.held[k + 2] = x; }));
   for (const name of about.fields) {
     const figure = made("figure", element("fields")), place = made("div", figure, {className: "place"});
-    made("span", place, {className: "up", textContent: shown[1] ? shown[1].name : name});
+    labels(place, "up", shown[1] ? [short(shown[1].high), shown[1].name, short(shown[1].low)] : [name]);
     made("canvas", place, {id: `field-${name}`, className: shown[1] ? "map" : "curve"});
-    made("span", place, {className: "along", textContent: shown[0].name});
+    labels(place, "along", [short(shown[0].low), shown[0].name, short(shown[0].high)]);
     const bar = made("figcaption", figure);
     made("b", bar, {textContent: name});
     made("span", bar, {id: `low-${name}`});
