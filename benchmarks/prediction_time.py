@@ -1,16 +1,24 @@
-"""How long does one new task take at 10,000 points: a surrogate, and the solver of its reference?
+"""How long does one new task take at 10,000 points: a surrogate, the solver of its reference, DeepXDE's DeepONet?
 
-The surrogate is of the size of the default study and untrained, which its time does not depend on; float32.
+The surrogate is of the size of the default study and untrained, which its time does not depend on; float32. The
+DeepONet has the hypernetwork's body for a branch and the base network for a trunk; with points that are the same for
+every task its trunk could be kept, so it stands there twice.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
+import os
 import statistics
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 from common import CPU, SEED, arguments, in_turn, report, run, settings_of
+from torch import Tensor
 
 from pinnlora.nets.hypernetwork import Hypernetwork
 from pinnlora.problem.base import Problem
@@ -37,6 +45,39 @@ def surrogate_of(problem: Problem, name: str) -> Surrogate:
     return Surrogate(problem, parametrisation, body, embed, base, settings.network.symmetry)
 
 
+def deeponet_of(
+    problem: Problem, surrogate: Surrogate, tasks: dict, places: np.ndarray
+) -> dict[str, Callable[[], Any]]:
+    """One task by a DeepONet with layers of the same widths: at new points, and at points that it has seen."""
+    os.environ["DDE_BACKEND"] = "pytorch"
+    with contextlib.redirect_stderr(io.StringIO()):
+        import deepxde
+
+    deepxde.config.set_default_float("float32")
+    body, network = surrogate.hypernetwork, surrogate.parametrisation.network
+    widths, fields = [layer.out_features for layer in body.layers], len(problem.fields)
+    trunk = [network.coords, *[network.width] * network.hidden_layers, network.width * fields]
+    branch = [body.layers[0].in_features, *widths, network.width * fields]
+    net = deepxde.nn.DeepONetCartesianProd(
+        branch, trunk, "tanh", "Glorot normal", num_outputs=fields, multi_output_strategy="split_both"
+    )
+    points = torch.from_numpy(places).float()
+    one = {name: torch.as_tensor(np.asarray(value)[None]).float() for name, value in tasks.items()}
+
+    @torch.no_grad()
+    def everywhere() -> Tensor:
+        return net((surrogate.embed(one), points))
+
+    with torch.no_grad():
+        seen = net.activation_trunk(net.trunk(points))
+
+    @torch.no_grad()
+    def known() -> Tensor:
+        return net.branch(surrogate.embed(one)) @ seen.T
+
+    return {"DeepONet": everywhere, "DeepONet, trunk kept": known}
+
+
 def main(options: argparse.Namespace) -> None:
     """One row a problem."""
     rows, points = [], 500 if options.quick else POINTS
@@ -59,6 +100,7 @@ def main(options: argparse.Namespace) -> None:
             contestants["solver"] = lambda p=problem, t=task: p.reference(
                 {key: v[None] for key, v in t.items()}
             )
+        contestants |= deeponet_of(problem, surrogate, task, places)
         times = in_turn(contestants, 2 if options.quick else options.rounds)
         milliseconds = {key: 1e3 * statistics.median(each) for key, each in times.items()}
         rows.append({
@@ -66,6 +108,8 @@ def main(options: argparse.Namespace) -> None:
             f"fields at {points} points, ms": milliseconds["fields"],
             "with residual and estimated error, ms": milliseconds["scored"],
             f"{MANY} tasks at 30 points, ms": milliseconds["many"],
+            "DeepONet of DeepXDE, ms": milliseconds["DeepONet"],
+            "its trunk kept, ms": milliseconds["DeepONet, trunk kept"],
             "reference solver, ms": milliseconds.get("solver", "exact"),
             "_times": times,
         })  # fmt: skip

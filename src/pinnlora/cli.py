@@ -124,9 +124,7 @@ def predict(
     tasks: Tasks = None,
     at: Points = None,
     fields: Fields = None,
-    estimate: Annotated[
-        str, typer.Option(help="of the error: auto, residual, refined (slower, with a map) or none")
-    ] = "auto",
+    estimate: Annotated[str, typer.Option(help="auto, residual, refined (slower, a map) or none")] = "auto",
     device: Device = Where.auto,
     trust: Trust = False,
 ) -> None:
@@ -146,9 +144,7 @@ def refine(
     at: Points = None,
     fields: Fields = None,
     tolerance: Annotated[float | None, typer.Option(help="estimated error to come below")] = None,
-    steps: Annotated[
-        int | None, typer.Option(min=1, help="Levenberg-Marquardt steps: 10, or at most 100 to a tolerance")
-    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="10, or at most 100 to a tolerance")] = None,
     save: Annotated[Path | None, typer.Option(help="directory for the refined networks on their own")] = None,
     device: Device = Where.auto,
     trust: Trust = False,
@@ -183,6 +179,16 @@ def export(
 ) -> None:
     """Write ONNX: coordinates to fields of the task given, or of any task, which is then an input."""
     _run("export", bundle=bundle, output=output, assignments=set or [], trust=trust)
+
+
+@app.command()
+def explore(
+    bundle: Bundle,
+    output: Annotated[Path, typer.Option("--output", "-o", help="a .html file")],
+    trust: Trust = False,
+) -> None:
+    """Write a page with sliders for the task, its fields by the network itself, in any browser, without a network."""
+    _run("explore", bundle=bundle, output=output, trust=trust)
 
 
 @app.command()

@@ -1,14 +1,15 @@
 """Surrogates elsewhere: a plain torch module, and ONNX under onnxruntime, equal to what predict says."""
 
+import textwrap
+
 import numpy as np
 import onnxruntime
 import pytest
 import torch
 from test_cli import run  # noqa: F401 (a fixture)
-from test_surrogate import KINDS, bundle, task_of
+from test_surrogate import KINDS, OWN, bundle, task_of
 
 from pinnlora.errors import UserError
-from pinnlora.query.export import FamilyModule
 
 HARD = ("burgers2d", 2, "float32", {"conditions": "hard"})
 
@@ -46,13 +47,30 @@ def test_onnx_is_the_prediction(run, tmp_path):  # noqa: F811
         np.testing.assert_allclose(found, predicted_at(surrogate, points, nu=nu), atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["burgers1d", "burgers1d, potential"])
+def test_onnx_of_tasks_that_are_functions_and_of_potentials(run, tmp_path, kind):  # noqa: F811
+    """Fourier transforms, symmetries, derivatives of the network: the family with u0 as an input, and one task."""
+    surrogate, u0 = bundle(tmp_path / "bundle", *KINDS[kind]), task_of(kind)["u0"]
+    dtype = "float32" if surrogate.dtype == torch.float32 else "float64"
+    np.save(tmp_path / "u0.npy", u0)
+    points = np.random.default_rng(1).random((30, 2)).astype(dtype)
+    for more in ([], ["--set", f"u0={tmp_path / 'u0.npy'}"]):
+        out = tmp_path / "out.onnx"
+        status, said, error = run("export", tmp_path / "bundle", "-o", out, *more)
+        assert status == 0 and f"inputs coords{'' if more else ', u0'};" in said, error
+        inputs = {"coords": points} | ({} if more else {"u0": u0.astype(dtype)})
+        (found,) = onnxruntime.InferenceSession(out).run(["fields"], inputs)
+        np.testing.assert_allclose(found, predicted_at(surrogate, points, u0=u0), atol=2e-6)
+
+
 def test_what_cannot_be_exported_is_one_line(run, tmp_path):  # noqa: F811
-    surrogate = bundle(tmp_path / "bundle", *KINDS["burgers1d, potential"])
-    with pytest.raises(UserError, match="the task holds a function, u0: give it with --set"):
-        FamilyModule(surrogate)
-    np.save(tmp_path / "u0.npy", task_of("burgers1d")["u0"])
+    text = textwrap.dedent(OWN).replace("torch.sin(torch.pi * x)", "torch.special.i0e(x)")
+    (tmp_path / "odd.py").write_text(text)
+    network = {"conditions": "hard"}
+    bundle(tmp_path / "bundle", f"{tmp_path / 'odd.py'}:Heat", 2, "float32", network)
     out = tmp_path / "out.onnx"
-    status, _, error = run("export", tmp_path / "bundle", "-o", out, "--set", f"u0={tmp_path / 'u0.npy'}")
-    assert status == 2 and "derivatives of potentials" in error and not out.exists()
+    status, _, error = run("export", tmp_path / "bundle", "-o", out)
+    assert status == 2 and "uses what ONNX does not have" in error and error.count("\n") == 1
+    assert not out.exists()
     status, _, error = run("export", tmp_path / "bundle", "-o", tmp_path / "out.pt")
     assert status == 2 and "expected .onnx" in error

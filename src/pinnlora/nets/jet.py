@@ -53,14 +53,14 @@ def push_tanh(z: Tensor, bias: Tensor, channels: Channels, out: Tensor) -> None:
     """tanh of a jet with its bias: z (task, channel, point, width), bias (task, width); `out` may be z itself.
 
     With t = tanh(z0 + b) and s = 1 - t^2: first derivatives s z_i, second s (z_ij - 2 t z_i z_j), and so on by
-    `chain_rule`, tanh's own derivatives being s times `_slopes`. t is computed as 2 sigmoid(2 x) - 1: four times
+    `chain_rule`, tanh's own derivatives being s times `tanh_slopes`. t is computed as 2 sigmoid(2 x) - 1: four times
     faster than torch's tanh on a CPU, its error an ulp or two of 1.
     """
     one, chain = torch.ones((), dtype=z.dtype, device=z.device), chain_rule(channels)
     t, last = out[:, 0], z.shape[1] - len(chain)
     torch.add(2 * bias.unsqueeze(-2), z[:, 0], alpha=2, out=t).sigmoid_()
     torch.add(-one, t, alpha=2, out=t)
-    spare, slopes = torch.empty_like(t), _slopes(t, len(channels.orders[-1]))
+    spare, slopes = torch.empty_like(t), tanh_slopes(t, len(channels.orders[-1]))
     for whole, products in chain:  # the highest order first, because it reads lower ones
         total = z[:, whole]
         for count, (first, *others, final) in products:
@@ -74,7 +74,7 @@ def push_tanh(z: Tensor, bias: Tensor, channels: Channels, out: Tensor) -> None:
     out[:, last:].mul_(s)
 
 
-def _slopes(t: Tensor, order: int) -> list[tuple[int, Tensor]]:
+def tanh_slopes(t: Tensor, order: int) -> list[tuple[int, Tensor]]:
     """Second to fourth derivative of tanh over the first, as (factor, tensor); those that `order` needs.
 
     Raises ValueError where it needs more.

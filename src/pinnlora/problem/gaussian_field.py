@@ -184,15 +184,26 @@ class GaussianField(Distribution):
         The mean must vanish to a thousandth of the deviation at a point (or, if kept, fit its variance), and so
         must any wave above those.
         """
-        from scipy.special import gammainccinv
-
         modes, variance = self._modes(self.check(values)[self.name]), self.spectrum()
         last = len(variance) - 1
         energy = np.cumsum(2 * np.abs(modes[:, 1 : last + 1]) ** 2 / variance[1:], axis=-1)
-        bands = sorted({*(2**j for j in range(last.bit_length())), last})
-        freedom = 2 if self.wraps else 1
-        limits = {band: 2 * gammainccinv(band * freedom / 2, FALSE_ALARM / len(bands)) for band in bands}
+        limits = self.limits()
         small = 1e-3 * self.deviation().mean()
         mean_limit = small if self.mean_mode == "zero" else 4 * np.sqrt(variance[0])
         within = (np.abs(modes[:, 0]) <= mean_limit) & (np.abs(modes[:, last + 1 :]) <= small).all(axis=-1)
-        return within & np.all([energy[:, band - 1] <= limits[band] for band in bands], axis=0)
+        return within & np.all([energy[:, band - 1] <= limit for band, limit in limits.items()], axis=0)
+
+    def limits(self) -> dict[int, float]:
+        """The most energy that wavenumbers 1 to K may have in range, by K; that of `decode`'s unknowns is the sum of
+        their squares."""
+        from scipy.special import gammainccinv
+
+        last = len(self.spectrum()) - 1
+        bands = sorted({*(2**j for j in range(last.bit_length())), last})
+        freedom = 2 if self.wraps else 1
+        return {band: 2 * float(gammainccinv(band * freedom / 2, FALSE_ALARM / len(bands))) for band in bands}
+
+    def wavenumbers(self) -> list[int]:
+        """That of each unknown of `decode`, 0 for the constant."""
+        kept = np.flatnonzero(self.spectrum())
+        return [int(k) for k in kept for _ in range(2 if self.wraps and k else 1)]

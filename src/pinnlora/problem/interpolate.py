@@ -15,13 +15,15 @@ def fourier(values: Tensor, place: Tensor, order: int = 0) -> Tensor:
 
     `place` is (task or 1, point), `order` that of the derivative.
     """
-    modes = torch.fft.rfft(values, norm="forward")[:, : (values.shape[-1] + 1) // 2]
-    wave = 2 * math.pi * torch.arange(modes.shape[-1], dtype=place.dtype, device=place.device)
-    modes = modes * (1j * wave) ** order
-    twice = torch.full_like(modes.real, 2.0)
+    modes = torch.view_as_real(torch.fft.rfft(values, norm="forward"))[:, : (values.shape[-1] + 1) // 2]
+    wave = 2 * math.pi * torch.arange(modes.shape[1], dtype=place.dtype, device=place.device)
+    real, imag = modes.unbind(-1)
+    for _ in range(order):
+        real, imag = -wave * imag, wave * real
+    twice = torch.full_like(real, 2.0)
     twice[:, 0] = 1.0
     angle = wave * place.unsqueeze(-1)
-    columns = torch.stack((modes.real * twice, -modes.imag * twice), -1)
+    columns = torch.stack((real * twice, -imag * twice), -1)
     waves = torch.cos(angle) @ columns[..., :1] + torch.sin(angle) @ columns[..., 1:]
     return waves.squeeze(-1)
 

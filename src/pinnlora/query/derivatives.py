@@ -5,6 +5,7 @@ Slower than the jets that training uses, and more general: through the hypernetw
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -14,9 +15,10 @@ from torch.func import jvp
 from pinnlora.errors import UserError
 from pinnlora.nets.adapters import Parametrisation
 from pinnlora.nets.ansatz import field_channels, observed
+from pinnlora.nets.jet import tanh_slopes
 from pinnlora.nets.mlp import MLP, Weights
 from pinnlora.problem.base import Problem
-from pinnlora.problem.channels import VALUE
+from pinnlora.problem.channels import Channels, chain_rule
 from pinnlora.problem.signature import Values
 from pinnlora.train.data import TaskSet
 
@@ -57,13 +59,26 @@ def _directions(parts: list[str], known: list[str]) -> tuple[str, ...] | None:
     return None
 
 
-def outputs(network: MLP, weights: Weights, coords: Tensor) -> Tensor:
-    """The network's outputs (task, point, unknown) at its own points (task or 1, point, dim), by plain operations."""
-    x, last = network.features(coords, VALUE)[:, 0], len(weights.matrices) - 1
+def plain_jet(network: MLP, weights: Weights, coords: Tensor, channels: Channels) -> Tensor:
+    """As `MLP.forward`, (task, channel, point, unknown), by plain operations: differentiable in all, in every mode, and
+    what ONNX knows."""
+    parts, last = list(network.features(coords, channels).unbind(1)), len(weights.matrices) - 1
     for k, (matrix, bias) in enumerate(zip(weights.matrices, weights.biases, strict=True)):
-        x = torch.matmul(x, matrix.mT) + bias.unsqueeze(1)
-        x = x if k == last else torch.tanh(x)
-    return x
+        parts = [torch.matmul(part, matrix.mT) for part in parts]
+        parts[0] = parts[0] + bias.unsqueeze(1)
+        parts = parts if k == last else _tanh(parts, channels)
+    return torch.stack(parts, 1)
+
+
+def _tanh(z: list[Tensor], channels: Channels) -> list[Tensor]:
+    """tanh of a jet given channel by channel, as `push_tanh` says it."""
+    t, chained = torch.tanh(z[0]), list(z)
+    slopes = tanh_slopes(t, len(channels.orders[-1]))
+    for whole, products in chain_rule(channels):
+        for count, parts in products:
+            factor, slope = slopes[len(parts) - 2]
+            chained[whole] = chained[whole] + factor * count * slope * math.prod(z[part] for part in parts)
+    return [t, *((1 - t * t) * each for each in chained[1:])]
 
 
 def plain_fields(
@@ -72,23 +87,8 @@ def plain_fields(
     """Fields (task, point, field) at given-frame points (task, point, dim), differentiable in all, in every mode."""
     network, weights = parametrisation.network, parametrisation.weights(theta)
     coords = tasks.to_network(points)
-    parts = []
-    for order in field_channels(problem).orders:  # derivatives of potentials, else the values alone
-        function = lambda at: outputs(network, weights, at)  # noqa: E731
-        for axis in order:
-            function = _along(function, axis)
-        parts.append(function(coords))
-    fields = observed(problem, network, coords, tasks.values)(torch.stack(parts, 1))
-    return tasks.from_network(fields)
-
-
-def _along(function: Callable[[Tensor], Tensor], axis: int) -> Callable[[Tensor], Tensor]:
-    def slope(at: Tensor) -> Tensor:
-        direction = torch.zeros_like(at)
-        direction[..., axis] = 1.0
-        return jvp(function, (at,), (direction,))[1]
-
-    return slope
+    jet = plain_jet(network, weights, coords, field_channels(problem))
+    return tasks.from_network(observed(problem, network, coords, tasks.values)(jet))
 
 
 def fields_of_tasks(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 import logging
 import warnings
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -45,16 +46,12 @@ class SolutionModule(nn.Module):
 
 
 class FamilyModule(nn.Module):
-    """Fields of any task of numbers: coordinates (point, dim) and the task's numbers (number,) -> (point, field)."""
+    """Fields of any task: coordinates (point, dim), the task's numbers (number,) if it has any, and its functions, each
+    (points,), -> (point, field)."""
 
     def __init__(self, surrogate: Surrogate) -> None:
         super().__init__()
         self.problem: Problem = surrogate.problem
-        if surrogate.problem.task.functions:
-            name = next(iter(surrogate.problem.task.functions))
-            raise UserError(
-                f"export: the task holds a function, {name}: give it with --set, which merges one task"
-            )
         self.names = task_directions(surrogate.problem)
         self.parametrisation: Parametrisation = surrogate.parametrisation
         self.body, self.embed = copy.deepcopy(surrogate.hypernetwork), surrogate.embed
@@ -64,48 +61,82 @@ class FamilyModule(nn.Module):
                 [*self.parametrisation.base.matrices, *self.parametrisation.base.biases]
             )
 
-    def forward(self, coords: Tensor, task: Tensor) -> Tensor:
-        """(point, dim), (number,) -> (point, field)."""
-        given = {name: task[k : k + 1] for k, name in enumerate(self.names)}
+    @property
+    def inputs(self) -> list[str]:
+        """The names of what `forward` takes after the coordinates."""
+        return [*(["task"] if self.names else []), *self.problem.task.functions]
+
+    def forward(self, coords: Tensor, task: list[Tensor]) -> Tensor:
+        """(point, dim), [(number,), (points,) ...] -> (point, field)."""
+        given, asked = {}, dict(zip(self.inputs, task, strict=True))
+        for name in self.problem.task.names:
+            number = self.names.index(name) if name in self.names else None
+            given[name] = asked[name].unsqueeze(0) if number is None else asked["task"][number : number + 1]
         return fields_of_tasks(
             self.problem, self.parametrisation, lambda values: self.body(self.embed(values)), self.symmetry, given,
             coords.unsqueeze(0),
         )[0]  # fmt: skip
 
+    def example(self) -> dict[str, Tensor]:
+        """The inputs after the coordinates, of the task in the middle."""
+        dtype, task = next(self.parameters()).dtype, self.problem.task
+        middle = task.decode(torch.zeros(1, len(task.bounded), dtype=dtype))
+        out = {"task": torch.cat([middle[name] for name in self.names])} if self.names else {}
+        return out | {name: middle[name][0] for name in task.functions}
+
 
 def write_onnx(module: SolutionModule | FamilyModule, output: Path) -> None:
-    """The module as ONNX, inputs `coords` and, of a family, `task`, output `fields`; the number of points is free.
+    """The module as ONNX: inputs `coords` and, of a family, `task` and its functions by name, output `fields`.
 
-    UserError where onnx is not installed, or the problem's functions use what ONNX does not have.
+    The number of points is free. UserError where onnx is not installed, or the problem uses what ONNX does not have.
     """
-    dtype = next(module.parameters()).dtype
-    low, high = (
-        torch.tensor(end, dtype=dtype) for end in (module.problem.coords.low, module.problem.coords.high)
-    )
-    inputs = [low + (high - low) * torch.rand(7, len(low), dtype=dtype)]
-    if module.problem.observe_signature is not None:
-        raise UserError(
-            f"export: the fields of {module.problem.name} are derivatives of potentials: not in ONNX"
-        )
-    names = ["coords"]
+    coords = some_coords(module.problem, next(module.parameters()).dtype, 7)
+    inputs, names, free = [coords], ["coords"], [{0: torch.export.Dim("point", min=2)}]
     if isinstance(module, FamilyModule):
-        sample = module.problem.task.decode(torch.zeros(1, len(module.names), dtype=dtype))
-        inputs.append(torch.cat(list(sample.values())))
-        names.append("task")
-    free = ({0: torch.export.Dim("point", min=2)}, *[None] * (len(inputs) - 1))
+        task = module.example()
+        inputs, names, free = [coords, list(task.values())], [*names, *task], [*free, [None] * len(task)]
+    model = traced(module, inputs, names, ["fields"], module.problem.name, tuple(free))
+    with atomic(output) as temporary:
+        temporary.write_bytes(model.SerializeToString())
+
+
+def some_coords(problem: Problem, dtype: torch.dtype, count: int) -> Tensor:
+    """Points of the domain's bounding box, (count, dim)."""
+    low, high = (torch.tensor(end, dtype=dtype) for end in (problem.coords.low, problem.coords.high))
+    return low + (high - low) * torch.rand(
+        count, len(low), dtype=dtype, generator=torch.Generator().manual_seed(1)
+    )
+
+
+def traced(
+    module: nn.Module,
+    inputs: Sequence[Any],
+    names: Sequence[str],
+    outputs: Sequence[str],
+    problem: str,
+    free: Any = None,
+) -> Any:
+    """The ONNX model of a module, with the names of its inputs and outputs; `free` dimensions as torch has them.
+
+    UserError where onnx is not installed, or the `problem` uses what ONNX does not have.
+    """
     for package in ("onnx", "onnxscript"):
         try:
             __import__(package)
         except ImportError:
             raise UserError(f"export: {package} is not installed; pip install pinnlora[onnx]") from None
-    with atomic(output) as temporary, warnings.catch_warnings(), redirect_stdout(StringIO()):
+    with torch.no_grad(), warnings.catch_warnings(), redirect_stdout(StringIO()):
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         try:
-            torch.onnx.export(
-                module.eval(), tuple(inputs), temporary, input_names=names, output_names=["fields"],
-                dynamic_shapes=free, dynamo=True, external_data=False, verbose=False,
+            module.eval()(*inputs)  # what is computed once and kept must be numbers, not what stands for them
+            program = torch.onnx.export(
+                module, tuple(inputs), None, input_names=list(names), output_names=list(outputs),
+                dynamic_shapes=free, dynamo=True, verbose=False,
             )  # fmt: skip
         except Exception as error:  # whatever the exporter meets in a problem's own functions
+            while error.__cause__ is not None:
+                error = error.__cause__
             text = str(error).splitlines()[0][:200]
-            raise UserError(f"export: {module.problem.name} uses what ONNX does not have ({text})") from None
+            raise UserError(f"export: {problem} uses what ONNX does not have ({text})") from None
+    return program.model_proto

@@ -113,7 +113,7 @@ class _Search:
 
     @classmethod
     def of(cls, surrogate: Surrogate, observations: Observations, deviations: Tensor) -> _Search:
-        surrogate = surrogate.double()
+        surrogate = surrogate.to(torch.float64)
         task = surrogate.problem.task
         kept = torch.from_numpy(task.bounded.copy())
         columns = task.decode(torch.eye(len(kept), dtype=torch.float64))

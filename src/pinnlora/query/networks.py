@@ -25,12 +25,14 @@ ROWS = 2**16
 """Points of all tasks together that are evaluated at once: what bounds the memory."""
 
 
-def in_double(parametrisation: Parametrisation, device: torch.device | None = None) -> Parametrisation:
-    """The same in float64, on the same device or another."""
+def in_precision(
+    parametrisation: Parametrisation, dtype: torch.dtype, device: torch.device | None = None
+) -> Parametrisation:
+    """The same in another precision, on the same device or another."""
     if not isinstance(parametrisation, LowRank):
         return parametrisation
     parts = (parametrisation.base.matrices, parametrisation.base.biases)
-    base = Weights(*(tuple(each.to(device or each.device, torch.float64) for each in part) for part in parts))
+    base = Weights(*(tuple(each.to(device or each.device, dtype) for each in part) for part in parts))
     return replace(parametrisation, base=base)
 
 
@@ -72,7 +74,7 @@ class Networks:
 
     def double(self) -> Networks:
         """The same networks in float64, which no hypernetwork predicts any more."""
-        parametrisation = in_double(self.parametrisation)
+        parametrisation = in_precision(self.parametrisation, torch.float64)
         return replace(self, parametrisation=parametrisation, theta=self.theta.double(), numbers=None)
 
     def full(self) -> Networks:

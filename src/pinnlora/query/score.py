@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,11 @@ from pinnlora.loss.draw import Draw
 from pinnlora.loss.points import draw_points
 from pinnlora.loss.residuals import Block
 from pinnlora.loss.terms import physics
+from pinnlora.nets.adapters import Parametrisation
+from pinnlora.nets.mlp import MLP, Weights
+from pinnlora.problem.base import Problem
+from pinnlora.problem.channels import Channels
+from pinnlora.problem.signature import Values
 from pinnlora.query.networks import Networks
 from pinnlora.train.settings import StageSettings
 
@@ -24,6 +29,7 @@ INTERIOR, EACH = 400, 100
 """Points in the domain, and of each condition."""
 TOGETHER = 16
 """Tasks that are measured at once: what bounds the memory."""
+Forward = Callable[[MLP, Weights, Tensor, Channels], Tensor]
 
 
 @dataclass(frozen=True)
@@ -63,26 +69,42 @@ def score(networks: Networks, seed: int = FRESH, interior: int = INTERIOR, each:
 
 
 def _scored(networks: Networks, seed: int, interior: int, each: int) -> Tensor:
-    problem, parametrisation, theta = networks.problem, networks.parametrisation, networks.theta
-    network, values = parametrisation.network, networks.tasks.values
-    bare = replace(parametrisation, network=replace(network, hard=replace(network.hard, held=())))
-    draw = Draw(torch.Generator(theta.device), theta.device, theta.dtype).frozen(seed)
+    problem, theta = networks.problem, networks.theta
+    values, draw = networks.tasks.values, fixed_draw(theta, seed)
     points = draw_points(problem, draw, values, interior, each)
-    trained = conditions_in_training(networks.config, interior)
+    return measured(problem, networks.parametrisation, theta, values, points, networks.config, MLP.forward)
+
+
+def fixed_draw(theta: Tensor, seed: int = FRESH) -> Draw:
+    """What draws one fixed set of points, in the precision and on the device of `theta`."""
+    return Draw(torch.Generator(theta.device), theta.device, theta.dtype).frozen(seed)
+
+
+def measured(
+    problem: Problem, parametrisation: Parametrisation, theta: Tensor, values: Values, points: Values,
+    config: dict[str, Any], forward: Forward,
+) -> Tensor:  # fmt: skip
+    """Residual, mismatch and loss, (3, task), at points as `draw_points` gives them, of canonical tasks `values`;
+    `forward` pushes jets through the network."""
+    network = parametrisation.network
+    bare = replace(parametrisation, network=replace(network, hard=replace(network.hard, held=())))
+    trained = conditions_in_training(config, points["interior"].shape[1])
     weight, own = trained.get("condition_weight", 1.0), trained.get("residual_weight", True)
     first, *others = physics(problem, bare, values, points, None, weight, 0.0, own).blocks
     weights = parametrisation.weights(theta)
-    squares, loss = _squares([first], network, weights)
-    missed, more = _squares(others, network, weights)
+    squares, loss = _squares([first], network, weights, forward)
+    missed, more = _squares(others, network, weights, forward)
     missed = _finite(missed) if others else missed  # nan: there are no conditions
     return torch.stack([_finite(squares), missed, _finite(loss + more)]).sqrt()
 
 
-def _squares(blocks: Sequence[Block], network, weights) -> tuple[Tensor, Tensor]:
+def _squares(
+    blocks: Sequence[Block], network: MLP, weights: Weights, forward: Forward
+) -> tuple[Tensor, Tensor]:
     """The mean square of all rows' terms, (task,), nan without any, and the weighted sum of squares."""
     means, loss = [], weights.biases[0].new_zeros(len(weights.biases[0]))
     for block in blocks:
-        jet = network.forward(weights, block.coords, block.channels)
+        jet = forward(network, weights, block.coords, block.channels)
         rows = block.terms(jet)
         weight = block.frozen_weight(jet, rows)
         for row in rows.values():

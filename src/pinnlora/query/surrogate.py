@@ -23,7 +23,7 @@ from pinnlora.query.answer import inverted_dataset
 from pinnlora.query.calibration import Calibration
 from pinnlora.query.export import SolutionModule
 from pinnlora.query.invert import inverted
-from pinnlora.query.networks import Networks, in_double
+from pinnlora.query.networks import Networks, in_precision
 from pinnlora.query.observations import read_observations
 from pinnlora.query.predict import predicted, refined_dataset
 from pinnlora.query.refine import POINTS, refine
@@ -87,12 +87,11 @@ class Surrogate:
             self.predict_numbers,
         )  # fmt: skip
 
-    def double(self) -> Surrogate:
-        """The same in float64, on the CPU."""
-        body = copy.deepcopy(self.hypernetwork).double().cpu()
-        return replace(
-            self, hypernetwork=body, parametrisation=in_double(self.parametrisation, torch.device("cpu"))
-        )
+    def to(self, dtype: torch.dtype) -> Surrogate:
+        """The same in another precision, on the CPU."""
+        body = copy.deepcopy(self.hypernetwork).to("cpu", dtype)
+        parametrisation = in_precision(self.parametrisation, dtype, torch.device("cpu"))
+        return replace(self, hypernetwork=body, parametrisation=parametrisation)
 
     def predict(
         self,
@@ -129,6 +128,12 @@ class Surrogate:
         if save is not None:
             save_networks(found.networks, Path(save))
         return refined_dataset(found, at, fields)
+
+    def explore(self, output: str | Path) -> None:
+        """Write one HTML page with sliders for the task and the fields by this network: no network access needed."""
+        from pinnlora.query.explore import write_page
+
+        write_page(self, Path(output))
 
     def module(self, **task: Any) -> SolutionModule:
         """One task's solution as a plain torch module: coordinates (point, dim) -> fields (point, field)."""

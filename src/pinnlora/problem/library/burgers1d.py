@@ -17,22 +17,32 @@ from pinnlora.problem.spectral import solve_burgers
 POINTS, NU, MODES, EARLY = 128, 0.01, 16, 0.1
 
 
-def amplitudes(values):
-    """Fourier amplitudes (task, 64) of a function given at 128 points, without the highest mode."""
-    return torch.fft.rfft(values, norm="forward")[:, : POINTS // 2]
+def amplitudes(values, modes=POINTS // 2):
+    """Fourier amplitudes of functions (task, points), the lowest modes, in real and imaginary parts: (task, mode, 2).
+
+    Real numbers throughout, because ONNX has no complex ones.
+    """
+    return torch.view_as_real(torch.fft.rfft(values, norm="forward"))[:, :modes]
+
+
+def from_amplitudes(spectra, points):
+    """The functions (task, points) of amplitudes (task, mode, 2)."""
+    missing = points // 2 + 1 - spectra.shape[1]  # irfft would add them, as complex numbers
+    full = torch.nn.functional.pad(spectra, (0, 0, 0, missing))
+    return torch.fft.irfft(torch.view_as_complex(full), n=points, norm="forward")
 
 
 def heat_flow(spectra, coords, channels):
     """Jets (task, channel, point, flow) of sum_k a_k exp(2 pi i k x - 4 pi^2 k^2 nu t), a_-k = conj(a_k).
 
-    spectra (task, flow, mode) holds the a_k, k = 0, 1, ..., of several flows, coords is (task or 1, point, 2).
+    spectra (task, flow, mode, 2) holds the a_k, k = 0, 1, ..., of several flows, coords is (task or 1, point, 2).
     """
-    k = 2 * math.pi * torch.arange(spectra.shape[-1], dtype=coords.dtype, device=coords.device)
+    k = 2 * math.pi * torch.arange(spectra.shape[-2], dtype=coords.dtype, device=coords.device)
     x, t = coords[..., 0, None], coords[..., 1, None]
     decay = torch.exp((-NU * k**2 * t).clamp_min(-80.0))  # denormal numbers would take long
     twice = torch.full_like(k, 2.0)
     twice[0] = 1.0
-    real, imag = spectra.real * twice, spectra.imag * twice
+    real, imag = (part * twice for part in spectra.unbind(-1))
     columns = {
         (): (real, -imag),
         (0,): (-k * imag, -k * real),
@@ -91,11 +101,11 @@ class Burgers1D(Problem):
 
         The k-th is enlarged by sqrt(k): a compromise between the field's own scale and white noise.
         """
-        amplitudes = torch.fft.rfft(values["u0"], norm="forward")[:, : MODES + 1]
-        growth = torch.arange(MODES + 1, device=amplitudes.device, dtype=amplitudes.real.dtype).sqrt()
+        real, imag = amplitudes(values["u0"], MODES + 1).unbind(-1)
+        growth = torch.arange(MODES + 1, device=real.device, dtype=real.dtype).sqrt()
         growth[0] = 1
         scale = 2 * growth * (1 + 4 * math.pi**2 / 25)
-        return torch.cat((amplitudes.real * scale, (amplitudes.imag * scale)[:, 1:]), 1)
+        return torch.cat((real * scale, (imag * scale)[:, 1:]), 1)
 
     def lift(self, coords, values, channels):
         """u = h + t N, where h solves the heat equation from u0: it carries u0's fine scales and its decay.
@@ -111,17 +121,17 @@ class Burgers1D(Problem):
         The move (task, 3) holds mean, sign and shift: u(x, t) = mean + sign v(sign (x - shift - mean t), t).
         """
         u0 = values["u0"]
-        amplitudes = torch.fft.rfft(u0, norm="forward")
-        mean = amplitudes[:, 0].real
+        real, imag = amplitudes(u0, POINTS).unbind(-1)
         # u ~ 2 |a| cos(2 pi x + arg a) is +sin(2 pi (x - shift)) when arg a = -pi/2 - 2 pi shift
-        shift = torch.remainder(-(torch.angle(amplitudes[:, 1]) + math.pi / 2) / (2 * math.pi), 1)
-        modes = torch.arange(amplitudes.shape[1], device=u0.device, dtype=u0.dtype)
-        turned = amplitudes * torch.exp(2j * math.pi * modes * shift.unsqueeze(-1))
-        sign = torch.where(turned[:, 2].real < 0, -1.0, 1.0).to(u0.dtype)
-        mirrored = torch.complex(turned.real * sign.unsqueeze(-1), turned.imag)
-        mirrored[:, 0] = 0
-        moved = torch.fft.irfft(mirrored, n=u0.shape[-1], norm="forward")
-        return {"u0": moved}, {"mean": mean, "sign": sign, "shift": shift}
+        shift = torch.remainder(-(torch.atan2(imag[:, 1], real[:, 1]) + math.pi / 2) / (2 * math.pi), 1)
+        modes = torch.arange(real.shape[1], device=u0.device, dtype=u0.dtype)
+        angle = 2 * math.pi * modes * shift.unsqueeze(-1)
+        cos, sin = torch.cos(angle), torch.sin(angle)
+        turned = real * cos - imag * sin
+        sign = torch.where(turned[:, 2] < 0, -1.0, 1.0).to(u0.dtype)
+        mirrored = torch.stack((turned * sign.unsqueeze(-1), real * sin + imag * cos), -1)
+        moved = from_amplitudes(mirrored * (modes > 0).to(u0.dtype).unsqueeze(-1), u0.shape[-1])
+        return {"u0": moved}, {"mean": real[:, 0], "sign": sign, "shift": shift}
 
     def move(self, coords, move):
         """Coordinates (task, point, 2) in the frame of the canonical task."""
@@ -166,11 +176,13 @@ class Burgers1DPotential(Burgers1D):
         a network would have to learn for every task anew.
         """
         t, spectrum = coords[..., 1], amplitudes(values["u0"])
-        wave = 2j * math.pi * torch.arange(POINTS // 2, device=t.device, dtype=t.dtype)
+        wave = 2 * math.pi * torch.arange(POINTS // 2, device=t.device, dtype=t.dtype)
         wave[0] = torch.inf
-        fine = torch.fft.irfft(spectrum, n=2 * POINTS, norm="forward")
-        squared = torch.fft.rfft(-(fine**2) / 2, norm="forward")[:, :POINTS]
-        padded = torch.nn.functional.pad(spectrum / wave, (0, POINTS - POINTS // 2))
+        real, imag = spectrum.unbind(-1)
+        integral = torch.stack((imag / wave, -real / wave), -1)
+        fine = from_amplitudes(spectrum, 2 * POINTS)
+        squared = amplitudes(-(fine**2) / 2, POINTS)
+        padded = torch.nn.functional.pad(integral, (0, 0, 0, POINTS - POINTS // 2))
         flows = heat_flow(torch.stack((padded, squared), 1), coords, channels)
         fade = torch.exp(-t / EARLY)
         early = in_time(coords, channels, {0: t * fade, 1: (1 - t / EARLY) * fade})

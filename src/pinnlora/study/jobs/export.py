@@ -24,6 +24,8 @@ def run(bundle: Path, output: Path, assignments: list[str], trust: bool = False)
     elif task:
         module, inputs = surrogate.module(**task), "coords"
     else:
-        module, inputs = FamilyModule(surrogate), f"coords, task ({', '.join(surrogate.problem.task.names)})"
+        module = FamilyModule(surrogate)
+        numbers = f"task ({', '.join(module.names)})"
+        inputs = ", ".join(["coords", *(numbers if name == "task" else name for name in module.inputs)])
     write_onnx(module, output)
     print(f"wrote {output}: inputs {inputs}; output fields ({', '.join(module.problem.fields)})")
