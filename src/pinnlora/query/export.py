@@ -91,11 +91,14 @@ def write_onnx(module: SolutionModule | FamilyModule, output: Path) -> None:
     The number of points is free. UserError where onnx is not installed, or the problem uses what ONNX does not have.
     """
     coords = some_coords(module.problem, next(module.parameters()).dtype, 7)
-    inputs, names, free = [coords], ["coords"], [{0: torch.export.Dim("point", min=2)}]
+    inputs: list[Any] = [coords]
+    names, free = ["coords"], [{0: torch.export.Dim("point", min=2)}]
     if isinstance(module, FamilyModule):
         task = module.example()
-        inputs, names, free = [coords, list(task.values())], [*names, *task], [*free, [None] * len(task)]
-    model = traced(module, inputs, names, ["fields"], module.problem.name, tuple(free))
+        inputs, names = [coords, list(task.values())], [*names, *task]
+        model = traced(module, inputs, names, ["fields"], module.problem.name, (*free, [None] * len(task)))
+    else:
+        model = traced(module, inputs, names, ["fields"], module.problem.name, tuple(free))
     with atomic(output) as temporary:
         temporary.write_bytes(model.SerializeToString())
 
@@ -135,8 +138,10 @@ def traced(
                 dynamic_shapes=free, dynamo=True, verbose=False,
             )  # fmt: skip
         except Exception as error:  # whatever the exporter meets in a problem's own functions
-            while error.__cause__ is not None:
-                error = error.__cause__
-            text = str(error).splitlines()[0][:200]
+            cause: BaseException = error
+            while cause.__cause__ is not None:
+                cause = cause.__cause__
+            text = str(cause).splitlines()[0][:200]
             raise UserError(f"export: {problem} uses what ONNX does not have ({text})") from None
+    assert program is not None  # as dynamo=True says
     return program.model_proto
