@@ -1,13 +1,14 @@
 # make run: the default study.  make test, make lint: checks.  make clean: all but results and what is known of them.
 # make test-faults: a study killed twenty times, most of an hour.
 # make docs: the documentation as a site, build/site/index.html.
+# make schema: config/schema.json, by which editors check a config.
 # make publish: docs/default and the README's numbers, from a finished default study.
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 STAMP := $(VENV)/.installed
 
-.PHONY: run test test-faults lint docs publish clean
+.PHONY: run test test-faults lint docs schema publish clean
 
 run: $(STAMP)
 	PATH="$(BIN):$$PATH" snakemake --cores $(CORES) --resources gpu=1
@@ -27,6 +28,9 @@ lint: $(STAMP)
 
 docs: $(STAMP)
 	PATH="$(BIN):$$PATH" mkdocs build --strict
+
+schema: $(STAMP)
+	$(BIN)/python -m pinnlora.study.settings_files config
 
 publish: $(STAMP)
 	$(BIN)/pinnlora publish results/default --docs docs/default --readme README.md

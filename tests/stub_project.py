@@ -22,6 +22,7 @@ REAL = [
     "study/provenance",
     "study/settings",
     "study/settings_errors",
+    "study/settings_files",
     "train/kinds",
     "train/settings",
 ]

@@ -11,6 +11,7 @@ try:
     from pinnlora.study.graph import Job, Plan, inputs
     from pinnlora.study.interpreter import share_interpreter
     from pinnlora.study.settings import load_study, read_config
+    from pinnlora.study.settings_files import save_resolved
 except ImportError as error:
     raise WorkflowError(f"cannot import the package ({error}); install it first: pip install -e .")
 
