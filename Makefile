@@ -1,5 +1,8 @@
 # make run: the default study.  make test, make lint: checks.  make clean: all but results and what is known of them.
 # make test-faults: a study killed twenty times, most of an hour.
+=======
+# make test-cluster: the smoke study on a Slurm of this machine alone, as root; installs it by apt-get if need be.
+>>>>>>> 916dde6 (Jobs ask for twice the memory that they need, by rows and parameters; Jacobians too large for it are halved)
 # make docs: the documentation as a site, build/site/index.html.
 # make schema: config/schema.json, by which editors check a config.
 # make publish: docs/default and the README's numbers, from a finished default study.
@@ -8,7 +11,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 STAMP := $(VENV)/.installed
 
-.PHONY: run test test-faults lint docs schema publish clean
+.PHONY: run test test-faults test-cluster lint docs schema publish clean
 
 run: $(STAMP)
 	PATH="$(BIN):$$PATH" snakemake --cores $(CORES) --resources gpu=1
@@ -16,8 +19,14 @@ run: $(STAMP)
 test: $(STAMP)
 	PATH="$(BIN):$$PATH" python -m pytest -q
 
+<<<<<<< HEAD
 test-faults: $(STAMP)
 	PATH="$(BIN):$$PATH" python -m pytest -q -m faults
+
+test-cluster: $(STAMP)
+	@command -v slurmctld >/dev/null && command -v munged >/dev/null || { \
+	    apt-get update -q && apt-get install -q -y --no-install-recommends slurm-wlm munge; }
+	PATH="$(BIN):$$PATH" python -m pytest -q -m cluster
 
 lint: $(STAMP)
 	PATH="$(BIN):$$PATH" ruff check .

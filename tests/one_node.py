@@ -99,6 +99,8 @@ def _until_idle(folder: Path) -> None:
 
 def jobs() -> list[dict[str, str]]:
     """All jobs that Slurm remembers: what `scontrol show job` says of each."""
-    shown = subprocess.run(["scontrol", "-o", "show", "job"], capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(
+        ["scontrol", "-o", "show", "job"], capture_output=True, text=True, check=True
+    ).stdout
     lines = [line for line in shown.splitlines() if line.startswith("JobId=")]
     return [dict(word.split("=", 1) for word in line.split() if "=" in word) for line in lines]

@@ -19,6 +19,7 @@ REAL = [
     "study/graph",
     "study/interpreter",
     "study/job_settings",
+    "study/memory",
     "study/provenance",
     "study/settings",
     "study/settings_errors",

@@ -23,7 +23,9 @@ def read(path: Path) -> dict:
     def numbers(value):
         if isinstance(value, dict):
             return {str(key): numbers(inner) for key, inner in value.items()}
-        return list(map(numbers, value)) if isinstance(value, list) else value if value is True else maybe(value)
+        return (
+            list(map(numbers, value)) if isinstance(value, list) else value if value is True else maybe(value)
+        )
 
     def maybe(value):
         return _number(value) if isinstance(value, str) else value
@@ -59,8 +61,21 @@ def test_what_the_settings_refuse_the_schema_refuses(wrong):
 
 def test_every_key_is_described():
     models = [SCHEMA, *SCHEMA["$defs"].values()]
-    bare = {key for model in models for key, about in model["properties"].items() if "description" not in about}
-    assert bare <= {"ranks", "base", "pinn", "finetuned", "lora", "teachers", "data", "weights", "distilled", "physics"}
+    bare = {
+        key for model in models for key, about in model["properties"].items() if "description" not in about
+    }
+    assert bare <= {
+        "ranks",
+        "base",
+        "pinn",
+        "finetuned",
+        "lora",
+        "teachers",
+        "data",
+        "weights",
+        "distilled",
+        "physics",
+    }
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
@@ -70,7 +85,10 @@ def test_the_resolved_config_makes_the_same_jobs(path, tmp_path):
     save_resolved(settings, tmp_path / "results" / "x")
     saved = tmp_path / "results" / "x" / "config.yaml"
     again = load_settings(saved)
-    assert yaml.safe_load(saved.read_text())["training"]["base"]["final_rate"] == settings.training.base.final_rate
+    assert (
+        yaml.safe_load(saved.read_text())["training"]["base"]["final_rate"]
+        == settings.training.base.final_rate
+    )
     assert resolved(again) == resolved(settings)
     first, second = (Plan(each, tmp_path, lambda job: False) for each in (settings, again))
     todo, seen = [Job("table", which="1")], set()

@@ -79,7 +79,9 @@ def test_the_smoke_study_on_a_cluster_with_a_job_cancelled_on_the_way(tmp_path):
     assert asked == TRAINING and {stage(job) for job in seen} == TRAINING | {"tasks", "reference"}
     assert "training goes on from" in (tmp_path / "cluster/smoke/logs/kovasznay/base.log").read_text()
     local = settings(tmp_path, "local")
-    assert snakemake(local, "--cores", "2").wait(timeout=900) == 0, local.with_suffix(".log").read_text()[-5000:]
+    assert snakemake(local, "--cores", "2").wait(timeout=900) == 0, local.with_suffix(".log").read_text()[
+        -5000:
+    ]
     for number in (1, 2):
         ours, theirs = (
             pd.read_csv(tmp_path / each / f"smoke/tables/table{number}.csv") for each in ("cluster", "local")

@@ -14,13 +14,14 @@ import yaml
 
 from pinnlora.study.settings import Settings
 
+BOUNDS = {"gt": "exclusiveMinimum", "ge": "minimum", "lt": "exclusiveMaximum", "le": "maximum"}
 SECTIONS = {
     "The study": ("Settings", "Overridable"),
     "`tasks`": ("Tasks",),
     "`network`": ("NetworkSettings",),
     "`hypernetwork`": ("HypernetworkSettings",),
     "`evaluation`": ("Evaluation",),
-    "`training`": ("PerTaskStage", "HypernetworkStage", "WeightsStage"),
+    "`training`": ("PerTask", "Hypernetwork", "Weights"),
 }
 """The models that each section of config/README.md describes."""
 
@@ -31,7 +32,9 @@ def schema(readme: str) -> dict[str, Any]:
     models = {"Settings": found, **found["$defs"]}
     for title, part in _sections(readme).items():
         for name, model in models.items():
-            if name.removeprefix("Partial").removeprefix("Ranked") in SECTIONS.get(title, ()):
+            if name.removeprefix("Partial").removeprefix("Ranked").removesuffix("Stage") in SECTIONS.get(
+                title, ()
+            ):
                 for key, text in part.items():
                     if key in model["properties"]:
                         model["properties"][key]["description"] = text
@@ -40,7 +43,15 @@ def schema(readme: str) -> dict[str, Any]:
             described.pop("title", None)
             if described.get("default", "") is None:  # of a key that may be left out
                 del described["default"]
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found, "title": "Settings of a study"}
+    about = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Settings of a study"}
+    return about | {key: value for key, value in _bounded(found).items() if key != "title"}
+
+
+def _bounded(tree: Any) -> Any:
+    """With bounds as JSON schema names them: pydantic leaves its own where a validator comes first."""
+    if isinstance(tree, dict):
+        return {BOUNDS.get(key, key): _bounded(value) for key, value in tree.items()}
+    return [_bounded(value) for value in tree] if isinstance(tree, list) else tree
 
 
 def _sections(readme: str) -> dict[str, dict[str, str]]:
@@ -73,7 +84,8 @@ def save_resolved(settings: Settings, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".config.yaml.{os.getpid()}"
     temporary.write_text(
-        f"# As it was run, defaults filled in: snakemake --configfile runs it again.\n{text}", encoding="utf-8"
+        f"# As it was run, defaults filled in: snakemake --configfile runs it again.\n{text}",
+        encoding="utf-8",
     )
     temporary.replace(folder / "config.yaml")
 
