@@ -1,8 +1,6 @@
 # make run: the default study.  make test, make lint: checks.  make clean: all but results and what is known of them.
 # make test-faults: a study killed twenty times, most of an hour.
-=======
 # make test-cluster: the smoke study on a Slurm of this machine alone, as root; installs it by apt-get if need be.
->>>>>>> 916dde6 (Jobs ask for twice the memory that they need, by rows and parameters; Jacobians too large for it are halved)
 # make docs: the documentation as a site, build/site/index.html.
 # make schema: config/schema.json, by which editors check a config.
 # make publish: docs/default and the README's numbers, from a finished default study.
@@ -19,7 +17,6 @@ run: $(STAMP)
 test: $(STAMP)
 	PATH="$(BIN):$$PATH" python -m pytest -q
 
-<<<<<<< HEAD
 test-faults: $(STAMP)
 	PATH="$(BIN):$$PATH" python -m pytest -q -m faults
 

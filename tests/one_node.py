@@ -5,7 +5,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -79,28 +79,34 @@ def one_node(folder: Path) -> Iterator[None]:
         for name in ("slurmctld", "slurmd"):
             subprocess.run([name], check=True)
             started.append(folder / f"{name}.pid")
-        _until_idle(folder)
+        if not _until(lambda: set(_printed("sinfo", "-h", "-o", "%T").split()) == {"idle"}, 60):
+            raise RuntimeError(f"Slurm did not come up; see the logs in {folder}")
         yield
     finally:
+        subprocess.run(
+            ["scancel", "--partition=cpu,gpu"], check=False
+        )  # before what would wait for them goes
+        _until(lambda: not _printed("squeue", "-h"), 20)
         for pid in reversed(started):
             subprocess.run(["kill", pid.read_text().strip()], check=False)
         for name in NAMES:
             (SYSTEM / name).unlink(missing_ok=True)
 
 
-def _until_idle(folder: Path) -> None:
-    for _ in range(60):
-        found = subprocess.run(["sinfo", "-h", "-o", "%T"], capture_output=True, text=True).stdout.split()
-        if found and set(found) == {"idle"}:
-            return
+def _until(true: Callable[[], bool], seconds: int) -> bool:
+    for _ in range(seconds):
+        if true():
+            return True
         time.sleep(1)
-    raise RuntimeError(f"Slurm did not come up: {found}; see the logs in {folder}")
+    return False
+
+
+def _printed(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip()
 
 
 def jobs() -> list[dict[str, str]]:
     """All jobs that Slurm remembers: what `scontrol show job` says of each."""
-    shown = subprocess.run(
-        ["scontrol", "-o", "show", "job"], capture_output=True, text=True, check=True
-    ).stdout
+    shown = _printed("scontrol", "-o", "show", "job")
     lines = [line for line in shown.splitlines() if line.startswith("JobId=")]
     return [dict(word.split("=", 1) for word in line.split() if "=" in word) for line in lines]
