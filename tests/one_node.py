@@ -84,9 +84,9 @@ def one_node(folder: Path) -> Iterator[None]:
         yield
     finally:
         subprocess.run(
-            ["scancel", "--partition=cpu,gpu"], check=False
+            ["scancel", "--user=root"], check=False
         )  # before what would wait for them goes
-        _until(lambda: not _printed("squeue", "-h"), 20)
+        _until(lambda: not _printed("squeue", "-h"), 60)
         for pid in reversed(started):
             subprocess.run(["kill", pid.read_text().strip()], check=False)
         for name in NAMES:

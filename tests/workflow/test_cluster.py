@@ -52,7 +52,7 @@ def stage(job: dict[str, str]) -> str:
 
 def cancelled_in_training(run: subprocess.Popen, checkpoint: Path) -> str:
     """Cancel the base network's job once it has written a checkpoint; its number."""
-    for _ in range(600):
+    for _ in range(3000):
         if run.poll() is not None:
             break
         if checkpoint.is_file():
@@ -69,7 +69,7 @@ def test_the_smoke_study_on_a_cluster_with_a_job_cancelled_on_the_way(tmp_path):
         run = snakemake(config, "--workflow-profile", profile(tmp_path), "--jobs", "4")
         number = cancelled_in_training(run, tmp_path / "cluster/smoke/kovasznay/base.checkpoint.safetensors")
         try:
-            assert run.wait(timeout=900) == 0, config.with_suffix(".log").read_text()[-5000:]
+            assert run.wait(timeout=1500) == 0, config.with_suffix(".log").read_text()[-5000:]
         finally:
             run.kill()
         seen = jobs()
@@ -79,7 +79,7 @@ def test_the_smoke_study_on_a_cluster_with_a_job_cancelled_on_the_way(tmp_path):
     assert asked == TRAINING and {stage(job) for job in seen} == TRAINING | {"tasks", "reference"}
     assert "training goes on from" in (tmp_path / "cluster/smoke/logs/kovasznay/base.log").read_text()
     local = settings(tmp_path, "local")
-    assert snakemake(local, "--cores", "2").wait(timeout=900) == 0, local.with_suffix(".log").read_text()[
+    assert snakemake(local, "--cores", "2").wait(timeout=1500) == 0, local.with_suffix(".log").read_text()[
         -5000:
     ]
     for number in (1, 2):
