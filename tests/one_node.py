@@ -83,9 +83,7 @@ def one_node(folder: Path) -> Iterator[None]:
             raise RuntimeError(f"Slurm did not come up; see the logs in {folder}")
         yield
     finally:
-        subprocess.run(
-            ["scancel", "--user=root"], check=False
-        )  # before what would wait for them goes
+        subprocess.run(["scancel", "--user=root"], check=False)  # before what would wait for them goes
         _until(lambda: not _printed("squeue", "-h"), 60)
         for pid in reversed(started):
             subprocess.run(["kill", pid.read_text().strip()], check=False)

@@ -67,8 +67,10 @@ def test_the_smoke_study_on_a_cluster_with_a_job_cancelled_on_the_way(tmp_path):
     config = settings(tmp_path, "cluster")
     with one_node(tmp_path / "slurm"):
         run = snakemake(config, "--workflow-profile", profile(tmp_path), "--jobs", "4")
-        number = cancelled_in_training(run, tmp_path / "cluster/smoke/kovasznay/base.checkpoint.safetensors")
         try:
+            number = cancelled_in_training(
+                run, tmp_path / "cluster/smoke/kovasznay/base.checkpoint.safetensors"
+            )
             assert run.wait(timeout=1500) == 0, config.with_suffix(".log").read_text()[-5000:]
         finally:
             run.kill()
