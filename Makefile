@@ -1,13 +1,15 @@
 # make run: the default study.  make test, make lint: checks.  make clean: all but results and what is known of them.
 # make test-faults: the smoke study killed twenty times, half an hour.
+# make test-cluster: the smoke study on a Slurm of this machine alone, as root; installs it by apt-get if need be.
 # make docs: the documentation as a site, build/site/index.html.
+# make schema: config/schema.json, by which editors check a config.
 # make publish: docs/default and the README's numbers, from a finished default study.
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 STAMP := $(VENV)/.installed
 
-.PHONY: run test test-faults lint docs publish clean
+.PHONY: run test test-faults test-cluster lint docs schema publish clean
 
 run: $(STAMP)
 	PATH="$(BIN):$$PATH" snakemake --cores $(CORES) --resources gpu=1
@@ -18,6 +20,11 @@ test: $(STAMP)
 test-faults: $(STAMP)
 	PATH="$(BIN):$$PATH" python -m pytest -q -m faults
 
+test-cluster: $(STAMP)
+	@command -v slurmctld >/dev/null && command -v munged >/dev/null || { \
+	    apt-get update -q && apt-get install -q -y --no-install-recommends slurm-wlm munge; }
+	PATH="$(BIN):$$PATH" python -m pytest -q -m cluster
+
 lint: $(STAMP)
 	PATH="$(BIN):$$PATH" ruff check .
 	PATH="$(BIN):$$PATH" ruff format --check .
@@ -27,6 +34,9 @@ lint: $(STAMP)
 
 docs: $(STAMP)
 	PATH="$(BIN):$$PATH" mkdocs build --strict
+
+schema: $(STAMP)
+	$(BIN)/python -m pinnlora.study.settings_files config
 
 publish: $(STAMP)
 	$(BIN)/pinnlora publish results/default --docs docs/default --readme README.md

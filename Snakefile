@@ -30,6 +30,10 @@ localrules:
     figure_error,
 
 
+onstart:
+    save_resolved(SETTINGS, Path(STUDY))
+
+
 rule all:
     input:
         expand(f"{STUDY}/tables/table{{number}}.{{kind}}", number=[1, 2, 3], kind=["csv", "md"]),

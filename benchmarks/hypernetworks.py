@@ -28,13 +28,19 @@ from pinnlora.train.setup import (
 RANK = 4
 
 
-def solutions(problem: Problem, settings: ProblemSettings, split: str, dtype: torch.dtype) -> Solutions:
+def solutions(
+    problem: Problem,
+    settings: ProblemSettings,
+    split: str,
+    dtype: torch.dtype,
+    device: torch.device = CPU,
+) -> Solutions:
     """The tasks of one split with their reference solutions."""
     values, splits = sample_splits(problem.task, settings.tasks.model_dump(), SEED)
     own = of_split(values, splits, split)
     fields = np.stack([f.reshape(len(f), -1) for f in problem.reference(own).values()], -1)
-    tasks = task_set(problem, own, settings.network.symmetry, CPU, dtype)
-    return Solutions(tasks, grid_coords(problem, CPU, dtype), torch.from_numpy(fields).to(dtype))
+    tasks = task_set(problem, own, settings.network.symmetry, device, dtype)
+    return Solutions(tasks, grid_coords(problem, device, dtype), torch.from_numpy(fields).to(device, dtype))
 
 
 def hyperlearner(
@@ -44,23 +50,25 @@ def hyperlearner(
     body: HypernetworkSettings,
     base: Tensor,
     rank: int = RANK,
+    device: torch.device = CPU,
 ) -> Hyperlearner:
     """The learner of the job `hypernetwork` in mode physics; base (1, size)."""
     dtype, name = dtype_of(stage.dtype), f"physics {rank}"
     network = network_of(problem, settings.network)
-    frozen = base_weights(network, base, CPU, dtype)
+    frozen = base_weights(network, base, device, dtype)
     parametrisation = parametrisation_of(network, rank, frozen, settings.network)
-    training = solutions(problem, settings, "train", dtype)
+    training = solutions(problem, settings, "train", dtype, device)
     embed = embedding_of(problem, body.embedding)
     start = parametrisation.initial(1, torch_generator(SEED, f"{name} start"))[0]
     hypernetwork = Hypernetwork(
         embed(training.tasks.values).shape[1], body.body, start, body.activation,
         torch_generator(SEED, f"{name} body"),
-    ).to(CPU, dtype)  # fmt: skip
+    ).to(device, dtype)  # fmt: skip
     return Hyperlearner(
         problem, parametrisation, hypernetwork, "physics", training,
-        solutions(problem, settings, "validation", dtype), stage, draw_of(SEED, f"{name} points", CPU, dtype),
-        numpy_generator(SEED, f"{name} tasks"), embed, None, settings.network.symmetry,
+        solutions(problem, settings, "validation", dtype, device), stage,
+        draw_of(SEED, f"{name} points", device, dtype), numpy_generator(SEED, f"{name} tasks"), embed,
+        symmetry=settings.network.symmetry,
     )  # fmt: skip
 
 

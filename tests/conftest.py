@@ -6,5 +6,15 @@ And a data directory of their own, for the key that bundles are sealed with.
 import os
 import tempfile
 
+import pytest
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported
 os.environ["XDG_DATA_HOME"] = tempfile.mkdtemp(prefix="pinnlora-tests-")
+
+
+def pytest_collection_modifyitems(config, items):
+    """A cluster is started where it is asked for, and nowhere else."""
+    if "cluster" not in config.option.markexpr:
+        for item in items:
+            if "cluster" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="make test-cluster"))

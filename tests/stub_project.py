@@ -19,9 +19,11 @@ REAL = [
     "study/graph",
     "study/interpreter",
     "study/job_settings",
+    "study/memory",
     "study/provenance",
     "study/settings",
     "study/settings_errors",
+    "study/settings_files",
     "train/kinds",
     "train/settings",
 ]

@@ -10,7 +10,9 @@ try:
     from pinnlora.problem.code import PACKAGE
     from pinnlora.study.graph import Job, Plan, inputs
     from pinnlora.study.interpreter import share_interpreter
+    from pinnlora.study.memory import mem_mb
     from pinnlora.study.settings import load_study, read_config
+    from pinnlora.study.settings_files import save_resolved
 except ImportError as error:
     raise WorkflowError(f"cannot import the package ({error}); install it first: pip install -e .")
 
@@ -75,6 +77,17 @@ def inputs_of(stage):
 def path_of(job):
     path = f"{STUDY}/{job.outputs()[-1]}"
     return path if PLAN.pending(job) else ancient(path)
+
+
+def memory_of(stage):
+    """Megabytes for a job, twice what it should need; as much again when it is tried again."""
+
+    def megabytes(wildcards, attempt):
+        job = job_of(stage, wildcards)
+        rank = job.rank if job.rank in (None, "full") else int(job.rank)
+        return attempt * mem_mb(SETTINGS.problem(job.problem), stage, rank or "full", job.which or "")
+
+    return megabytes
 
 
 def command_of(stage):

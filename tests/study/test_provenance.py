@@ -11,6 +11,7 @@ from synthetic import evaluation
 
 from pinnlora.errors import UserError
 from pinnlora.files import save_weights, write_netcdf
+from pinnlora.problem.load import problem_file
 from pinnlora.report.jobs import figure, table
 from pinnlora.study import provenance as module
 from pinnlora.study.job_settings import job_settings
@@ -95,7 +96,7 @@ def test_files_of_other_makers_carry_nothing(tmp_path):
 def test_a_job_says_what_it_is_made_from(outputs):
     settings = {"problem": "kovasznay"}
     job, found = begin("study.jobs.reference", settings, [outputs / "tasks.nc"])
-    code = code_of("study.jobs.reference", "kovasznay")
+    code = code_of("study.jobs.reference", problem_file("kovasznay"))
     assert job.__name__ == "pinnlora.study.jobs.reference" and found == provenance(code, settings, [MADE])
     assert begin("study.jobs.reference", settings, [outputs / "tasks.nc"], found) == (job, found)
     assert found != begin("study.jobs.reference", settings, [outputs / "evaluation.nc"])[1]

@@ -102,7 +102,7 @@ def test_distilled_targets_are_the_teachers_fields():
     """With its teachers' weights predicted exactly, the distilled loss vanishes; with others it does not."""
     learner = learner_of("distilled")
     values, chosen = learner._draw_tasks(0)
-    objective = learner._objective(values, chosen, learner.embed(values))
+    objective = learner._residuals(values, chosen, learner.hypernetwork(learner.embed(values)).detach(), 0)
     assert float(objective.total(learner.teachers[chosen]).max()) < 1e-25
     assert float(objective.total(learner.teachers[chosen.flip(0)]).min()) > 1e-6
 
@@ -123,7 +123,7 @@ def test_the_loss_of_the_exact_fields_vanishes_in_the_canonical_frame_too(mode, 
         problem, full, body, mode, solutions, solutions, stage, draw, rng, problem.embed, theta
     )
     drawn, chosen = learner._draw_tasks(0)
-    objective = learner._objective(drawn, chosen, problem.embed(drawn))
+    objective = learner._residuals(drawn, chosen, body(problem.embed(drawn)).detach(), 0)
     assert float(objective.total(theta[chosen]).max()) < 1e-25
     assert float(objective.total(theta[chosen.flip(0)]).min()) > 1e-6
 
@@ -137,7 +137,7 @@ def test_adaptive_points_of_data_lie_where_the_error_is_and_count_for_less():
         theta = learner.hypernetwork(embedding).detach()
         losses, errors = [], []
         for _ in range(40):
-            objective = learner._objective(values, chosen, embedding)
+            objective = learner._residuals(values, chosen, theta, 0)
             block = objective.blocks[0]
             jet = learner.parametrisation.network.forward(
                 learner.parametrisation.weights(theta), block.coords, block.channels

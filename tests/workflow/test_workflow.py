@@ -174,3 +174,8 @@ def test_it_builds_a_report(finished):
 def test_lint_finds_nothing(finished):
     done = snakemake(finished, "--lint", study=None)
     assert done.returncode == 0, done.stdout
+
+
+def test_the_resolved_settings_lie_beside_the_results(finished):
+    saved = yaml.safe_load((finished / "results/small/config.yaml").read_text())
+    assert saved["lora_ranks"] == [1, 2] and saved["training"]["base"]["steps"] == 1000

@@ -7,6 +7,10 @@ use rule fit as hypernetwork with:
         f"{STUDY}/logs/{{problem}}/surrogate/{{mode}}/rank{{rank}}.log",
     benchmark:
         f"{STUDY}/benchmarks/{{problem}}/surrogate/{{mode}}/rank{{rank}}.tsv"
+    resources:
+        gpu=GPUS,
+        mem_mb=memory_of("hypernetwork"),
+        runtime=720,
     params:
         command=command_of("hypernetwork"),
 
@@ -22,7 +26,7 @@ use rule fit as evaluate with:
         f"{STUDY}/benchmarks/{{problem}}/evaluation.tsv"
     resources:
         gpu=GPUS,
-        mem_mb=8000,
+        mem_mb=memory_of("evaluate"),
         runtime=120,
     params:
         command=command_of("evaluate"),

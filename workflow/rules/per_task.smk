@@ -10,7 +10,7 @@ use rule tasks as base with:
     threads: THREADS
     resources:
         gpu=GPUS,
-        mem_mb=4000,
+        mem_mb=memory_of("base"),
         runtime=120,
     params:
         command=command_of("base"),
@@ -27,7 +27,7 @@ use rule base as fit with:
         f"{STUDY}/benchmarks/{{problem}}/fits/{{method}}/rank{{rank}}.tsv"
     resources:
         gpu=GPUS,
-        mem_mb=8000,
+        mem_mb=memory_of("fit"),
         runtime=720,
     params:
         command=command_of("fit"),
@@ -42,5 +42,9 @@ use rule fit as teachers with:
         f"{STUDY}/logs/{{problem}}/teachers/rank{{rank}}.log",
     benchmark:
         f"{STUDY}/benchmarks/{{problem}}/teachers/rank{{rank}}.tsv"
+    resources:
+        gpu=GPUS,
+        mem_mb=memory_of("teachers"),
+        runtime=720,
     params:
         command=command_of("teachers"),

@@ -11,7 +11,7 @@ rule tasks:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory_of("tasks"),
         runtime=10,
     params:
         command=command_of("tasks"),
@@ -29,7 +29,7 @@ use rule tasks as reference with:
     benchmark:
         f"{STUDY}/benchmarks/{{problem}}/reference.tsv"
     resources:
-        mem_mb=4000,
+        mem_mb=memory_of("reference"),
         runtime=240,
     params:
         command=command_of("reference"),

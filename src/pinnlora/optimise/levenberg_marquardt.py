@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from pinnlora.errors import UserError
 from pinnlora.loss.residuals import Residuals, Terms, Workspace
 from pinnlora.optimise.damping import LOWEST, TRIES, adapt, shortened, step_length
 from pinnlora.optimise.gram import lower_gram, solve_lower
@@ -48,8 +49,28 @@ class LevenbergMarquardt:
         self.dampings, self.sound = self.dampings.to(theta.device, theta.dtype), self.sound.to(theta.device)
         rows = objective(active[:1]).count(theta[active[:1]])
         chunk = max(1, int(self.memory / (rows * theta.shape[1] * theta.element_size())))
-        parts = [self._step(theta, objective(keep), keep, progress) for keep in active.split(chunk)]
+        parts, todo = [], list(active.split(chunk))
+        while todo:
+            keep = todo.pop(0)
+            try:
+                parts.append(self._step(theta, objective(keep), keep, progress))
+            except (MemoryError, RuntimeError) as error:
+                if not out_of_memory(error):
+                    raise
+                self._shrink(len(keep), rows, theta)
+                todo = [part for group in (keep, *todo) for part in group.split(-(-len(keep) // 2))]
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+    def _shrink(self, tasks: int, rows: int, theta: Tensor) -> None:
+        """From now on half as many tasks at once; UserError where it was one alone."""
+        each = rows * theta.shape[1] * theta.element_size()
+        size = f"Jacobians of {tasks} tasks ({rows} rows x {theta.shape[1]} numbers, {tasks * each / 1e6:.0f} MB)"
+        if tasks == 1:
+            raise UserError(f"levenberg_marquardt: {size} are too large for the memory; lower points")
+        self.memory, self._workspace = each * (-(-tasks // 2) + 0.5), Workspace()
+        print(f"{size} are too large for the memory: {-(-tasks // 2)} at once from now on", flush=True)
+        if theta.is_cuda:
+            torch.cuda.empty_cache()
 
     def _step(self, theta: Tensor, residuals: Residuals, keep: Tensor, progress: float) -> Terms:
         """Tasks whose step makes things worse are tried again with more damping, up to `TRIES` times in all."""
@@ -71,6 +92,12 @@ class LevenbergMarquardt:
                 break
         self.dampings[keep] = damping
         return losses
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether an exception says so: Python's, CUDA's, or that of torch's allocator on the CPU."""
+    words = ("can't allocate memory", "not enough memory")
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(w in str(error) for w in words)
 
 
 class LinearModel:

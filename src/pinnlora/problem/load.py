@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -99,6 +100,19 @@ def has_reference(text: str) -> bool:
         )
 
     return found(classes[spec.name])
+
+
+@cache
+def field_count(text: str) -> int | None:
+    """How many fields a problem has, by its text; None where they are not written out in its own class."""
+    body = ast.parse(problem_file(text).read_text(encoding="utf-8")).body
+    spec = Spec.of(text)
+    for node in body:
+        if isinstance(node, ast.ClassDef) and spec.name in (node.name, node.name.lower()):
+            for part in node.body:
+                if isinstance(part, ast.Assign) and ast.unparse(part.targets[0]) == "fields":
+                    return len(part.value.elts) if isinstance(part.value, ast.Tuple | ast.List) else None
+    return None
 
 
 def problem_name(text: str) -> str:

@@ -49,6 +49,7 @@ class StageSettings(Strict):
     damping: PositiveReal = 1e-2
     momentum: Annotated[Real, Field(ge=0, lt=1)] = 0.0
     relaxation: Annotated[Real, Field(gt=0, le=1)] = 1.0
+    jacobian: PositiveReal = 1000.0
     continuation: dict[str, Start] = Field(default_factory=dict)
     continuation_steps: Count = 0
     chain: bool = False
