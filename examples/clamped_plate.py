@@ -15,11 +15,11 @@ def waves(x, number):
 
 
 class ClampedPlate(Problem):
-    """Clamped plate: u_xxxx + 2 u_xxyy + u_yyyy = load, for loads of two shapes and any strengths a and b."""
+    """Clamped plate: u_xxxx + 2 u_xxyy + u_yyyy = load, for loads of two shapes, of strengths a and b."""
 
     coords = Box(x=(0, 1), y=(0, 1))
     fields = ("u",)
-    task = Uniform(a=(-1, 1), b=(-1, 1))
+    task = Uniform(a=(0.5, 1.5), b=(-1, 1))
 
     def residual(self, x, y, u_xxxx, u_xxyy, u_yyyy, a, b):
         one, two, across = waves(x, 1), waves(x, 2), waves(y, 1)
