@@ -118,7 +118,7 @@ def run_cell(name: str, method: str, minutes: float, results: Path, pictures: Pa
         "where": where() | {"deepxde": _installed("deepxde")},
     }  # fmt: skip
     if method == "pinnlora":
-        cell["picture"] = draw(problem, truth, found, errors, pictures / f"{name}.png")
+        cell["picture"] = draw(problem, truth, found, errors, pictures / f"{name}-{minutes:g}.png")
     with atomic(place_of(results, name, method, minutes)) as temporary:
         temporary.write_text(json.dumps(cell, indent=1) + "\n")
 
@@ -203,9 +203,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, default=2, help="of each training (2)")
     parser.add_argument("--results", type=Path, default=HERE / "results" / "examples", help="the cells")
     parser.add_argument("--page", type=Path, default=HERE.parent / "docs" / "examples.md")
-    parser.add_argument(
-        "--pictures", type=Path, default=HERE.parent / "docs" / "examples", help="one a problem"
-    )
+    parser.add_argument("--pictures", type=Path, default=HERE.parent / "docs" / "examples", help="one a cell")
     parser.add_argument(
         "--page-only", action="store_true", help="run nothing, write the page from what is there"
     )

@@ -1,4 +1,4 @@
-"""A cylinder in a channel, the benchmark DFG 2D-1 (Schaefer & Turek 1996): the flow at any Reynolds number up to 40.
+"""A cylinder in a channel, the benchmark DFG 2D-1 (Schaefer & Turek 1996): the flow at Reynolds numbers from 10 to 40.
 
 Lengths are in diameters, velocities in the mean at the inlet; at Re 20 the drag coefficient is 5.5795. The channel ends
 six diameters behind the cylinder, not twenty, which changes that by less than 1e-5.
@@ -14,7 +14,7 @@ class Cylinder(Problem):
 
     coords = Box(x=(-2, 6), y=(-2, 2.1)) - Disk(x=0, y=0, radius=0.5)
     fields = ("u", "v", "p")
-    task = LogUniform(re=(5, 40))
+    task = LogUniform(re=(10, 40))
 
     def residual(self, u, v, u_x, u_y, v_x, v_y, p_x, p_y, u_xx, u_yy, v_xx, v_yy, re):
         along = u * u_x + v * u_y + p_x - (u_xx + u_yy) / re

@@ -162,7 +162,7 @@ def test_a_cell_runs_end_to_end_once(tmp_path, method):
     assert 0 < found["mean"] < found["worst"] < np.inf and len(found["errors"]) == 25
     row = next(line for line in (tmp_path / "page.md").read_text().splitlines() if "convection" in line)
     assert (f"{found['mean']:.1e}" in row) == (method == "pinnlora")
-    assert (tmp_path / "pictures" / "convection_diffusion.png").exists() == (method == "pinnlora")
+    assert (tmp_path / "pictures" / "convection_diffusion-0.03.png").exists() == (method == "pinnlora")
 
 
 def test_the_page_tells_missed_targets_wrong_verdicts_and_what_was_not_run():
