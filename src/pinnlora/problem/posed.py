@@ -82,7 +82,9 @@ def enough_conditions(probe: Probe) -> list[Finding]:
     """
     problem, where = probe.problem, probe.where("conditions")
     effect, given, found = _effect(probe), _all_given(probe), []
-    for axis in (problem.coords.names.index(name) for name in problem.coords.boxes()):
+    vectors = {axis for _, first, last in problem.coords.vectors for axis in range(first, last + 1)}
+    bounded = [problem.coords.names.index(name) for name in problem.coords.boxes()]
+    for axis in (axis for axis in bounded if axis not in vectors):  # a cube may be a part of all space
         here = [g for g in given if g.face.axis == axis]
         lacking, missing, spare = [], 0, sum(bool(g.asked - {g.number}) for g in here)
         periodic = any(condition.periodic == axis for condition in problem.bound_conditions)
@@ -120,14 +122,16 @@ def _effect(probe: Probe, *faces: Face, given: Sequence[_Given] = ()) -> Tensor:
 def _order(probe: Probe, effect: Tensor, number: int, axis: int) -> int:
     """The highest derivative of an unknown along a coordinate that the equations depend on."""
     felt = (effect[:, number] > 1e-12 * effect.max()).tolist()
-    orders = probe.problem.residual_signature.channels.orders
-    return max((order.count(axis) for order, present in zip(orders, felt, strict=True) if present), default=0)
+    channels = probe.problem.residual_signature.channels
+    in_space = [2 * felt[-1], 1 * any(felt[channels.rays])] if axis in channels.space else []
+    plain = zip(channels.orders, felt, strict=False)
+    return max((*in_space, *(order.count(axis) for order, present in plain if present)), default=0)
 
 
 def _orders(probe: Probe, effect: Tensor) -> list[int]:
     """The highest derivative of each unknown along the coordinates in which the domain is bounded by its sides."""
     domain = probe.problem.coords
-    axes = [axis for axis, name in enumerate(domain.names) if name not in ("t", *domain.boxes())]
+    axes = [axis for axis in domain.looked_at if domain.names[axis] not in ("t", *domain.boxes())]
     unknowns = range(len(probe.problem.unknowns))
     return [max((_order(probe, effect, number, axis) for axis in axes), default=0) for number in unknowns]
 

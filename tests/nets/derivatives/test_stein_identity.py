@@ -50,7 +50,7 @@ def test_of_a_wave_they_are_the_derivatives_of_the_smoothed_wave():
 
 @pytest.mark.parametrize("samples", [16, 256])
 def test_the_variance_of_a_quadratic_is_the_one_in_closed_form(samples):
-    """With g = c |x|^2 / 2 the estimate is the mean of c (q - d) q / 2, q = |z|^2: variance (c^2 / 4) Var(q^2 - d q)."""
+    """With g = c |x|^2 / 2 the estimate is the mean of c (q - d) q / 2, q = |z|^2, whose moments are known."""
     size, c = 4, 1.7
     channels = Channels.of([], range(size))
     found = estimates(

@@ -58,6 +58,8 @@ class Stein:
 
     def ways(self, channels: Channels, coords: Tensor) -> tuple[Channels, ...]:
         """Other noise for each point of coords (task or 1, point, dim), the same for all tasks."""
+        if not channels.space:
+            return (channels,)
         generator, many = self.generator, 4 * self.samples
         if self.seed is not None:
             generator = torch.Generator(coords.device).manual_seed(self.seed)
