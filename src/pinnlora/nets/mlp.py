@@ -107,7 +107,7 @@ class MLP:
 
         With a `tape`, every map's input and pre-activation are recorded on it; a smoothed network has none.
         """
-        if (channels.space and tape is None) or self.smoothing:
+        if self.smoothing or (channels.space and (tape is None or self.periodic)):
             return in_space(self, weights, coords, channels)
         jet = self.features(coords, channels)
         if tape is None and not jet.requires_grad:

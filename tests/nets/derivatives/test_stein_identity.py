@@ -120,7 +120,8 @@ def test_a_smoothed_network_is_what_is_evaluated():
     bare = MLP(5, 2, width=6, hidden_layers=2)
     for k in range(3):
         many = bare.forward(weights, coords[:, k : k + 1] + steps, VALUE)[0, 0]
-        assert ((many.mean(0) - found[k]).abs() < 0.02).all()
+        plain = bare.forward(weights, coords[:, k : k + 1], VALUE)[0, 0, 0]
+        assert ((many.mean(0) - found[k]).abs() < 0.3 * (many.mean(0) - plain).abs() + 0.02).all()
         assert torch.equal(NETWORK.forward(weights, coords, VALUE)[0, 0], found)
     assert gradient(NETWORK.forward(weights, coords, CHANNELS)[..., 0], CHANNELS).shape == (1, 3, 4)
 

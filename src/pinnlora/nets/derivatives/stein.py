@@ -23,8 +23,9 @@ from pinnlora.errors import UserError
 from pinnlora.nets.stack import Memory, through
 from pinnlora.problem.channels import VALUE, Channels
 
-FIXED, SMOOTH = 19, 256
-"""The seed of noise that does not change, and the pairs of a network that is evaluated."""
+FIXED, FEW, MANY = 19, 16, 1024
+"""The seed of noise that does not change; the pairs by which a smoothed network's values, whose variance is of order
+sigma^4, and its derivatives are evaluated."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,13 +38,13 @@ class Noise:
     count: int
 
     @classmethod
-    def of_network(cls, network: Any, coords: Tensor) -> Noise:
+    def of_network(cls, network: Any, coords: Tensor, channels: Channels) -> Noise:
         """The fixed noise by which a smoothed network is evaluated, the same at all points."""
+        pairs = FEW if len(channels) == 1 else MANY
         generator = torch.Generator(coords.device).manual_seed(FIXED)
-        pool = torch.randn(
-            SMOOTH, coords.shape[-1], generator=generator, dtype=coords.dtype, device=coords.device
-        )
-        chosen = torch.arange(SMOOTH, device=coords.device).expand(coords.shape[1], -1)
+        like = {"generator": generator, "dtype": coords.dtype, "device": coords.device}
+        pool = torch.randn(pairs, coords.shape[-1], **like)
+        chosen = torch.arange(pairs, device=coords.device).expand(coords.shape[1], -1)
         return cls(pool, chosen, network.smoothing, 0)
 
 
@@ -145,7 +146,8 @@ def estimated(values: Tensor, noise: Noise, channels: Channels) -> Tensor:
     UserError for a derivative of higher order than the second.
     """
     centre, (plus, minus) = values[:, :, 0], values[:, :, 1:].chunk(2, 2)
-    z, sigma, samples = noise.pool[noise.chosen], noise.sigma, plus.shape[2]
+    shared = noise.chosen.stride(0) == 0  # one noise for all points, held once
+    z, sigma, samples = noise.pool[noise.chosen[:1] if shared else noise.chosen], noise.sigma, plus.shape[2]
     even, odd = (plus + minus) / 2 - centre.unsqueeze(2), (plus - minus) / (2 * sigma * samples)
     rows = []
     for order in channels.orders:
