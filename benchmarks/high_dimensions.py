@@ -118,7 +118,9 @@ def same_losses(dimension: int) -> None:
     """UserError where exact derivatives and those of plain torch do not give the same loss."""
     one, other = (step_of(method, dimension)[1]() for method in (PLAIN, EXACT))
     if abs(one - other) > 1e-3 * abs(one):
-        raise UserError(f"d = {dimension}: plain torch has a loss of {one:g}, the forward Laplacian of {other:g}")
+        raise UserError(
+            f"d = {dimension}: plain torch has a loss of {one:g}, the forward Laplacian of {other:g}"
+        )
 
 
 def memory(method: str, dimension: int) -> float:
@@ -198,7 +200,9 @@ def error_rows(options: Any) -> list[dict[str, Any]]:
             curve = trained(method, dimension, 1.0 if options.quick else options.seconds)
             seconds, steps, l2, l1 = curve[-1]
             row = {"d": dimension, "derivatives": method, "seconds": seconds, "steps": steps}
-            rows.append(row | {"relative L2": l2, "relative L1": l1, "at the start": curve[0][2], "_curve": curve})
+            rows.append(
+                row | {"relative L2": l2, "relative L1": l1, "at the start": curve[0][2], "_curve": curve}
+            )
             print(f"{time.strftime('%H:%M:%S')} {rows[-1]}"[:160], flush=True)
     return rows
 
@@ -207,7 +211,12 @@ def publish(name: str, rows: list[dict[str, Any]]) -> None:
     """Put a table between its two marks on the page."""
     columns = [key for key in rows[0] if not key.startswith("_")]
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    lines += ["| " + " | ".join(f"{row[c]:.3g}" if isinstance(row[c], float) else str(row[c]) for c in columns) + " |" for row in rows]
+    lines += [
+        "| "
+        + " | ".join(f"{row[c]:.3g}" if isinstance(row[c], float) else str(row[c]) for c in columns)
+        + " |"
+        for row in rows
+    ]
     text, start, end = PAGE.read_text(), f"<!-- {name}:start -->\n", f"<!-- {name}:end -->"
     head, tail = text.split(start)[0], text.split(end)[1]
     PAGE.write_text(head + start + "\n".join(lines) + "\n" + end + tail)

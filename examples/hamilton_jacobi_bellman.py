@@ -1,7 +1,7 @@
 """A Hamilton-Jacobi-Bellman equation in 250 dimensions, and its solution by the Cole-Hopf formula.
 
 pinnlora check examples/hamilton_jacobi_bellman.py:Bellman
-pinnlora train examples/hamilton_jacobi_bellman.py:Bellman --minutes 5 --config examples/high_dimensions.yaml -o results/hjb
+pinnlora train examples/hamilton_jacobi_bellman.py:Bellman --minutes 5 -o results/hamilton_jacobi_bellman
 """
 
 import math

@@ -1,7 +1,7 @@
 """The heat equation in 100 dimensions: one coordinate with 100 components, its Laplacian asked for by name.
 
 pinnlora check examples/heat_ball.py:HeatBall
-pinnlora train examples/heat_ball.py:HeatBall --minutes 2 --config examples/high_dimensions.yaml -o results/heat_ball
+pinnlora train examples/heat_ball.py:HeatBall --minutes 2 -o results/heat_ball
 """
 
 from pinnlora import Ball, Box, Condition, LogUniform, Problem, Vector

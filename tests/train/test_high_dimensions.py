@@ -80,7 +80,10 @@ def test_a_seed_gives_the_same_bits():
     [
         ({"optimiser": "levenberg_marquardt", "derivatives": "random"}, "for optimiser: adam or soap"),
         ({"optimiser": "gauss_newton", "derivatives": "stein"}, "gauss_newton needs exact ones"),
-        ({"optimiser": "adam+lbfgs", "lbfgs_steps": 5, "derivatives": "random"}, "for optimiser: adam or soap"),
+        (
+            {"optimiser": "adam+lbfgs", "lbfgs_steps": 5, "derivatives": "random"},
+            "for optimiser: adam or soap",
+        ),
         ({"unbiased": True}, "unbiased: true is for derivatives: random"),
     ],
 )

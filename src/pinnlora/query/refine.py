@@ -48,7 +48,9 @@ def refinable(networks: Networks) -> bool:
 def improved(networks: Networks, steps: int, points: int, seed: int = 0) -> Networks:
     """At most `steps` Levenberg-Marquardt steps in float64, the state of the smallest loss at held-out points."""
     if networks.parametrisation.network.smoothing:
-        raise UserError("a smoothed network (network.smoothing) cannot be refined: that needs its exact slopes")
+        raise UserError(
+            "a smoothed network (network.smoothing) cannot be refined: that needs its exact slopes"
+        )
     networks = networks.double()
     stage = refining(networks.config, steps, points)
     theta = []

@@ -95,7 +95,7 @@ class Result:
 
 
 def measure(truth: Truth, fields: np.ndarray, split: str) -> dict[str, np.ndarray]:
-    """mse, relative_l2, relative_l1 and mse_front, (task, field) each, of fields (task, point, field) on the whole grid.
+    """mse, relative_l2, relative_l1 and mse_front, (task, field), of fields (task, point, field) on the whole grid.
 
     A field that is zero everywhere has no size to be relative to: that of all fields of its task is taken. A task
     without reference has nan, one that diverged inf.

@@ -85,7 +85,9 @@ def appraise(
         weights = parametrisation.weights(theta[k : k + 1]).flat()
         full = Full(parametrisation.network), weights.double(), one.to(theta.device, torch.float64)
         rows.append(_residuals(*full))
-        if not (tasks.problem.coords.vectors or full[0].network.smoothing):  # where a Jacobian is had in seconds
+        if not (
+            tasks.problem.coords.vectors or full[0].network.smoothing
+        ):  # where a Jacobian is had in seconds
             rows[-1]["estimated error"] = _estimated(*full, workspace)
     measured = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     values = {name: value.cpu().numpy() for name, value in tasks.values.items()}

@@ -36,6 +36,8 @@ def in_space(network: Any, weights: Any, coords: Tensor, channels: Channels) -> 
         )
     maps = weights.matrices, weights.biases
     if network.smoothing:
-        noise = channels.way if isinstance(channels.way, Noise) else Noise.of_network(network, coords, channels)
+        noise = (
+            channels.way if isinstance(channels.way, Noise) else Noise.of_network(network, coords, channels)
+        )
         return smoothed(noise, maps, coords, channels, network.memory)
     return through(RayEntry(coords, channels), *maps, channels, network.memory)
