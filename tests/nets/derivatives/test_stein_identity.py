@@ -114,15 +114,16 @@ def test_its_gradient_in_the_weights_is_that_of_autograd(monkeypatch):
 
 
 def test_a_smoothed_network_is_what_is_evaluated():
+    """By the same noise at every call and every point, the mean of which is its own values' mean to its error."""
     weights, coords = random_weights(NETWORK, 1), torch.randn(1, 3, 5, generator=generator(1)).double()
-    found = NETWORK.forward(weights, coords, VALUE)[0, 0]
-    steps = SIGMA * torch.randn(200_000, 5, generator=generator(7), dtype=torch.float64)
-    bare = MLP(5, 2, width=6, hidden_layers=2)
+    found, bare = NETWORK.forward(weights, coords, VALUE), MLP(5, 2, width=6, hidden_layers=2)
+    noise = Noise.of_network(NETWORK, coords, VALUE)
+    steps = SIGMA * noise.pool
     for k in range(3):
-        many = bare.forward(weights, coords[:, k : k + 1] + steps, VALUE)[0, 0]
-        plain = bare.forward(weights, coords[:, k : k + 1], VALUE)[0, 0, 0]
-        assert ((many.mean(0) - found[k]).abs() < 0.3 * (many.mean(0) - plain).abs() + 0.02).all()
-        assert torch.equal(NETWORK.forward(weights, coords, VALUE)[0, 0], found)
+        places = torch.cat((coords[:, k : k + 1] + steps, coords[:, k : k + 1] - steps), 1)
+        many = bare.forward(weights, places, VALUE)[0, 0]
+        torch.testing.assert_close(found[0, 0, k], many.mean(0), rtol=1e-10, atol=1e-12)
+    assert torch.equal(NETWORK.forward(weights, coords, VALUE), found)
     assert gradient(NETWORK.forward(weights, coords, CHANNELS)[..., 0], CHANNELS).shape == (1, 3, 4)
 
 
