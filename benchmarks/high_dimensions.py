@@ -98,7 +98,7 @@ def step_of(method: str, dimension: int) -> tuple[Callable[[], float], Callable[
             loss = plain_rows(plain, points_of(problem, POINTS, generator)[0]).square().mean()
             loss.backward()
             adam.step()
-            return float(loss)
+            return float(loss.detach())
 
         return step, lambda: float(plain_rows(plain, fixed[0]).detach().square().mean())
     theta, way = start.clone().requires_grad_(), way_of(method, generator)
@@ -109,7 +109,7 @@ def step_of(method: str, dimension: int) -> tuple[Callable[[], float], Callable[
 
     def step() -> float:
         losses = first_order.step(theta, objective(points_of(problem, POINTS, generator)))
-        return float(sum(losses.values()))
+        return float(sum(losses.values()).detach())
 
     return step, lambda: float(objective(fixed).total(theta.detach()))
 
