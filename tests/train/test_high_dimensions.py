@@ -62,7 +62,7 @@ def test_every_way_trains(stage, network, bound):
 
 
 def test_exact_derivatives_serve_levenberg_marquardt():
-    stage = {"optimiser": "levenberg_marquardt", "dtype": "float64", "steps": 8, "points": 60}
+    stage = {"optimiser": "levenberg_marquardt", "dtype": "float64", "steps": 15, "points": 60}
     assert error_after(stage, {})[0] < 0.01
 
 

@@ -82,9 +82,7 @@ def enough_conditions(probe: Probe) -> list[Finding]:
     """
     problem, where = probe.problem, probe.where("conditions")
     effect, given, found = _effect(probe), _all_given(probe), []
-    vectors = {axis for _, first, last in problem.coords.vectors for axis in range(first, last + 1)}
-    bounded = [problem.coords.names.index(name) for name in problem.coords.boxes()]
-    for axis in (axis for axis in bounded if axis not in vectors):  # a cube may be a part of all space
+    for axis in (problem.coords.names.index(name) for name in problem.coords.boxes()):
         here = [g for g in given if g.face.axis == axis]
         lacking, missing, spare = [], 0, sum(bool(g.asked - {g.number}) for g in here)
         periodic = any(condition.periodic == axis for condition in problem.bound_conditions)

@@ -16,9 +16,6 @@ from pinnlora.problem.domain.sides import Face, Side
 from pinnlora.problem.domain.surface import Flat, Surface
 from pinnlora.problem.domain.vector import Vector, Walls, packed, unpacked
 
-MANY = 4
-"""Coordinates at most whose ends an error names where one is a vector."""
-
 
 def _is_interval(ends: Any) -> bool:
     try:
@@ -90,17 +87,20 @@ class Box(Domain):
         return box
 
     def boxes(self) -> dict[str, tuple[float, float]]:
-        ends = zip(self.names, self.low, self.high, strict=True)
-        return {name: (low, high) for name, low, high in ends}
+        many = {
+            axis for _, first, last in self.vectors for axis in range(first, last + 1)
+        }  # perhaps of all space
+        ends = enumerate(zip(self.names, self.low, self.high, strict=True))
+        return {name: (low, high) for axis, (name, low, high) in ends if axis not in many}
 
     def face(self, text: str) -> Face | Side:
         """Read 't=0': a coordinate held at one end of its interval; with a vector there is a 'boundary' too."""
         if self.vectors and text.strip() in (self.alias or "boundary", "boundary"):
             return Side(text.strip(), self.surfaces())
         name, sign, value = (part.strip() for part in text.partition("="))
-        pairs = {n: pair for n, pair in self.boxes().items() if n not in self.cycles}
-        few = dict(list(pairs.items())[-MANY:]) if self.vectors else pairs
-        ends = ", ".join(f"{n}={end:g}" for n, pair in few.items() for end in pair)
+        ends = ", ".join(
+            f"{n}={end:g}" for n, pair in self.boxes().items() for end in pair if n not in self.cycles
+        )
         ends = f"boundary, {ends}" if self.vectors else ends
         if name in self.cycles:
             raise TypeError(f"on={text!r}: {name} is a Cycle and has no ends; expected one of {ends}")
