@@ -9,7 +9,7 @@ product of two independent estimates is, at twice as many directions.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -51,7 +51,7 @@ class Random:
         return replace(self, twice=False, seed=FIXED)
 
     def _draw(self, space: tuple[int, ...], coords: Tensor, generator: torch.Generator) -> Directions:
-        like = {"generator": generator, "device": coords.device}
+        like: dict[str, Any] = {"generator": generator, "device": coords.device}
         size, points, count = len(space), coords.shape[1], self.count
         if self.kind == "axes":
             if count > size:

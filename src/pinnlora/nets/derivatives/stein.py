@@ -42,7 +42,7 @@ class Noise:
         """The fixed noise by which a smoothed network is evaluated, the same at all points."""
         pairs = FEW if len(channels) == 1 else MANY
         generator = torch.Generator(coords.device).manual_seed(FIXED)
-        like = {"generator": generator, "dtype": coords.dtype, "device": coords.device}
+        like: dict[str, Any] = {"generator": generator, "dtype": coords.dtype, "device": coords.device}
         pool = torch.randn(pairs, coords.shape[-1], **like)
         chosen = torch.arange(pairs, device=coords.device).expand(coords.shape[1], -1)
         return cls(pool, chosen, network.smoothing, 0)
@@ -64,7 +64,7 @@ class Stein:
         generator, many = self.generator, 4 * self.samples
         if self.seed is not None:
             generator = torch.Generator(coords.device).manual_seed(self.seed)
-        like = {"generator": generator, "device": coords.device}
+        like: dict[str, Any] = {"generator": generator, "device": coords.device}
         pool = torch.randn(many, coords.shape[-1], dtype=coords.dtype, **like)
         first = torch.randint(0, many, (coords.shape[1], 1), **like)
         chosen = (first + torch.arange(self.samples, device=coords.device)) % many
