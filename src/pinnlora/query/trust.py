@@ -103,7 +103,8 @@ def calibrate(
     grid, chosen = some_points(problem)
     known, _ = known_and_there(problem, values, reference)
     if problem.exact_signature is not None:
-        count = UNKNOWN if problem.coords.vectors else EXACT
+        costly = problem.coords.vectors or surrogate.parametrisation.network.smoothing
+        count = UNKNOWN if costly else EXACT
         networks = surrogate.networks(**problem.task.sample(count, rng))
         target = _exact(networks, grid)
     elif known.sum() >= LEAST:

@@ -172,7 +172,8 @@ def evaluate_surrogate(path: Path, truth: Truth, device: torch.device, settings:
         theta, show = surrogate.numbers(tasks), shown and split == "test"
         result.add(truth, split, surrogate.parametrisation, theta, tasks, show)
     numbers["seconds_new_task"] = _seconds_predicting(surrogate, tasks)
-    if shown and config["mode"] == "physics" and settings["refine_steps"]:
+    costly = surrogate.problem.coords.vectors or surrogate.parametrisation.network.smoothing
+    if shown and config["mode"] == "physics" and settings["refine_steps"] and not costly:
         _refine(result, surrogate, truth, settings)
     return result
 

@@ -38,7 +38,7 @@ TOLERANCE, PEAK = 1e-2, 0.2
 FALLING = 0.5
 """A validation loss that loses more than this share in the last fifth of the steps is not at its end."""
 POINTS, FACE_POINTS, FEW = 3000, 300, 200
-"""Fresh points of the equations, and of each condition, a task; of the equations in many dimensions."""
+"""Fresh points of the equations, and of each condition, a task; of the equations where derivatives are costly."""
 FLOOR = 1e-2
 """An equation or a field counts as no smaller than this share of the largest: one that vanishes has no size."""
 ROWS, STRICT, DAMPING = 600, 1e4, 1e-8
@@ -85,9 +85,7 @@ def appraise(
         weights = parametrisation.weights(theta[k : k + 1]).flat()
         full = Full(parametrisation.network), weights.double(), one.to(theta.device, torch.float64)
         rows.append(_residuals(*full))
-        if not (
-            tasks.problem.coords.vectors or full[0].network.smoothing
-        ):  # where a Jacobian is had in seconds
+        if not _costly(full[0], full[2]):
             rows[-1]["estimated error"] = _estimated(*full, workspace)
     measured = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     values = {name: value.cpu().numpy() for name, value in tasks.values.items()}
@@ -103,6 +101,11 @@ def appraise(
         if tasks.problem.coords.vectors:
             measured["error (relative L1)"] = _distance_l1(found, reference[known])
     return _verdict(measured, validation)
+
+
+def _costly(parametrisation: Parametrisation, task: TaskSet) -> bool:
+    """Whether derivatives at a point take a thousand values or channels, as in many dimensions or by Stein's identity."""
+    return bool(task.problem.coords.vectors or parametrisation.network.smoothing)
 
 
 def _verdict(measured: dict[str, np.ndarray], validation: np.ndarray) -> Verdict:
@@ -134,7 +137,7 @@ def _fallen(validation: np.ndarray) -> float:
 def _residuals(parametrisation: Parametrisation, theta: Tensor, task: TaskSet) -> dict[str, float]:
     """Relative residuals and mismatches of one task, theta (1, size), at fresh points."""
     problem, network = task.problem, parametrisation.network
-    count = FEW if problem.coords.vectors else POINTS
+    count = FEW if _costly(parametrisation, task) else POINTS
     coords = draw_points(problem, _fresh(theta, 11), task.values, count, FACE_POINTS)
     weights = parametrisation.weights(theta)
 

@@ -68,4 +68,5 @@ def Ball(*, radius: Number, **centre: Number | Vector) -> Round | Hyperball:
     around the origin in many dimensions, Ball(x=Vector(250), radius=1)."""
     if len(centre) == 1 and isinstance(vector := next(iter(centre.values())), Vector):
         return hyperball(next(iter(centre)), vector, radius)
-    return _round("Ball", 3, radius, centre)
+    numbers = {name: number for name, number in centre.items() if not isinstance(number, Vector)}
+    return _round("Ball", 3, radius, numbers)

@@ -33,7 +33,8 @@ class Vector:
 
 def unpacked(intervals: Mapping[str, Any]) -> tuple[Vectors, dict[str, Any]]:
     """The vectors among coordinates, and the intervals of all components by name; TypeError for one without ends."""
-    vectors, single = [], {}
+    vectors: list[tuple[str, int, int]] = []
+    single: dict[str, Any] = {}
     for name, ends in intervals.items():
         if not isinstance(ends, Vector):
             new = {name: ends}
@@ -51,7 +52,8 @@ def unpacked(intervals: Mapping[str, Any]) -> tuple[Vectors, dict[str, Any]]:
 
 def packed(single: Mapping[str, Any], vectors: Vectors) -> dict[str, Any]:
     """The inverse of `unpacked`."""
-    names, out, start = list(single), {}, 0
+    names, start = list(single), 0
+    out: dict[str, Any] = {}
     for name, first, last in (*vectors, ("", len(names), 0)):
         out |= {other: single[other] for other in names[start:first]}
         if name:
