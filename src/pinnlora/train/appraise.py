@@ -104,7 +104,7 @@ def appraise(
 
 
 def _costly(parametrisation: Parametrisation, task: TaskSet) -> bool:
-    """Whether derivatives at a point take a thousand values or channels, as in many dimensions or by Stein's identity."""
+    """Whether derivatives at a point take a thousand values or channels: in many dimensions, or by Stein's identity."""
     return bool(task.problem.coords.vectors or parametrisation.network.smoothing)
 
 
