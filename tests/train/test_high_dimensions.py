@@ -122,6 +122,8 @@ def test_points_are_asked_for_by_vectors():
     for at, said in (
         ({"x": np.zeros((3, 9))}, r"expected \(point, 10\)"),
         ({"y": [0.0]}, "no coordinate 'y'"),
+        ({"x": "here"}, "expected"),
+        ({f"x{k}": [0.1] * (1 + (k == 3)) for k in range(1, 11)}, "different lengths"),
         ({"x": np.full((1, 10), 2.0)}, "outside the domain"),
         ({}, "no coordinate 'x'"),
     ):

@@ -10,6 +10,7 @@ import xarray as xr
 
 from pinnlora.errors import UserError, did_you_mean
 from pinnlora.problem.base import Problem
+from pinnlora.problem.distributions import reals
 
 
 def scattered(problem: Problem, points: np.ndarray) -> dict[str, xr.Variable]:
@@ -61,12 +62,22 @@ def _part(problem: Problem, at: Mapping[str, Any] | xr.Dataset, name: str, axes:
     size = 1 if isinstance(axes, int) else axes.stop - axes.start
     components = [] if size == 1 else list(problem.coords.names[axes])
     if name not in at and components and all(own in at for own in components):
-        given = np.stack(np.broadcast_arrays(*(np.asarray(at[own], dtype=float) for own in components)), -1)
+        parts = [np.atleast_1d(_numbers(at, own)) for own in components]
+        if any(part.shape != parts[0].shape for part in parts):
+            raise UserError(f"at: {components[0]} .. {components[-1]} are of different lengths")
+        given = np.stack(parts, -1)
     elif name not in at:
         raise UserError(f"at: no coordinate {name!r}; expected {', '.join(_columns(problem))}")
     else:
-        given = np.asarray(at[name], dtype=float)
-    given = given.reshape(-1, 1) if size == 1 else np.atleast_2d(given)
+        given = _numbers(at, name)
+    if size == 1 and given.ndim < 2:
+        given = given.reshape(-1, 1)
+    given = np.atleast_2d(given)
     if given.ndim != 2 or given.shape[1] != size:
         raise UserError(f"at: {name} has shape {given.shape}; expected (point, {size})")
     return given
+
+
+def _numbers(at: Mapping[str, Any] | xr.Dataset, name: str) -> np.ndarray:
+    value = at[name]
+    return reals(f"at: {name}", value.values if isinstance(value, xr.DataArray) else value)
