@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __all__ = [
     "Ball", "Box", "Condition", "Cycle", "Disk", "GaussianField", "LogUniform", "Periodic", "Polygon", "Problem",
-    "Uniform", "load",
+    "Uniform", "Vector", "load",
 ]  # fmt: skip
 __version__ = "0.1.0"
 
@@ -14,6 +14,7 @@ _HOMES = {
     "Cycle": "problem.domain.box",
     "Disk": "problem.domain.round",
     "Polygon": "problem.domain.polygon",
+    "Vector": "problem.domain.vector",
     "Condition": "problem.signature",
     "Periodic": "problem.signature",
     "Problem": "problem.base",

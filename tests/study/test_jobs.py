@@ -222,6 +222,7 @@ def test_a_field_that_vanishes_has_a_finite_relative_error():
     truth = Truth(problem, {"re": np.array([30.0])}, np.array(["test"]), fields)
     errors = measure(truth, fields + 0.5, "test")
     np.testing.assert_allclose(errors["relative_l2"], [[0.5 / 5**0.5, 0.5 / 2**0.5, 0.5]])
+    np.testing.assert_allclose(errors["relative_l1"], [[0.25, 0.5 / 2**0.5, 0.5]])
 
 
 def test_errors_in_the_band_of_a_front_are_taken_there_only():

@@ -81,7 +81,8 @@ class Balance:
         def terms(jet: Tensor) -> Terms:
             return {name: math.sqrt(self.weights[name]) * row for name, row in block.terms(jet).items()}
 
-        return replace(block, terms=terms)
+        again = None if block.again is None else self._scaled(block.again)
+        return replace(block, terms=terms, again=again)
 
     def settled(self, step: int) -> bool:
         """Whether the weights change no more."""

@@ -10,6 +10,9 @@ import torch
 from scipy.stats import qmc
 from torch import Tensor
 
+MANY = 12
+"""Dimensions above which points are random."""
+
 
 @dataclass(frozen=True)
 class Draw:
@@ -34,14 +37,25 @@ class Draw:
     def unit(self, tasks: int, count: int, dim: int, salt: int = 0) -> Tensor:
         """Points in the unit cube, (tasks, count, dim); `salt` tells fixed sets of one draw apart.
 
-        Drawn points are a Sobol set under a random shift for each task: uniform, but without holes and clusters.
+        Drawn points are a Sobol set under a random shift for each task: uniform, but without holes and clusters. In
+        many dimensions, where such sets have coordinates that depend on each other, all are random.
         """
+        if dim > MANY:
+            return self._random(tasks, count, dim, salt)
         seed = self.seed if self.fixed else 0
         points = _sobol(count, dim, (seed, salt)).to(self.device, self.dtype)
         if self.fixed:
             return points.expand(tasks, -1, -1)
         shift = torch.rand((tasks, 1, dim), generator=self.generator, device=self.device, dtype=self.dtype)
         return torch.remainder(points + shift, 1)
+
+    def _random(self, tasks: int, count: int, dim: int, salt: int) -> Tensor:
+        generator, shape = self.generator, (tasks, count, dim)
+        if self.fixed:
+            generator = torch.Generator(self.device).manual_seed(1_000_003 * self.seed + salt)
+            shape = (1, count, dim)
+        points = torch.rand(shape, generator=generator, device=self.device, dtype=self.dtype)
+        return points.expand(tasks, -1, -1)
 
 
 @lru_cache(maxsize=256)

@@ -77,8 +77,7 @@ def on_grid(problem: Problem, draw: Draw, values: Values, count: int) -> Tensor:
 
     UserError when the grid has fewer inside the domain of every task.
     """
-    axes = [torch.as_tensor(axis) for axis in problem.axes().values()]
-    grid = torch.cartesian_prod(*axes).view(-1, len(axes))
+    grid = torch.as_tensor(problem.places())
     if isinstance(problem.coords, Shape):
         whole = {name: value.cpu().double() for name, value in values.items()}
         grid = grid[problem.coords.contains(grid.unsqueeze(0), whole).all(0)]

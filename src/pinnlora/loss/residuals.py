@@ -37,7 +37,8 @@ class Block:
     coords is (task or 1, point, dim); `terms` maps the output jet (task, channel, point, field) to named
     residuals (task, row); `weight` is what each squared row counts: a number, a tensor (task, row), or a
     function of (jet, terms) that is evaluated without gradient. With `sides` = 2 a row reads two points,
-    row i the points i and i + rows (periodicity).
+    row i the points i and i + rows (periodicity). `again` has the same rows by an independent estimate: the loss
+    is the product of the two, of which the mean is unbiased.
     """
 
     coords: Tensor
@@ -45,6 +46,7 @@ class Block:
     terms: Callable[[Tensor], Terms]
     weight: float | Tensor | Callable[[Tensor, Terms], Tensor]
     sides: int = 1
+    again: Block | None = None
 
     def frozen_weight(self, jet: Tensor, terms: Terms) -> float | Tensor:
         """The weight as numbers."""
@@ -78,8 +80,13 @@ class Residuals:
             jet = self.parametrisation.network.forward(weights, block.coords, block.channels)
             terms = block.terms(jet)
             weight = block.frozen_weight(jet, terms)
-            for name, row in terms.items():
-                out[name] = (weight * row**2).sum(-1)
+            if block.again is None:
+                for name, row in terms.items():
+                    out[name] = (weight * row**2).sum(-1)
+                continue
+            jet = self.parametrisation.network.forward(weights, block.coords, block.again.channels)
+            for name, other in block.again.terms(jet).items():
+                out[name] = _product(terms[name], other, weight)
         return out
 
     def total(self, theta: Tensor) -> Tensor:
@@ -138,6 +145,14 @@ class Residuals:
             jet = self.parametrisation.network.forward(weights, block.coords, block.channels)
             rows += sum(row.shape[1] for row in block.terms(jet).values())
         return rows
+
+
+def _product(row: Tensor, other: Tensor, weight: float | Tensor) -> Tensor:
+    """The weighted sum of products of two estimates, (task,), as a gradient; as a number, which may not be negative,
+    that of their mean squares."""
+    product = weight * row * other
+    shown = weight * (row.detach() ** 2 + other.detach() ** 2) / 2
+    return (shown + (product - product.detach())).sum(-1)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -32,20 +32,23 @@ REACH = (3e-4, 0.1)
 @dataclass(frozen=True)
 class Points:
     """Coordinates (task, point, dim) and weights (task, point) of mean 1, by "interior" and condition; where
-    weights are missing they are 1."""
+    weights are missing they are 1. At those `held_out` estimates of derivatives are the same at every call."""
 
     coords: dict[str, Tensor]
     importance: dict[str, Tensor] = field(default_factory=dict)
+    held_out: bool = False
 
     def take(self, keep: Tensor) -> Points:
         """Those of some tasks, by index."""
         coords = {name: value[keep] for name, value in self.coords.items()}
-        return Points(coords, {name: value[keep] for name, value in self.importance.items()})
+        importance = {name: value[keep] for name, value in self.importance.items()}
+        return replace(self, coords=coords, importance=importance)
 
     def to(self, device: torch.device) -> Points:
         """The same on another device."""
         parts = (self.coords, self.importance)
-        return Points(*({name: value.to(device) for name, value in part.items()} for part in parts))
+        moved = ({name: value.to(device) for name, value in part.items()} for part in parts)
+        return Points(*moved, self.held_out)
 
 
 @dataclass

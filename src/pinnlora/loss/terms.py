@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -10,11 +11,16 @@ from torch import Tensor
 from pinnlora.loss.residuals import Block, Regression, Residuals, Terms
 from pinnlora.nets.adapters import Parametrisation
 from pinnlora.nets.ansatz import field_channels, lifted, observed
+from pinnlora.nets.derivatives.exact import Exact
+from pinnlora.nets.derivatives.way import Derivatives
 from pinnlora.nets.mlp import MLP
 from pinnlora.problem.base import Problem
 from pinnlora.problem.channels import Channels
 from pinnlora.problem.mismatch import found_and_wanted
-from pinnlora.problem.signature import BoundCondition, Values, lookup, spelled
+from pinnlora.problem.operators import united
+from pinnlora.problem.signature import BoundCondition, Signature, Values, lookup, spelled
+
+EXACT = Exact()
 
 
 def supervised(
@@ -57,19 +63,21 @@ def physics(
     condition_weight: float = 1.0,
     causal: float = 0.0,
     residual_weight: bool = True,
+    derivatives: Derivatives = EXACT,
 ) -> Residuals:
     """`physics`: mean squares of the residual (eq. 7) and of the conditions; no solution is needed.
 
     points holds coordinates (task or 1, point, dim) under "interior" and under the name of each condition that the
     network does not hold by itself, importance the points' weights (task, point), of mean 1, where they are not
-    all 1. Without `residual_weight` the problem's own weight() is left out.
+    all 1. Without `residual_weight` the problem's own weight() is left out. `derivatives` is the way to those in space.
     """
     network, importance = parametrisation.network, importance or {}
     inner = points["interior"], importance.get("interior")
-    blocks = [interior(problem, network, values, *inner, causal, residual_weight)]
+    blocks = [interior(problem, network, values, *inner, causal, residual_weight, derivatives)]
     for condition in network.hard.left(problem):
         name, factor = condition.name, condition_weight * importance.get(condition.name, 1.0)
-        blocks.append(_condition(problem, network, condition, values, points[name], factor))
+        given = values, points[name], factor
+        blocks.append(_condition(problem, network, condition, *given, derivatives))
     return Residuals(tuple(blocks), parametrisation)
 
 
@@ -81,12 +89,29 @@ def interior(
     importance: Tensor | None = None,
     causal: float = 0.0,
     residual_weight: bool = True,
+    derivatives: Derivatives = EXACT,
 ) -> Block:
-    """The rows of the equations at coords (task or 1, point, dim), importance (task, point) being of mean 1."""
+    """The rows of the equations at coords (task or 1, point, dim), importance (task, point) being of mean 1; once
+    more where two independent estimates of them are to be multiplied."""
     signature, own = problem.residual_signature, problem.weight_signature if residual_weight else None
-    channels = signature.channels
-    if own is not None:
-        channels = Channels.of([*channels.orders, *own.channels.orders])
+    wanted = signature.channels if own is None else united(signature.channels, own.channels)
+    given = problem, network, values, coords, importance, causal, own
+    first, *others = (_rows(*given, channels) for channels in derivatives.ways(wanted, coords))
+    return replace(first, again=others[0]) if others else first
+
+
+def _rows(
+    problem: Problem,
+    network: MLP,
+    values: Values,
+    coords: Tensor,
+    importance: Tensor | None,
+    causal: float,
+    own: Signature | None,
+    channels: Channels,
+) -> Block:
+    """The rows of the equations by one estimate; `own` is the problem's weight, if it counts."""
+    signature = problem.residual_signature
     fields = lifted(problem, network, coords, values, channels)
 
     def terms(jet: Tensor) -> Terms:
@@ -120,8 +145,11 @@ def _condition(
     values: Values,
     coords: Tensor,
     factor: float | Tensor,
+    derivatives: Derivatives,
 ) -> Block:
-    fields = lifted(problem, network, coords, values, condition.channels)
+    channels = derivatives.ways(condition.channels, coords)[0]
+    condition = replace(condition, channels=channels)
+    fields = lifted(problem, network, coords, values, channels)
     if condition.periodic is not None:
         return _periodic(problem, condition, coords, fields, factor)
 

@@ -11,6 +11,7 @@ from pinnlora.nets.distance import curved
 from pinnlora.nets.mlp import MLP, Weights
 from pinnlora.problem.base import Problem
 from pinnlora.problem.channels import VALUE, Channels, product
+from pinnlora.problem.pointwise import jet_in_space
 from pinnlora.problem.signature import Values, lookup
 
 
@@ -18,7 +19,9 @@ def lifted(
     problem: Problem, network: MLP, coords: Tensor, values: Values, channels: Channels
 ) -> Callable[[Tensor], Tensor]:
     """What turns the network's output jets at some points into jets of the unknowns."""
-    if network.lift:
+    if channels.space and network.ansatz:
+        offset, factor = _in_space(problem, network, coords, values, channels)
+    elif network.lift:
         offset, factor = problem.lift(coords, values, channels)
     elif network.hard.patches:
         hard = network.hard
@@ -26,6 +29,27 @@ def lifted(
     else:
         return lambda jet: jet
     return lambda jet: offset + product(factor, jet, channels)
+
+
+def _in_space(
+    problem: Problem, network: MLP, coords: Tensor, values: Values, channels: Channels
+) -> tuple[Tensor, Tensor]:
+    """Jets of offset and factor with rays and Laplacian, of the two as functions of place."""
+    tasks = max(len(coords), *(len(value) for value in values.values()))
+
+    def functions(at: Tensor) -> dict[str, Tensor]:
+        if network.lift:
+            both = problem.lift(at, values, VALUE)
+        else:
+            both = curved(problem, network.hard.patches, network.hard.kept, at, values, VALUE)
+        shape = (tasks, at.shape[1], len(problem.unknowns))
+        parts = [part[:, 0].expand(shape).unbind(-1) for part in both]
+        return {f"{kind} {k}": part for kind, own in enumerate(parts) for k, part in enumerate(own)}
+
+    jets = jet_in_space(functions, coords.expand(tasks, -1, -1), channels)
+    count = len(problem.unknowns)
+    offset, factor = (torch.stack([jets[f"{kind} {k}"] for k in range(count)], -1) for kind in (0, 1))
+    return offset, factor
 
 
 def field_channels(problem: Problem) -> Channels:
@@ -51,7 +75,9 @@ def fields_at(problem: Problem, network: MLP, weights: Weights, coords: Tensor, 
     """Fields of a network at network-frame points: coords (task or 1, point, dim) -> (task, point, field)."""
     channels = field_channels(problem)
     jet = (
-        network.forward(weights, coords, channels) if len(channels) > 1 else _values(network, weights, coords)
+        network.forward(weights, coords, channels)
+        if len(channels) > 1 or network.smoothing
+        else _values(network, weights, coords)
     )
     return observed(problem, network, coords, values)(jet)
 

@@ -23,6 +23,7 @@ from pinnlora.problem.binding import tasks_of
 from pinnlora.problem.channels import Channels, product
 from pinnlora.problem.domain.base import Domain
 from pinnlora.problem.domain.sides import Side, columns
+from pinnlora.problem.domain.vector import Walls
 from pinnlora.problem.mismatch import prescribed
 from pinnlora.problem.pointwise import pointwise_jet
 from pinnlora.problem.signature import BoundCondition, Values, parse
@@ -88,13 +89,15 @@ def kept_of(
 
     inside = domain.scale(domain.uniform(unit, SAMPLES, values))
     ends = {f"{name}={end:g}" for name, pair in domain.boxes().items() for end in pair}
+    if any(isinstance(surface, Walls) for surface in surfaces_of(condition)):
+        return None, "what vanishes on all faces of a box nearly vanishes inside too, in many dimensions"
     sides = {surface for surface in domain.surfaces() if not ends & set(surface.aliases)}
     for whole in (False, True) if sides <= set(surfaces_of(condition)) else (False,):
         found = Kept(number, target, whole)
         size = found.distance(problem, inside, values)
         if bool((size > 0).all()):
             found = Kept(number, target, whole, float(size.max()))
-            if not insist and _is_sharp(problem, found, unit, values):
+            if not insist and not domain.vectors and _is_sharp(problem, found, unit, values):
                 return (
                     None,
                     "what vanishes there is not smooth at inner corners (network.conditions: hard holds it)",

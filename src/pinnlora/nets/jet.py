@@ -12,6 +12,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from pinnlora.nets.derivatives.rays import pull_rays, push_rays, seed_rays
 from pinnlora.problem.channels import ORDER, Channels, chain_rule, product_rule
 
 
@@ -21,6 +22,8 @@ def seed(coords: Tensor, channels: Channels) -> Tensor:
     jet[..., 0, :, :] = coords
     for channel in channels.firsts:
         jet[..., channel, :, channels.orders[channel][0]] = 1.0
+    if channels.space:
+        seed_rays(jet, channels)
     return jet
 
 
@@ -56,6 +59,11 @@ def push_tanh(z: Tensor, bias: Tensor, channels: Channels, out: Tensor) -> None:
     `chain_rule`, tanh's own derivatives being s times `tanh_slopes`. t is computed as 2 sigmoid(2 x) - 1: four times
     faster than torch's tanh on a CPU, its error an ulp or two of 1.
     """
+    if channels.space:
+        count = len(channels.orders)
+        push_tanh(z[:, :count], bias, channels.plain, out[:, :count])
+        push_rays(z, out[:, 0], channels, out)
+        return
     one, chain = torch.ones((), dtype=z.dtype, device=z.device), chain_rule(channels)
     t, last = out[:, 0], z.shape[1] - len(chain)
     torch.add(2 * bias.unsqueeze(-2), z[:, 0], alpha=2, out=t).sigmoid_()
@@ -104,6 +112,11 @@ def pull_tanh(grad: Tensor, out: Tensor, channels: Channels, dz: Tensor | None =
     All is written in y = out: as tanh' = 1 - tanh^2, dy = S dz with S = 1 - y y, both products those of jets, so that
     d loss / d z_c = sum over a of binomial(a, c) S_(a-c) grad_a by Leibniz' rule, whatever the order.
     """
+    if channels.space:
+        count, dz = len(channels.orders), torch.empty_like(out) if dz is None else dz
+        pull_tanh(grad[:, :count], out[:, :count], channels.plain, dz[:, :count])
+        pull_rays(grad, out, channels, dz)
+        return dz
     t = out[:, 0]
     s = torch.addcmul(torch.ones((), dtype=t.dtype, device=t.device), t, t, value=-1)
     dz = grad * s.unsqueeze(1) if dz is None else torch.mul(grad, s.unsqueeze(1), out=dz)

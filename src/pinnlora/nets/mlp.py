@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from pinnlora.nets.derivatives.way import in_space
 from pinnlora.nets.hard import NONE, HardConditions
 from pinnlora.nets.jet import features, tanh_jet
-from pinnlora.nets.stack import Memory, through
+from pinnlora.nets.stack import Features, Memory, through
 from pinnlora.problem.channels import Channels
 
 
@@ -42,7 +43,8 @@ class MLP:
     """Layout of a tanh MLP from coordinates to fields.
 
     `periodic` holds (axis, low, length) of every coordinate that enters as `modes` waves. With `lift` the unknowns
-    are not the network's outputs N but offset + factor N, as the problem's `lift` says; else as `hard` says.
+    are not the network's outputs N but offset + factor N, as the problem's `lift` says; else as `hard` says. The
+    outputs are smoothed by a Gaussian of standard deviation `smoothing`, 0: not at all.
     """
 
     coords: int
@@ -53,6 +55,7 @@ class MLP:
     modes: int = 1
     lift: bool = False
     hard: HardConditions = NONE
+    smoothing: float = 0.0
     memory: Memory = field(default_factory=Memory, init=False, repr=False, compare=False)
 
     @property
@@ -102,11 +105,13 @@ class MLP:
     ) -> Tensor:
         """Fields and derivatives: coords (task or 1, point, coord) -> (task, channel, point, field).
 
-        With a `tape`, every map's input and pre-activation are recorded on it.
+        With a `tape`, every map's input and pre-activation are recorded on it; a smoothed network has none.
         """
+        if self.smoothing or (channels.space and (tape is None or self.periodic)):
+            return in_space(self, weights, coords, channels)
         jet = self.features(coords, channels)
         if tape is None and not jet.requires_grad:
-            return through(jet, weights.matrices, weights.biases, channels, self.memory)
+            return through(Features(jet), weights.matrices, weights.biases, channels, self.memory)
         last = len(weights.matrices) - 1
         for k, (matrix, bias) in enumerate(zip(weights.matrices, weights.biases, strict=True)):
             z = torch.matmul(jet.flatten(1, 2), matrix.mT).unflatten(1, jet.shape[1:3])

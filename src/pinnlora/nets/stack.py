@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -41,27 +42,62 @@ class Memory:
         self._free += [flat for flat in flats if flat.device.type == "cpu"]
 
 
+class Entry(Protocol):
+    """What enters the first map, chunk by chunk."""
+
+    @property
+    def shape(self) -> Sequence[int]:
+        """Tasks (1: all share what enters), channels and points come first."""
+
+    @property
+    def like(self) -> Tensor:
+        """A tensor of its kind."""
+
+    def push(self, matrix: Tensor, tasks: slice, points: slice, out: Tensor) -> Tensor:
+        """The product of the first matrix (task, out, in) for a chunk, written to `out`."""
+
+    def pull(self, dz: Tensor, tasks: slice, points: slice, into: Tensor) -> None:
+        """Add what a chunk gives to d loss / d matrix, from d loss / d product."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """The features' jet (task or 1, channel, point, in)."""
+
+    like: Tensor
+
+    @property
+    def shape(self) -> Sequence[int]:
+        return self.like.shape
+
+    def push(self, matrix: Tensor, tasks: slice, points: slice, out: Tensor) -> Tensor:
+        return _product(_part(self.like, tasks, points), matrix.mT, out)
+
+    def pull(self, dz: Tensor, tasks: slice, points: slice, into: Tensor) -> None:
+        into.baddbmm_(dz.flatten(1, 2).mT, _part(self.like, tasks, points).flatten(1, 2))
+
+
 def through(
-    jet: Tensor, matrices: Sequence[Tensor], biases: Sequence[Tensor], channels: Channels, memory: Memory
+    entry: Entry, matrices: Sequence[Tensor], biases: Sequence[Tensor], channels: Channels, memory: Memory
 ) -> Tensor:
-    """The outputs' jet (task, channel, point, out) from the features' (task or 1, channel, point, in).
+    """The outputs' jet (task, channel, point, out) from what enters.
 
     matrices (task, out, in) and biases (task, out) of all maps, the last one without tanh. Differentiable once,
     in the weights alone.
     """
-    tasks = max(jet.shape[0], matrices[0].shape[0])
+    tasks = max(entry.shape[0], matrices[0].shape[0])
     maps = [part.expand(tasks, *part.shape[1:]) for part in (*matrices, *biases)]
     if torch.is_grad_enabled() and any(part.requires_grad for part in maps):
-        return _Stack.apply(jet, channels, memory, *maps)
-    return _push(jet, channels, maps, jet.new_empty)
+        return _Stack.apply(entry, channels, memory, *maps)
+    return _push(entry, channels, maps, entry.like.new_empty)
 
 
 class _Stack(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, jet: Tensor, channels: Channels, memory: Memory, *maps: Tensor) -> Tensor:
+    def forward(ctx, entry: Entry, channels: Channels, memory: Memory, *maps: Tensor) -> Tensor:
         matrices = maps[: len(maps) // 2]
-        sizes = [len(matrix) * matrix.shape[1] * math.prod(jet.shape[1:3]) for matrix in matrices[:-1]]
-        ctx.kept, ctx.flat = [], memory.take(sum(sizes), jet)
+        sizes = [len(matrix) * matrix.shape[1] * math.prod(entry.shape[1:3]) for matrix in matrices[:-1]]
+        ctx.kept, ctx.flat = [], memory.take(sum(sizes), entry.like)
         rest = ctx.flat
 
         def room(*shape: int) -> Tensor:
@@ -70,16 +106,16 @@ class _Stack(torch.autograd.Function):
             rest = rest[math.prod(shape) :]
             return ctx.kept[-1]
 
-        ctx.channels, ctx.memory = channels, memory
-        ctx.save_for_backward(jet, *matrices)
-        return _push(jet, channels, maps, room)
+        ctx.entry, ctx.channels, ctx.memory = entry, channels, memory
+        ctx.save_for_backward(*matrices)
+        return _push(entry, channels, maps, room)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad: Tensor):
         if ctx.kept is None:
             raise RuntimeError("a jet was differentiated twice: its activations are gone, push it again")
-        jet, *matrices = ctx.saved_tensors
+        entry, matrices = ctx.entry, ctx.saved_tensors
         last, wanted, kept = len(matrices) - 1, ctx.needs_input_grad[3:], iter(ctx.kept)
         down = [torch.zeros_like(m) if w else None for m, w in zip(matrices, wanted, strict=False)]
         shift = [
@@ -87,12 +123,14 @@ class _Stack(torch.autograd.Function):
         ]
         first = min(k % (last + 1) for k, w in enumerate(wanted) if w)
         most = max((y.numel() for y in ctx.kept), default=0)
-        spare = [ctx.memory.take(most, jet) for _ in range(2)]
-        for tasks, points in _chunks(jet, matrices):
-            inputs = [_part(jet, tasks, points), *(next(kept) for _ in matrices[1:])]
+        spare = [ctx.memory.take(most, entry.like) for _ in range(2)]
+        for tasks, points in _chunks(entry, matrices):
+            inputs = [None, *(next(kept) for _ in matrices[1:])]
             dz = _part(grad, tasks, points)
             for k in range(last, first - 1, -1):
-                if (matrix := down[k]) is not None:
+                if (matrix := down[k]) is not None and k == 0:
+                    entry.pull(dz, tasks, points, matrix[tasks])
+                elif matrix is not None:
                     matrix[tasks].baddbmm_(dz.flatten(1, 2).mT, inputs[k].flatten(1, 2))
                 if (bias := shift[k]) is not None:
                     bias[tasks] += dz[:, 0].sum(-2)
@@ -105,13 +143,15 @@ class _Stack(torch.autograd.Function):
         return None, None, None, *down, *shift
 
 
-def _push(jet: Tensor, channels: Channels, maps: Sequence[Tensor], room) -> Tensor:
+def _push(entry: Entry, channels: Channels, maps: Sequence[Tensor], room) -> Tensor:
     """All chunks through all maps; `room(*shape)` is where each map's activations go, map by map within a chunk."""
     matrices, biases = maps[: len(maps) // 2], maps[len(maps) // 2 :]
-    out = jet.new_empty(len(biases[0]), *jet.shape[1:3], biases[-1].shape[1])
-    for tasks, points in _chunks(jet, matrices):
-        x = _part(jet, tasks, points)
-        for matrix, bias in zip(matrices[:-1], biases[:-1], strict=True):
+    out = entry.like.new_empty(len(biases[0]), *entry.shape[1:3], biases[-1].shape[1])
+    for tasks, points in _chunks(entry, matrices):
+        shape = tasks.stop - tasks.start, entry.shape[1], points.stop - points.start
+        x = entry.push(matrices[0][tasks], tasks, points, room(*shape, matrices[0].shape[1]))
+        push_tanh(x, biases[0][tasks], channels, out=x)
+        for matrix, bias in zip(matrices[1:-1], biases[1:-1], strict=True):
             x = _product(x, matrix[tasks].mT, room(*x.shape[:3], matrix.shape[1]))
             push_tanh(x, bias[tasks], channels, out=x)
         end = torch.matmul(x, matrices[-1][tasks].mT.unsqueeze(1))
@@ -133,12 +173,12 @@ def _part(jet: Tensor, tasks: slice, points: slice) -> Tensor:
     return jet[:, :, points].expand(tasks.stop - tasks.start, -1, -1, -1).contiguous()
 
 
-def _chunks(jet: Tensor, matrices: Sequence[Tensor]) -> Iterator[tuple[slice, slice]]:
+def _chunks(entry: Entry, matrices: Sequence[Tensor]) -> Iterator[tuple[slice, slice]]:
     """Slices of tasks and of points: whole tasks while they are small, else a task in pieces; on a GPU all at once."""
-    (tasks, width, _), (_, channels, points, _) = matrices[0].shape, jet.shape
+    (tasks, width, _), (_, channels, points, *_) = matrices[0].shape, entry.shape
     fitting = tasks * points
-    if jet.device.type == "cpu":
-        fitting = max(64, CACHE * torch.get_num_threads() // (channels * width * jet.element_size()))
+    if entry.like.device.type == "cpu":
+        fitting = max(64, CACHE * torch.get_num_threads() // (channels * width * entry.like.element_size()))
     group, pieces = max(1, fitting // max(1, points)), -(-points // fitting)
     piece = -(-points // max(1, pieces))
     for task in range(0, tasks, group):

@@ -57,7 +57,7 @@ def rough(problem: Problem, condition: BoundCondition, target: str, values: Valu
     generator = torch.Generator().manual_seed(3)
     unit = torch.rand(TASKS, len(problem.coords.names), generator=generator, dtype=torch.float64)
     for face in condition.faces:
-        for axis in range(unit.shape[1]):
+        for axis in problem.coords.looked_at:
             if axis != face.axis:
                 through = along(problem.coords, axis, unit)
                 through = face.project(through) if isinstance(face, Face) else through

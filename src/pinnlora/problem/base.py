@@ -24,6 +24,8 @@ from pinnlora.problem.signature import BoundCondition, Condition, Periodic, Sign
 
 EDGE = 1e-6
 """How far outside of its domain a point still belongs to it, as a share of its size: those on the boundary."""
+SCATTERED = 10_000
+"""Random points that take the grid's place in many dimensions."""
 GRID = 50_000
 """Points of the default evaluation grid, at most, in three dimensions and more."""
 
@@ -137,12 +139,27 @@ class Problem:
 
         By default the exact solution, None without one; a problem may override this with a solver.
         """
-        return None if self.exact_signature is None else self._exact_on(self.axes(), values)
+        return None if self.exact_signature is None else self._exact_on(self.places(), values)
 
-    def _exact_on(self, axes: Mapping[str, np.ndarray], values: Values) -> dict[str, np.ndarray]:
-        points = np.stack(np.meshgrid(*axes.values(), indexing="ij"), -1).reshape(-1, len(axes))
+    def places(self) -> np.ndarray:
+        """All points of the evaluation grid, (point, dim)."""
+        axes = self.axes()
+        if self.coords.vectors:
+            return self._scattered(len(axes["point"]))
+        return np.stack(np.meshgrid(*axes.values(), indexing="ij"), -1).reshape(-1, len(axes))
+
+    def _scattered(self, count: int) -> np.ndarray:
+        """Uniform in the domain, always the same."""
+        generator, dim = torch.Generator().manual_seed(0), len(self.coords.names)
+
+        def unit(many: int) -> Tensor:
+            return torch.rand(1, many, dim, generator=generator, dtype=torch.float64)
+
+        return self.coords.scale(self.coords.uniform(unit, count, {}))[0].numpy()
+
+    def _exact_on(self, points: np.ndarray, values: Values) -> dict[str, np.ndarray]:
         coords = torch.from_numpy(points)
-        shape = tuple(len(axis) for axis in axes.values())
+        shape = tuple(len(axis) for axis in self.axes().values())
         count = len(next(iter(values.values())))
         out = {name: np.empty((count, *shape)) for name in self.fields}
         inside = self.inside(values)
@@ -157,8 +174,8 @@ class Problem:
 
     def inside(self, values: Values, slack: float = EDGE) -> np.ndarray | None:
         """Which points of the evaluation grid are in the domain of each task, (task, *grid), up to `slack` times its
-        size outside; None where all are, in a box."""
-        if not isinstance(self.coords, Shape):
+        size outside; None where all are, in a box or in many dimensions."""
+        if not isinstance(self.coords, Shape) or self.coords.vectors:
             return None
         axes = [torch.as_tensor(axis, dtype=torch.float64) for axis in self.axes().values()]
         grid = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
@@ -180,7 +197,7 @@ class Problem:
         """
         if self.has_solver:
             return math.nan, "the problem's own solver, of unknown error"
-        moved = {name: axis * (1 + 2.0**-52) for name, axis in self.axes().items()}
+        moved = self.places() * (1 + 2.0**-52)
         few = {name: value[:4] for name, value in values.items()}
         again = self._exact_on(moved, few)
         inside = self.inside(few)
@@ -193,9 +210,12 @@ class Problem:
     def axes(self) -> dict[str, np.ndarray]:
         """The evaluation grid, one axis a coordinate; `grid` holds the numbers of points.
 
-        By default 101, or as many as make at most GRID points in all where there are three coordinates or more.
+        By default 101, or as many as make at most GRID points in all where there are three coordinates or more. In
+        many dimensions the one axis is that of random points, whose coordinates are those of `places`.
         """
         box = self.coords
+        if box.vectors:
+            return {"point": np.arange(self.grid.get("point", SCATTERED))}
         count, left = 101, len(box.names) - len(self.grid)
         if left and len(box.names) > 2:
             count = max(2, min(101, int((GRID / math.prod(self.grid.values())) ** (1 / left) + 1e-9)))

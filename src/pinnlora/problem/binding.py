@@ -55,13 +55,16 @@ def bind(cls: type[Problem], condition: Condition | Periodic) -> BoundCondition:
     ]
     if names and any(part.axis is not None and part.axis == cls.coords.time for part in faces):
         raise TypeError(f"{cls.__name__}.{name}: {names[0]} is along the normal in space; time has none")
-    return BoundCondition(name, faces, signature, Channels.of(orders), targets=targets, rows=rows)
+    channels = Channels.of(orders, signature.channels.space)
+    return BoundCondition(name, faces, signature, channels, targets=targets, rows=rows)
 
 
 def _found(cls: type[Problem], text: str) -> Face | Side:
     """The part of the boundary with this name, as it is for the problem's tasks."""
     part = cls.coords.face(text)
-    return part.over(cls.coords, tasks_of(cls)) if isinstance(part, Side) else part
+    if not isinstance(part, Side) or cls.coords.vectors:  # a boundary of one surface is all there
+        return part
+    return part.over(cls.coords, tasks_of(cls))
 
 
 def tasks_of(cls: type[Problem], count: int = 256) -> dict[str, Tensor]:

@@ -86,11 +86,10 @@ def _parts(cls: type[Problem]) -> None:
             raise TypeError(
                 f"{cls.__name__}.conditions holds {condition!r}: expected {expected['conditions'][1]}"
             )
+    axes = ["point"] if cls.coords.vectors else list(cls.coords.names)
     for name, count in cls.grid.items():
-        if name not in cls.coords.names:
-            raise TypeError(
-                f"{cls.__name__}.grid: no coordinate {name!r}{did_you_mean(name, list(cls.coords.names))}"
-            )
+        if name not in axes:
+            raise TypeError(f"{cls.__name__}.grid: no coordinate {name!r}{did_you_mean(name, axes)}")
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
             raise TypeError(f"{cls.__name__}.grid: {count!r} in {name}; expected a number of points")
     if bool(cls.potentials) != hasattr(cls, "observe"):
@@ -113,7 +112,8 @@ def _names(cls: type[Problem]) -> None:
             raise TypeError(
                 f"{cls.__name__}: task parameter {name!r}: the name is used by results; rename it"
             )
-    kinds = {"coordinate": cls.coords.names, "field": cls.fields, "potential": cls.potentials}
+    coordinates = (*cls.coords.names, *(name for name, _, _ in cls.coords.vectors))
+    kinds = {"coordinate": coordinates, "field": cls.fields, "potential": cls.potentials}
     owners: dict[str, str] = {}
     for kind, names in {**kinds, "task parameter": cls.task.names}.items():
         for name in names:

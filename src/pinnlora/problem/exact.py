@@ -14,16 +14,21 @@ from pinnlora.problem.base import Problem
 from pinnlora.problem.calls import guarded
 from pinnlora.problem.channels import Channels
 from pinnlora.problem.mismatch import found_and_wanted
-from pinnlora.problem.pointwise import pointwise_jet
+from pinnlora.problem.pointwise import jet_in_space, pointwise_jet
 from pinnlora.problem.probe import Finding, Probe
 from pinnlora.problem.signature import BoundCondition, Values, lookup
 
 EXACT, NEARLY = 1e-9, 1e-6
 """Residuals relative to the size of their terms up to which an exact solution is one; is one with a warning."""
+FEW = 20
+"""Points at which that is looked at in many dimensions, where each takes a product with a Hessian an axis."""
 
 
 def exact_jet(problem: Problem, coords: Tensor, values: Values, channels: Channels) -> Tensor:
     """The jet (task, channel, point, field) of the exact solution at coords (task, point, dim), float64."""
+    if channels.space:
+        found = jet_in_space(lambda at: problem.exact_at(at, values), coords, channels).values()
+        return torch.stack(list(found), -1).detach()
     jets = pointwise_jet(lambda at: problem.exact_at(at, values), coords, channels).values()
     columns = [[jet.get(order, torch.zeros_like(jet[()])) for order in channels.orders] for jet in jets]
     return torch.stack([torch.stack(column, 1) for column in columns], -1).detach()
@@ -42,6 +47,7 @@ def residual_of_exact(
     def unit(many: int) -> Tensor:
         return torch.rand(tasks, many, len(domain.names), generator=generator, dtype=torch.float64)
 
+    points = min(points, FEW) if domain.vectors else points
     coords = domain.scale(domain.uniform(unit, points, values))
     channels = problem.residual_signature.channels
     jet = exact_jet(problem, coords, values, channels)

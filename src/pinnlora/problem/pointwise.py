@@ -8,7 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from pinnlora.problem.channels import Channels, Index
+from pinnlora.problem.channels import Channels, Directions, Index
 from pinnlora.problem.domain.base import Domain
 
 LINE, ROUGH = 2001, 0.05
@@ -58,6 +58,46 @@ def _gradient(value: Tensor | None, coords: Tensor) -> Tensor | None:
     if value is None or not value.requires_grad:
         return None
     return torch.autograd.grad(value.sum(), coords, create_graph=True, allow_unused=True)[0]
+
+
+def jet_in_space(
+    function: Callable[[Tensor], Mapping[str, Tensor]], coords: Tensor, channels: Channels
+) -> dict[str, Tensor]:
+    """name -> jet (task, channel, point) with rays and Laplacian, of a function as `pointwise_jet` takes it.
+
+    One product with the Hessian a ray: of K random directions, or of all axes.
+    """
+    below = pointwise_jet(function, coords, channels.plain)
+    with torch.enable_grad():
+        coords = coords.detach().clone().requires_grad_()
+        values = function(coords)
+        found = {}
+        for name, jet in below.items():
+            rows = [jet.get(order, torch.zeros_like(jet[()])).detach() for order in channels.orders]
+            found[name] = torch.stack(
+                (*rows, *_rays(_full(values[name], coords, coords.shape[:-1]), coords, channels)), 1
+            )
+    return found
+
+
+def _rays(value: Tensor, coords: Tensor, channels: Channels) -> list[Tensor]:
+    """The derivatives along the rays, and the Laplacian, (task, point) each."""
+    slope = _gradient(value, coords)
+    if slope is None:
+        return [torch.zeros_like(value)] * (channels.count + 1)
+    if isinstance(channels.way, Directions):
+        directions = channels.way.at()
+    else:
+        directions = torch.eye(coords.shape[-1], dtype=coords.dtype, device=coords.device)
+        directions = directions[list(channels.space)].unsqueeze(1)
+    rows, laplacian = [], torch.zeros_like(value)
+    for direction in directions:
+        along = (slope * direction).sum(-1)
+        rows.append(along.detach())
+        if along.requires_grad:
+            (bend,) = torch.autograd.grad(along.sum(), coords, retain_graph=True, allow_unused=True)
+            laplacian = laplacian if bend is None else laplacian + (bend * direction).sum(-1)
+    return [*rows, laplacian.detach()]
 
 
 def along(domain: Domain, axis: int, unit: Tensor) -> Tensor:

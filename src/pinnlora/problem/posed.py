@@ -120,14 +120,16 @@ def _effect(probe: Probe, *faces: Face, given: Sequence[_Given] = ()) -> Tensor:
 def _order(probe: Probe, effect: Tensor, number: int, axis: int) -> int:
     """The highest derivative of an unknown along a coordinate that the equations depend on."""
     felt = (effect[:, number] > 1e-12 * effect.max()).tolist()
-    orders = probe.problem.residual_signature.channels.orders
-    return max((order.count(axis) for order, present in zip(orders, felt, strict=True) if present), default=0)
+    channels = probe.problem.residual_signature.channels
+    in_space = [2 * felt[-1], 1 * any(felt[channels.rays])] if axis in channels.space else []
+    plain = zip(channels.orders, felt, strict=False)
+    return max((*in_space, *(order.count(axis) for order, present in plain if present)), default=0)
 
 
 def _orders(probe: Probe, effect: Tensor) -> list[int]:
     """The highest derivative of each unknown along the coordinates in which the domain is bounded by its sides."""
     domain = probe.problem.coords
-    axes = [axis for axis, name in enumerate(domain.names) if name not in ("t", *domain.boxes())]
+    axes = [axis for axis in domain.looked_at if domain.names[axis] not in ("t", *domain.boxes())]
     unknowns = range(len(probe.problem.unknowns))
     return [max((_order(probe, effect, number, axis) for axis in axes), default=0) for number in unknowns]
 

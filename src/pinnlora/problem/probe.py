@@ -89,7 +89,7 @@ class Probe:
         """The first chosen (task, point) in words: 'x=0.5, t=0, alpha=0.1'."""
         task, point = chosen.nonzero()[0].tolist()
         names = self.problem.coords.names
-        at = dict(zip(names, coords[task, point].tolist(), strict=True))
+        at = {names[axis]: coords[task, point, axis].item() for axis in self.problem.coords.looked_at}
         at |= {name: value[task].item() for name, value in self.values.items() if value.ndim == 1}
         return ", ".join(f"{name}={value:.3g}" for name, value in at.items())
 

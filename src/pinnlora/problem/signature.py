@@ -14,6 +14,7 @@ from pinnlora.errors import UserError, nearest
 from pinnlora.problem.channels import ORDER, Channels, Index
 from pinnlora.problem.domain.sides import Face, Side, outward_normal
 from pinnlora.problem.normal import Parts, along_normal, component, derived, space
+from pinnlora.problem.operators import OPERATORS, applied, operator
 
 if TYPE_CHECKING:
     from pinnlora.problem.base import Problem
@@ -95,7 +96,8 @@ def lookup(
     channels: Channels | None = None,
     parts: Parts = (),
 ) -> Callable[[str], Tensor]:
-    """A function from argument names to tensors (task, point), for one set of points on `parts` of the boundary.
+    """A function from argument names to tensors (task, point), for one set of points on `parts` of the boundary;
+    vectors and gradients are (task, point, d).
 
     Without a jet and its channels, what a network gives cannot be asked for: UserError.
     """
@@ -103,6 +105,8 @@ def lookup(
     def find(name: str) -> Tensor:
         if name in problem.coords.names:
             return coords[..., problem.coords.names.index(name)]
+        if (axes := problem.coords.components(name)) is not None:
+            return coords[..., axes]
         if (axis := component(problem, name)) is not None:
             return outward_normal(problem.coords, parts, coords, values)[..., axis]
         number = derived(problem, name)
@@ -114,6 +118,8 @@ def lookup(
             return problem.function_values(stem, values[stem], coords, len(order))
         if jet is None or channels is None:
             raise UserError(f"{name} is not known here: there are coordinates and task parameters only")
+        if (asked := operator(problem, name)) is not None:
+            return applied(asked[0], jet[..., asked[1]], channels)
         if number is not None:
             return slope_along_normal(problem, number, coords, values, jet, channels, parts)
         return jet[:, channels.position(order), :, problem.unknowns.index(stem)]
@@ -177,7 +183,8 @@ def resolve(cls: type[Problem], function: Callable, boundary: bool = False) -> S
         if meant is None:
             raise TypeError(unknown(cls, where, name))
         orders += needed(cls, name) if normal else [meant]
-    return Signature(function, tuple(names), Channels.of(orders))
+    operators = any(operator(cls, name) is not None for name in names)
+    return Signature(function, tuple(names), Channels.of(orders, space(cls) if operators else ()))
 
 
 def needed(cls: type[Problem], name: str) -> list[Index]:
@@ -190,6 +197,8 @@ def _means(cls: type[Problem], name: str) -> Index | None:
     stem, order = split(cls.coords.names, name)
     if name in cls.coords.names or name in cls.task.names:
         return ()
+    if cls.coords.components(name) is not None or operator(cls, name) is not None:
+        return ()
     if stem in cls.task.functions:
         own = cls.coords.names.index(cls.task.functions[stem].on)
         return () if order in ((own,), (own, own)) else None
@@ -201,6 +210,8 @@ def _means(cls: type[Problem], name: str) -> Index | None:
 
 def unknown(cls: type[Problem], where: str, name: str) -> str:
     """What to say of a name that means nothing."""
+    if cls.coords.vectors:
+        return _unknown_in_many(cls, where, name)
     axes = cls.coords.names
     orders = [o for n in range(1, ORDER + 1) for o in combinations_with_replacement(range(len(axes)), n)]
     derivatives = [spelled(axes, field, order) for field in cls.unknowns for order in orders]
@@ -210,5 +221,25 @@ def unknown(cls: type[Problem], where: str, name: str) -> str:
     return (
         f"{where}: unknown argument {name!r}.{hint} {kind}: {', '.join(cls.unknowns)}; "
         f"derivatives up to fourth order in {', '.join(axes)}, written {derivatives[len(axes)]}; "
+        f"parameters: {', '.join(cls.task.names)}"
+    )
+
+
+def _unknown_in_many(cls: type, where: str, name: str) -> str:
+    """The same where coordinates have many components."""
+    coords = cls.coords
+    axes = [n for n, _, _ in coords.vectors]
+    single = [
+        coords.names[axis]
+        for axis in coords.looked_at
+        if not any(a <= axis <= b for _, a, b in coords.vectors)
+    ]
+    operators = [f"{kind}_{unknown}" for unknown in cls.unknowns for kind in OPERATORS]
+    slopes = [f"{unknown}_{axis}" for unknown in cls.unknowns for axis in single]
+    close = nearest(name, [*cls.unknowns, *operators, *slopes, *axes, *single, *cls.task.names])
+    hint = f" Did you mean {close!r}?" if close else ""
+    return (
+        f"{where}: unknown argument {name!r}.{hint} There are {', '.join((*cls.unknowns, *operators, *slopes))}; "
+        f"coordinates {', '.join((*axes, *single))}, of which {axes[0]} has components {axes[0]}1, {axes[0]}2 ...; "
         f"parameters: {', '.join(cls.task.names)}"
     )

@@ -42,6 +42,8 @@ def _axes(probe: Probe) -> list[Finding]:
     """A grid with an axis for each coordinate, inside the domain."""
     problem, where = probe.problem, probe.where("axes")
     axes = guarded(where, problem.axes)
+    if problem.coords.vectors:
+        return [Finding("note", f"{where}: {len(axes['point'])} random points in place of a grid")]
     if not isinstance(axes, dict) or tuple(axes) != problem.coords.names:
         raise UserError(f"{where}: expected a dict of arrays for {', '.join(problem.coords.names)}")
     for (name, axis), low, high in zip(axes.items(), problem.coords.low, problem.coords.high, strict=True):

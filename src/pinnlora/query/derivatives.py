@@ -62,6 +62,10 @@ def _directions(parts: list[str], known: list[str]) -> tuple[str, ...] | None:
 def plain_jet(network: MLP, weights: Weights, coords: Tensor, channels: Channels) -> Tensor:
     """As `MLP.forward`, (task, channel, point, unknown), by plain operations: differentiable in all, in every mode, and
     what ONNX knows."""
+    if network.smoothing or channels.space:
+        raise UserError(
+            "smoothed networks, and fields made of Laplacians, give values only: no derivatives, no module, no ONNX"
+        )
     parts, last = list(network.features(coords, channels).unbind(1)), len(weights.matrices) - 1
     for k, (matrix, bias) in enumerate(zip(weights.matrices, weights.biases, strict=True)):
         parts = [torch.matmul(part, matrix.mT) for part in parts]

@@ -42,7 +42,8 @@ def read_observations(problem: Problem, given: xr.Dataset | Mapping[str, Any]) -
             f"observations: a {type(given).__name__}; expected a dict of arrays, or an xarray.Dataset"
         )
     if not isinstance(given, xr.Dataset):
-        unknown = [name for name in given if name not in (*problem.fields, *problem.coords.names)]
+        vectors = [name for name, _, _ in problem.coords.vectors]
+        unknown = [n for n in given if n not in (*problem.fields, *problem.coords.names, *vectors)]
         if unknown:
             raise UserError(
                 f"observations: {unknown[0]!r} is neither a field ({', '.join(problem.fields)}) nor a coordinate "
@@ -73,7 +74,8 @@ def read_observations(problem: Problem, given: xr.Dataset | Mapping[str, Any]) -
 def _dataset(given: Mapping[str, Any]) -> xr.Dataset:
     try:
         arrays = {name: reals(f"observations: {name}", value) for name, value in given.items()}
-        return xr.Dataset({name: (("point",)[: value.ndim], value) for name, value in arrays.items()})
+        dims = {name: ("point", f"{name}_component")[: value.ndim] for name, value in arrays.items()}
+        return xr.Dataset({name: (dims[name], value) for name, value in arrays.items()})
     except UserError:
         raise
     except (TypeError, ValueError):

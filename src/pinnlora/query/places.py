@@ -14,6 +14,7 @@ from pinnlora.errors import UserError, did_you_mean
 from pinnlora.problem.base import Problem
 from pinnlora.problem.distributions import reals
 from pinnlora.problem.domain.base import Shape
+from pinnlora.query.scattered import scattered_places
 
 SLACK = 1e-9
 """How far outside a point may lie, in units of the domain's extent: rounding."""
@@ -30,7 +31,8 @@ class Places:
 
 
 def places_of(problem: Problem, at: Mapping[str, Any] | xr.Dataset | None, tasks: int) -> Places:
-    """Read `at`: None is the evaluation grid; a dict of numbers and arrays of one length is scattered points.
+    """Read `at`: None is the evaluation grid; a dict of numbers and arrays of one length is scattered points, a
+    vector's array being (point, d).
 
     An xarray.Dataset says it by its dimensions: x(x), y(y) is a grid, x(point), y(point) are points, x(task, point)
     are other points for each task. UserError where a coordinate is missing, or points lie outside the domain.
@@ -38,6 +40,10 @@ def places_of(problem: Problem, at: Mapping[str, Any] | xr.Dataset | None, tasks
     names = problem.coords.names
     if not isinstance(at, Mapping | None):
         raise UserError(f"at: a {type(at).__name__}; expected a dict of coordinates, or an xarray.Dataset")
+    if problem.coords.vectors:
+        points, coords = scattered_places(problem, at)
+        _inside(problem, points[None])
+        return Places(points[None], ("point",), points.shape[:1], coords)
     if at is None:
         at = xr.Dataset(coords=problem.axes())
     for name in names:

@@ -39,8 +39,18 @@ class Refined:
     ends: list[str]
 
 
+def refinable(networks: Networks) -> bool:
+    """Whether refining takes seconds: its Jacobian holds d + 2 channels of every point, which in many dimensions is
+    too much to be done unasked, and there is none of a smoothed network."""
+    return not (networks.problem.coords.vectors or networks.parametrisation.network.smoothing)
+
+
 def improved(networks: Networks, steps: int, points: int, seed: int = 0) -> Networks:
     """At most `steps` Levenberg-Marquardt steps in float64, the state of the smallest loss at held-out points."""
+    if networks.parametrisation.network.smoothing:
+        raise UserError(
+            "a smoothed network (network.smoothing) cannot be refined: that needs its exact slopes"
+        )
     networks = networks.double()
     stage = refining(networks.config, steps, points)
     theta = []

@@ -25,8 +25,8 @@ from pinnlora.train.settings import StageSettings
 
 FRESH = 4
 """The seed of the points; 1 to 3 are those of validation, of fixed points to train on, and of the tables."""
-INTERIOR, EACH = 400, 100
-"""Points in the domain, and of each condition."""
+INTERIOR, EACH, FEW = 400, 100, 100
+"""Points in the domain, and of each condition; in the domain where derivatives are costly."""
 TOGETHER = 16
 """Tasks that are measured at once: what bounds the memory."""
 Forward = Callable[[MLP, Weights, Tensor, Channels], Tensor]
@@ -60,6 +60,8 @@ def conditions_in_training(config: dict[str, Any], points: int) -> dict[str, Any
 @torch.no_grad()
 def score(networks: Networks, seed: int = FRESH, interior: int = INTERIOR, each: int = EACH) -> Score:
     """Measure every task at one fixed set of points that nothing was trained on; what overflows is inf."""
+    costly = networks.problem.coords.vectors or networks.parametrisation.network.smoothing
+    interior = min(interior, FEW) if costly else interior
     parts = [
         _scored(networks.take(some), seed, interior, each)
         for some in np.split(np.arange(len(networks)), range(TOGETHER, len(networks), TOGETHER))

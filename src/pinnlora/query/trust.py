@@ -16,7 +16,7 @@ from pinnlora.problem.base import Problem
 from pinnlora.query.calibration import LEAST, Calibration
 from pinnlora.query.networks import Networks
 from pinnlora.query.places import in_domain
-from pinnlora.query.refine import POINTS, STEPS, improved
+from pinnlora.query.refine import POINTS, STEPS, improved, refinable
 from pinnlora.query.score import Score, score
 from pinnlora.train.data import known_and_there
 
@@ -92,29 +92,33 @@ def calibrate(
     reference: np.ndarray,
     rng: np.random.Generator,
     seconds: float = math.inf,
-) -> Calibration:
+) -> Calibration | None:
     """The calibration of a surrogate's predictions on validation tasks; refining stops after `seconds`.
 
     reference (task, point, field) is on the evaluation grid, nan where it is not known. Where there is an exact
     solution, tasks drawn from the distribution take the place of those given, because there are more of them; without
-    solutions errors are distances to refined ones, of the tasks given and more drawn.
+    solutions errors are distances to refined ones, of the tasks given and more drawn; None where there are neither.
     """
     began, problem = time.perf_counter(), surrogate.problem
     grid, chosen = some_points(problem)
     known, _ = known_and_there(problem, values, reference)
     if problem.exact_signature is not None:
-        networks = surrogate.networks(**problem.task.sample(EXACT, rng))
+        costly = problem.coords.vectors or surrogate.parametrisation.network.smoothing
+        count = UNKNOWN if costly else EXACT
+        networks = surrogate.networks(**problem.task.sample(count, rng))
         target = _exact(networks, grid)
     elif known.sum() >= LEAST:
         networks = surrogate.networks(**{name: value[known] for name, value in values.items()})
         target = reference[known][:, chosen]
+    elif not refinable(surrogate.networks(**{name: value[:1] for name, value in values.items()})):
+        return None
     else:
         drawn = problem.task.sample(max(0, UNKNOWN - len(known)), rng)
         joined = {name: np.concatenate([value, drawn[name]]) for name, value in values.items()}
         return _against_refined(surrogate.networks(**joined), grid, began, seconds)
     error = _error(networks, grid, target)
     ratios = {"residual": _ratios(error, score(networks).loss)}
-    count = min(REFINED, len(networks))
+    count = min(REFINED, len(networks)) if refinable(networks) else 0
     moved = _while(lambda some: distance(networks.take(some)), count, began, seconds)
     if len(moved) >= LEAST:
         ratios["refined"] = _ratios(error[: len(moved)], moved)
@@ -148,13 +152,12 @@ def coverage(networks: Networks, reference: np.ndarray) -> float:
 
 def some_points(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     """At most GRID points of the evaluation grid, (1, point, dim), and their numbers: always the same."""
-    axes = list(problem.axes().values())
-    count = int(np.prod([len(axis) for axis in axes]))
+    places = problem.places()
+    count = len(places)
     chosen = np.arange(count)
     if count > GRID:
         chosen = np.sort(np.random.default_rng(0).choice(count, GRID, replace=False))
-    places = np.unravel_index(chosen, [len(axis) for axis in axes])
-    return np.stack([axis[place] for axis, place in zip(axes, places, strict=True)], -1)[None], chosen
+    return places[chosen][None], chosen
 
 
 def root_mean_square(fields: np.ndarray, where: np.ndarray | Literal[True] = True) -> np.ndarray:
@@ -189,8 +192,8 @@ def _while(
     measure: Callable[[np.ndarray], np.ndarray], count: int, began: float, seconds: float
 ) -> np.ndarray:
     """`measure(indices)` of `count` tasks, group by group, while there is time."""
-    parts: list[np.ndarray] = []
-    for some in np.split(np.arange(count), range(1, count, GROUP)):
+    parts: list[np.ndarray] = [] if count else [np.empty(0)]
+    for some in np.split(np.arange(count), range(1, count, GROUP)) if count else ():
         if parts and time.perf_counter() - began > seconds:
             break
         parts.append(measure(some))

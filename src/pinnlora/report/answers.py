@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
+from pinnlora.errors import UserError
 from pinnlora.loss.measure import residual_map
 from pinnlora.query.networks import Networks
 from pinnlora.query.places import places_of
@@ -27,6 +28,8 @@ def answer_of(networks: Networks) -> xr.Dataset:
     """Fields, residual, estimated_error_u and true_error_u of one task over the first coordinate and the last."""
     problem = networks.problem
     box = problem.coords
+    if box.vectors:
+        raise UserError("a figure shows two coordinates, which say little in many dimensions: use predict")
     middle = {n: (a + b) / 2 for n, a, b in zip(box.names, box.low, box.high, strict=True)}
     along = dict.fromkeys(
         (box.names[0], box.names[-1] if box.time is not None or len(box.names) < 3 else box.names[1])

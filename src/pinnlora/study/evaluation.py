@@ -95,7 +95,7 @@ class Result:
 
 
 def measure(truth: Truth, fields: np.ndarray, split: str) -> dict[str, np.ndarray]:
-    """mse, relative_l2 and mse_front, (task, field) each, of fields (task, point, field) on the whole grid.
+    """mse, relative_l2, relative_l1 and mse_front, (task, field), of fields (task, point, field) on the whole grid.
 
     A field that is zero everywhere has no size to be relative to: that of all fields of its task is taken. A task
     without reference has nan, one that diverged inf.
@@ -110,6 +110,10 @@ def measure(truth: Truth, fields: np.ndarray, split: str) -> dict[str, np.ndarra
     mean = np.nan_to_num(squares.mean(1, where=there), nan=np.inf, posinf=np.inf)
     mean = np.where(known, mean, np.nan)
     out = {"mse": mean, "relative_l2": np.sqrt(mean / norm)}
+    size = np.abs(reference).mean(1, where=there)
+    size = np.where(size > 0, size, np.sqrt(norm))
+    distance = np.nan_to_num(np.abs(fields - reference).mean(1, where=there), nan=np.inf, posinf=np.inf)
+    out["relative_l1"] = np.where(known, distance / size, np.nan)
     named = {name: reference[..., k] for k, name in enumerate(truth.problem.fields)}
     band = truth.problem.front(values, named)
     if band is not None:
@@ -168,7 +172,8 @@ def evaluate_surrogate(path: Path, truth: Truth, device: torch.device, settings:
         theta, show = surrogate.numbers(tasks), shown and split == "test"
         result.add(truth, split, surrogate.parametrisation, theta, tasks, show)
     numbers["seconds_new_task"] = _seconds_predicting(surrogate, tasks)
-    if shown and config["mode"] == "physics" and settings["refine_steps"]:
+    costly = surrogate.problem.coords.vectors or surrogate.parametrisation.network.smoothing
+    if shown and config["mode"] == "physics" and settings["refine_steps"] and not costly:
         _refine(result, surrogate, truth, settings)
     return result
 

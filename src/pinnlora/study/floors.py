@@ -23,15 +23,14 @@ def floors(truth: Truth, dtypes: set[str]) -> dict[str, float | str]:
         return {}
     shape = tuple(len(axis) for axis in axes.values())
     moved = np.zeros_like(fields)
-    for k, axis in enumerate(axes.values()):
+    for k, axis in enumerate(axes.values() if not truth.problem.coords.vectors else ()):
         rounding = axis.astype(lowest).astype(float) - axis
         if rounding.any():
             on_grid = fields.reshape(len(fields), *shape, -1)
             slope = np.gradient(on_grid, axis, axis=k + 1)
             moved += (slope * rounding.reshape(-1, *(1,) * (len(shape) - k))).reshape(fields.shape)
     rounded = fields.astype("float32").astype(float) - fields if lowest == "float32" else 2.0**-53 * fields
-    return {
-        "floor_grid": float(np.nanmean(moved**2)),
+    return ({} if truth.problem.coords.vectors else {"floor_grid": float(np.nanmean(moved**2))}) | {
         "floor_precision": float(np.nanmean(rounded**2)),
         "floor_precision_dtype": lowest,
     }

@@ -12,6 +12,7 @@ from pinnlora.train.data import known_and_there, of_split
 ERRORS = {
     "mse": "mean squared error over the evaluation grid",
     "relative_l2": "relative L2 error over the evaluation grid",
+    "relative_l1": "relative L1 error over the evaluation grid",
     "mse_refined": "mean squared error after refinement by Levenberg-Marquardt",
     "mse_front": "mean squared error over the grid points of the front",
 }

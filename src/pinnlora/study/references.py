@@ -126,6 +126,8 @@ def given_references(path: Path, problem: Problem, values: Values, splits: np.nd
     On another grid than the problem's they are interpolated by cubic splines. UserError where names, shapes or
     values are not as expected, the grid does not cover the problem's, or none of the tasks is one of these.
     """
+    if problem.coords.vectors:
+        raise UserError(f"{path}: in many dimensions a file is no reference: write exact() or reference()")
     names = (*problem.coords.names, *problem.task.names, *problem.fields)
     dataset = read_netcdf(path, required=names)
     for name in names:

@@ -37,8 +37,8 @@ TOLERANCE, PEAK = 1e-2, 0.2
 """Largest relative error of a converged task, and of the residual at a single point."""
 FALLING = 0.5
 """A validation loss that loses more than this share in the last fifth of the steps is not at its end."""
-POINTS, FACE_POINTS = 3000, 300
-"""Fresh points of the equations, and of each condition, a task."""
+POINTS, FACE_POINTS, FEW = 3000, 300, 200
+"""Fresh points of the equations, and of each condition, a task; of the equations where derivatives are costly."""
 FLOOR = 1e-2
 """An equation or a field counts as no smaller than this share of the largest: one that vanishes has no size."""
 ROWS, STRICT, DAMPING = 600, 1e4, 1e-8
@@ -84,7 +84,9 @@ def appraise(
         one = tasks.take(torch.tensor([k], device=theta.device))
         weights = parametrisation.weights(theta[k : k + 1]).flat()
         full = Full(parametrisation.network), weights.double(), one.to(theta.device, torch.float64)
-        rows.append(_residuals(*full) | {"estimated error": _estimated(*full, workspace)})
+        rows.append(_residuals(*full))
+        if not _costly(full[0], full[2]):
+            rows[-1]["estimated error"] = _estimated(*full, workspace)
     measured = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     values = {name: value.cpu().numpy() for name, value in tasks.values.items()}
     if reference is None:
@@ -96,7 +98,14 @@ def appraise(
         found = fields_of(parametrisation, theta[some], tasks.take(some), grid).double().cpu().numpy()
         where = there if there is True else there[known]
         measured["error (relative L2)"] = _distance(found, reference[known], where)
+        if tasks.problem.coords.vectors:
+            measured["error (relative L1)"] = _distance_l1(found, reference[known])
     return _verdict(measured, validation)
+
+
+def _costly(parametrisation: Parametrisation, task: TaskSet) -> bool:
+    """Whether derivatives at a point take a thousand values or channels: in many dimensions, or by Stein's identity."""
+    return bool(task.problem.coords.vectors or parametrisation.network.smoothing)
 
 
 def _verdict(measured: dict[str, np.ndarray], validation: np.ndarray) -> Verdict:
@@ -128,7 +137,8 @@ def _fallen(validation: np.ndarray) -> float:
 def _residuals(parametrisation: Parametrisation, theta: Tensor, task: TaskSet) -> dict[str, float]:
     """Relative residuals and mismatches of one task, theta (1, size), at fresh points."""
     problem, network = task.problem, parametrisation.network
-    coords = draw_points(problem, _fresh(theta, 11), task.values, POINTS, FACE_POINTS)
+    count = FEW if _costly(parametrisation, task) else POINTS
+    coords = draw_points(problem, _fresh(theta, 11), task.values, count, FACE_POINTS)
     weights = parametrisation.weights(theta)
 
     def jet(at: Tensor, channels: Channels) -> Tensor:
@@ -223,3 +233,9 @@ def _distance(found: np.ndarray, target: np.ndarray, where: np.ndarray | Literal
     norm = np.maximum(norm, FLOOR * norm.max(1, keepdims=True))
     with np.errstate(divide="ignore", invalid="ignore"):
         return (np.sqrt(((found - target) ** 2).mean(1, where=where)) / norm).max(1)
+
+
+def _distance_l1(found: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Relative L1 distance (task,), likewise, of fields known everywhere."""
+    norm = np.abs(target).mean(1)
+    return (np.abs(found - target).mean(1) / np.maximum(norm, FLOOR * norm.max(1, keepdims=True))).max(1)

@@ -34,6 +34,8 @@ NEWTON = {
     "average": 0.0,
 }
 MARQUARDT = {"dtype": "float64", "damping": 1.0, "clip": 0.0, "normalise": 0.0, "average": 0.0}
+MANY = {"derivatives": "random", "balance": False}
+"""What suits coordinates of many components: few passes over memory a point."""
 SOAP = {"dtype": "float32", "learning_rate": 3e-3, "schedule": "cosine", "clip": 2.0, "normalise": 0.5}
 
 
@@ -41,11 +43,15 @@ def suited(stage: StageSettings, problem: Problem) -> StageSettings:
     """The stage with `optimiser: auto` replaced by the one that suits the problem, and with that one's own keys.
 
     Gauss-Newton needs tasks of few directions, for each step must pin the hypernetwork down between its tasks; where
-    a task holds a function SOAP is better. Single tasks are fitted by Levenberg-Marquardt.
+    a task holds a function SOAP is better. Single tasks are fitted by Levenberg-Marquardt. Where derivatives are
+    estimates both are noise to methods of second order, and first-order ones take their place.
     """
     if stage.optimiser != "auto":
         return stage
-    if not isinstance(stage, HypernetworkStage):
+    if stage.derivatives != "exact":
+        own = isinstance(stage, HypernetworkStage)
+        keys = {"optimiser": "soap"} | SOAP if own else {"optimiser": "adam", "dtype": "float32"}
+    elif not isinstance(stage, HypernetworkStage):
         keys = {"optimiser": "levenberg_marquardt"} | MARQUARDT
     elif problem.task.functions:
         keys = {"optimiser": "soap"} | SOAP
@@ -73,6 +79,8 @@ def settings_within(problem: Problem, minutes: float) -> dict[str, Any]:
     physics |= {"steps": 10**5}  # points evenly spread: on Allen-Cahn ten times better than adaptive ones
     if function:
         physics = {"points": 16, "condition_points": 12, "tasks_per_step": 72}
+    if problem.coords.vectors:
+        base, physics = base | MANY | {"points": 400}, physics | MANY | {"points": 64, "tasks_per_step": 8}
     large = minutes >= 10
     network = _network(problem) | {"width": 64 if large else 40, "hidden_layers": 6 if large else 4}
     return {

@@ -85,8 +85,7 @@ def of_split(values: Values, splits: np.ndarray, split: str) -> dict[str, np.nda
 
 def grid_coords(problem: Problem, device: torch.device, dtype: torch.dtype) -> Tensor:
     """The evaluation grid as points (1, point, dim)."""
-    mesh = np.stack(np.meshgrid(*problem.axes().values(), indexing="ij"), -1)
-    return torch.as_tensor(mesh.reshape(1, -1, mesh.shape[-1]), dtype=torch.float64).to(device, dtype)
+    return torch.as_tensor(problem.places()[None], dtype=torch.float64).to(device, dtype)
 
 
 def read_reference(

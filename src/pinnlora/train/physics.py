@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import Tensor
@@ -15,9 +15,11 @@ from pinnlora.loss.residuals import Residuals
 from pinnlora.loss.sampler import Points, Sampler
 from pinnlora.loss.terms import interior, physics
 from pinnlora.nets.adapters import Parametrisation
+from pinnlora.nets.derivatives.way import Derivatives
 from pinnlora.problem.base import Problem
 from pinnlora.problem.signature import BoundCondition, Values
 from pinnlora.train.settings import StageSettings
+from pinnlora.train.setup import derivatives_of
 
 
 @dataclass
@@ -32,6 +34,7 @@ class Physics:
     together: bool = False
     sampler: Sampler = field(init=False)
     balance: Balance = field(init=False)
+    derivatives: Derivatives = field(init=False)
     start: dict[str, float | Tensor] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -40,6 +43,7 @@ class Physics:
             self.problem, draw, settings.points, settings.condition_points, settings.adaptive,
             settings.points_on == "grid", self.together, self._left,
         )  # fmt: skip
+        self.derivatives = derivatives_of(settings, self.parametrisation.network, self.draw.generator)
         self.balance = Balance(settings.balance, settings.steps, self.draw.generator)
         self.start = {name: self._first(name, first) for name, first in settings.continuation.items()}
 
@@ -85,7 +89,9 @@ class Physics:
         network, weighted = self.parametrisation.network, self.settings.residual_weight
 
         def size(coords: Tensor) -> Tensor:
-            block = interior(self.problem, network, values, coords, residual_weight=weighted)
+            block = interior(
+                self.problem, network, values, coords, residual_weight=weighted, derivatives=self.derivatives
+            )
             return block.size(self.parametrisation, theta)
 
         self.sampler.box = within(self.problem, self._reached(step))
@@ -94,7 +100,8 @@ class Physics:
     def held_out(self, values: Values, count: int) -> Points:
         """A fixed set of points to validate at, evenly spread."""
         draw, each = self.draw.frozen(1), self.settings.condition_points
-        return Sampler(self.problem, draw, count, each, conditions=self._left).points(values)
+        points = Sampler(self.problem, draw, count, each, conditions=self._left).points(values)
+        return replace(points, held_out=True)
 
     def renew(self, values: Values, points: Points, theta: Tensor, step: int) -> None:
         """Balance the terms anew when it is due, at theta (task, size) of the tasks `values`."""
@@ -108,4 +115,5 @@ class Physics:
         return physics(
             self.problem, self.parametrisation, values, points.coords, points.importance,
             self.settings.condition_weight, causal, self.settings.residual_weight,
+            self.derivatives.fixed() if points.held_out else self.derivatives,
         )  # fmt: skip

@@ -41,6 +41,10 @@ class StageSettings(Strict):
     points_on: Literal["domain", "grid"] = "domain"
     residual_weight: bool = True
     causal: Annotated[Real, Field(ge=0)] = 0.0
+    derivatives: Literal["exact", "random", "stein"] = "exact"
+    directions: Positive = 16
+    direction_kind: Literal["rademacher", "gaussian", "axes"] = "rademacher"
+    unbiased: bool = False
     horizon: Literal["none", "auto"] = "none"
     tasks_per_step: Positive = 20
     fresh_tasks: bool = True
@@ -65,6 +69,12 @@ class StageSettings(Strict):
         for key in ("clip", "normalise", "average"):
             if getattr(self, key) and self.optimiser not in ("adam", "soap", "auto"):
                 raise ValueError(f"{key} is for optimiser: adam or soap, not {self.optimiser}: leave it out")
+        if self.derivatives != "exact" and self.optimiser not in ("adam", "soap", "auto"):
+            raise ValueError(
+                f"derivatives: {self.derivatives} is for optimiser: adam or soap; {self.optimiser} needs exact ones"
+            )
+        if self.unbiased and self.derivatives != "random":
+            raise ValueError(f"unbiased: true is for derivatives: random, not {self.derivatives}")
         if bool(self.continuation) != (self.continuation_steps > 0):
             raise ValueError("continuation and continuation_steps go together, give both or none")
         if self.chain and self.continuation:
@@ -151,6 +161,7 @@ class NetworkSettings(Strict):
     symmetry: bool = False
     lift: bool = False
     conditions: Literal["soft", "hard", "auto"] = "auto"
+    smoothing: Annotated[Real, Field(ge=0)] = 0.0
 
     @model_validator(mode="after")
     def _maps_exist(self) -> Self:

@@ -14,12 +14,16 @@ from torch import Tensor
 from pinnlora.errors import UserError
 from pinnlora.loss.draw import Draw
 from pinnlora.nets.adapters import Full, LowRank, Parametrisation
+from pinnlora.nets.derivatives.exact import Exact
+from pinnlora.nets.derivatives.random import Random
+from pinnlora.nets.derivatives.stein import Stein
+from pinnlora.nets.derivatives.way import Derivatives
 from pinnlora.nets.hard import NONE, hard_conditions
 from pinnlora.nets.mlp import MLP, Weights
 from pinnlora.problem.base import Problem
 from pinnlora.problem.load import load_problem
 from pinnlora.problem.signature import Values
-from pinnlora.train.settings import NetworkSettings
+from pinnlora.train.settings import NetworkSettings, StageSettings
 
 
 def device_of(text: str) -> torch.device:
@@ -80,7 +84,7 @@ def network_of(problem: Problem, settings: NetworkSettings) -> MLP:
             )
     waves = tuple((axis, box.low[axis], box.high[axis] - box.low[axis]) for axis in axes)
     coords, fields, shape = len(box.names), len(problem.unknowns), (settings.width, settings.hidden_layers)
-    return MLP(coords, fields, *shape, waves, settings.modes, settings.lift, hard)
+    return MLP(coords, fields, *shape, waves, settings.modes, settings.lift, hard, settings.smoothing)
 
 
 def parametrisation_of(
@@ -92,6 +96,23 @@ def parametrisation_of(
     if base is None:
         raise UserError(f"rank {rank}: adapters need a base network")
     return LowRank(network, base, int(rank), tuple(settings.unadapted))
+
+
+def derivatives_of(settings: StageSettings, network: MLP, generator: torch.Generator) -> Derivatives:
+    """The way to derivatives in space that a stage asks for; UserError where it and the network do not agree."""
+    kind = settings.derivatives
+    if (kind == "stein") != (network.smoothing > 0):
+        raise UserError(
+            f"derivatives: {kind} with network.smoothing: {network.smoothing:g}; stein is for a smoothed network "
+            "(network.smoothing above 0, such as 0.01), exact and random for one that is not"
+        )
+    if kind == "stein" and settings.balance:
+        raise UserError("balance: true needs slopes that derivatives: stein does without; set it to false")
+    if kind == "stein":
+        return Stein(settings.directions, network.smoothing, generator)
+    if kind == "random":
+        return Random(settings.directions, settings.direction_kind, settings.unbiased, generator)
+    return Exact()
 
 
 def base_weights(network: MLP, theta: Tensor, device: torch.device, dtype: torch.dtype) -> Weights:

@@ -26,13 +26,15 @@ class Domain(ABC):
     """A set of points with named coordinates; `|`, `&`, `-` make others of it, and `*` adds coordinates.
 
     low and high are the ends of the box around it, over all tasks; cycles are the coordinates that close on
-    themselves. Points are (task or 1, point, dim), values those of a problem's task.
+    themselves; vectors are the coordinates of many components, x of x1, x2 ..., by their first and last axis. Points
+    are (task or 1, point, dim), values those of a problem's task.
     """
 
     names: tuple[str, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
     cycles: tuple[str, ...] = ()
+    vectors: tuple[tuple[str, int, int], ...] = ()
 
     @abstractmethod
     def contains(self, coords: Tensor, values: Values, slack: float = 0.0) -> Tensor:
@@ -70,6 +72,16 @@ class Domain(ABC):
     def over(self, values: Values) -> Domain:
         """As it is for a family of tasks, of which `values` are many; TypeError where it is none for one of them."""
         return self
+
+    def components(self, name: str) -> slice | None:
+        """The axes of a coordinate that is a vector; None for other names."""
+        return next((slice(first, last + 1) for own, first, last in self.vectors if own == name), None)
+
+    @property
+    def looked_at(self) -> list[int]:
+        """The axes along which functions are looked at: of a vector's one."""
+        others = {axis for _, first, last in self.vectors for axis in range(first + 1, last + 1)}
+        return [axis for axis in range(len(self.names)) if axis not in others]
 
     @property
     def time(self) -> int | None:

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from pinnlora.problem.domain.base import Domain, check_coordinates
 from pinnlora.problem.domain.numbers import Values
-from pinnlora.problem.domain.sides import Face
+from pinnlora.problem.domain.sides import Face, Side
 from pinnlora.problem.domain.surface import Flat, Surface
+from pinnlora.problem.domain.vector import Vector, Walls, packed, unpacked
 
 
 def _is_interval(ends: Any) -> bool:
@@ -43,11 +44,13 @@ class Box(Domain):
     low: tuple[float, ...]
     high: tuple[float, ...]
     cycles: tuple[str, ...]
+    vectors: tuple[tuple[str, int, int], ...]
     alias: str
 
-    def __init__(self, **intervals: tuple[float, float] | Cycle) -> None:
+    def __init__(self, **intervals: tuple[float, float] | Cycle | Vector) -> None:
         if not intervals:
             raise TypeError("Box() names no coordinate; write for example Box(x=(0, 1), t=(0, 1))")
+        vectors, intervals = unpacked(intervals)
         check_coordinates(intervals)
         for name, ends in intervals.items():
             if not _is_interval(ends):
@@ -59,13 +62,17 @@ class Box(Domain):
         cycles = tuple(name for name, ends in intervals.items() if isinstance(ends, Cycle))
         if "t" in cycles:
             raise TypeError("coordinate t: time is no Cycle; name a periodic coordinate otherwise")
+        if cycles and vectors:
+            raise TypeError(f"coordinate {cycles[0]}: no Cycle beside a Vector")
         object.__setattr__(self, "cycles", cycles)
+        object.__setattr__(self, "vectors", vectors)
         object.__setattr__(self, "alias", "")
 
-    def intervals(self) -> dict[str, tuple[float, float] | Cycle]:
+    def intervals(self) -> dict[str, tuple[float, float] | Cycle | Vector]:
         """What it was made of."""
         ends = zip(self.names, self.low, self.high, strict=True)
-        return {name: Cycle(a, b) if name in self.cycles else (a, b) for name, a, b in ends}
+        single = {name: Cycle(a, b) if name in self.cycles else (a, b) for name, a, b in ends}
+        return packed(single, self.vectors)
 
     def named(self, name: str) -> Box:
         box = Box(**self.intervals())
@@ -80,15 +87,21 @@ class Box(Domain):
         return box
 
     def boxes(self) -> dict[str, tuple[float, float]]:
-        ends = zip(self.names, self.low, self.high, strict=True)
-        return {name: (low, high) for name, low, high in ends}
+        many = {
+            axis for _, first, last in self.vectors for axis in range(first, last + 1)
+        }  # perhaps of all space
+        ends = enumerate(zip(self.names, self.low, self.high, strict=True))
+        return {name: (low, high) for axis, (name, low, high) in ends if axis not in many}
 
-    def face(self, text: str) -> Face:
-        """Read 't=0': a coordinate held at one end of its interval."""
+    def face(self, text: str) -> Face | Side:
+        """Read 't=0': a coordinate held at one end of its interval; with a vector there is a 'boundary' too."""
+        if self.vectors and text.strip() in (self.alias or "boundary", "boundary"):
+            return Side(text.strip(), self.surfaces())
         name, sign, value = (part.strip() for part in text.partition("="))
         ends = ", ".join(
             f"{n}={end:g}" for n, pair in self.boxes().items() for end in pair if n not in self.cycles
         )
+        ends = f"boundary, {ends}" if self.vectors else ends
         if name in self.cycles:
             raise TypeError(f"on={text!r}: {name} is a Cycle and has no ends; expected one of {ends}")
         try:
@@ -126,6 +139,8 @@ class Box(Domain):
         kept = [axis for axis, name in enumerate(self.names) if name != "t"]
         names = tuple(self.names[axis] for axis in kept)
         low, high = (tuple(row[axis] for axis in kept) for row in (self.low, self.high))
+        if self.vectors:
+            return (Walls(names, (*filter(None, (self.alias,)), "boundary"), outward, low, high),)
         found = []
         for axis, upper in product(self._walled(), (False, True)):
             end = f"{self.names[axis]}={(self.high if upper else self.low)[axis]:g}"

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pinnlora.problem.domain.base import Domain, Shape
 from pinnlora.problem.domain.box import Box
+from pinnlora.problem.domain.hyperball import multiplied
 from pinnlora.problem.domain.numbers import Values
 from pinnlora.problem.domain.surface import Surface
 
@@ -107,6 +108,8 @@ def combined(kind: str, first: Domain, second: Domain) -> Domain:
     """The domain; TypeError where the two do not fit together by their coordinates."""
     if not isinstance(second, Domain):
         raise TypeError(f"{WORDS[kind]} {second!r}: expected a domain such as Box(...) or Disk(...)")
+    if first.vectors or second.vectors:
+        return multiplied(kind, first, second)
     common = set(first.names) & set(second.names)
     text = f"{', '.join(first.names)} {WORDS[kind]} {', '.join(second.names)}"
     if kind == "or" and set(first.names) != set(second.names):

@@ -38,6 +38,8 @@ def amount(number: Number, values: Values, like: Tensor) -> Tensor:
 
 def row(numbers: tuple[Number, ...], values: Values, like: Tensor) -> Tensor:
     """Several numbers side by side, (task or 1, number)."""
+    if all(isinstance(number, int | float) for number in numbers):
+        return torch.tensor([numbers], dtype=like.dtype, device=like.device)
     parts = [amount(number, values, like) for number in numbers]
     tasks = max(len(part) for part in parts)
     return torch.cat([part.expand(tasks, -1) for part in parts], 1)

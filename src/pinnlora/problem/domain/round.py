@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 from pinnlora.problem.domain.base import Shape, check_coordinates
+from pinnlora.problem.domain.hyperball import Hyperball, hyperball
 from pinnlora.problem.domain.numbers import Number, Values, asked
 from pinnlora.problem.domain.surface import Sphere, Surface, ball
+from pinnlora.problem.domain.vector import Vector
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +63,10 @@ def Disk(*, radius: Number, **centre: Number) -> Round:
     return _round("Disk", 2, radius, centre)
 
 
-def Ball(*, radius: Number, **centre: Number) -> Round:
-    """A ball, Ball(x=0, y=0, z=0, radius=1): numbers may be task parameters' names or functions of these."""
-    return _round("Ball", 3, radius, centre)
+def Ball(*, radius: Number, **centre: Number | Vector) -> Round | Hyperball:
+    """A ball, Ball(x=0, y=0, z=0, radius=1): numbers may be task parameters' names or functions of these; or one
+    around the origin in many dimensions, Ball(x=Vector(250), radius=1)."""
+    if len(centre) == 1 and isinstance(vector := next(iter(centre.values())), Vector):
+        return hyperball(next(iter(centre)), vector, radius)
+    numbers = {name: number for name, number in centre.items() if not isinstance(number, Vector)}
+    return _round("Ball", 3, radius, numbers)

@@ -13,9 +13,10 @@ def run(spec: str) -> None:
     """Print a summary and all findings; UserError for a problem that cannot be read, or with errors."""
     problem = load_problem(spec)
     box = problem.coords
-    ends = zip(box.names, box.low, box.high, strict=True)
+    ends = [(box.names[axis], box.low[axis], box.high[axis]) for axis in box.looked_at]
     domain = ", ".join(f"{n} in [{a:g}, {b:g}]{' (a cycle)' * (n in box.cycles)}" for n, a, b in ends)
-    if isinstance(box, Shape):
+    domain += "".join(f", and so on to {box.names[last]}" for _, _, last in box.vectors)
+    if isinstance(box, Shape) and not box.vectors:
         domain += f", of which {box.fill:.0%} or more is inside; its boundary: {', '.join(box.parts())}"
     lines = [
         ("domain", domain),

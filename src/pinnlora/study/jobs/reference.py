@@ -13,6 +13,7 @@ from pinnlora.errors import UserError
 from pinnlora.files import read_netcdf, write_netcdf
 from pinnlora.problem.base import Problem
 from pinnlora.problem.load import load_problem
+from pinnlora.query.scattered import scattered
 from pinnlora.study.job_settings import digest
 from pinnlora.study.references import References, given_references, own_references, refined_references
 from pinnlora.train.data import read_tasks
@@ -40,6 +41,8 @@ def run(
     for name, axis in axes.items():
         described = {"long_name": f"coordinate {name}", "units": "1"}
         dataset = dataset.assign_coords({name: (name, axis, described)})
+    if problem.coords.vectors:
+        dataset = dataset.assign_coords(scattered(problem, problem.places()))
     given = read_netcdf(tasks)
     dataset = dataset.assign({name: given[name] for name in problem.task.names})
     for name, field in found.fields.items():
