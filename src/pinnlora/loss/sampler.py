@@ -46,9 +46,9 @@ class Points:
 
     def to(self, device: torch.device) -> Points:
         """The same on another device."""
-        parts = (self.coords, self.importance)
-        moved = ({name: value.to(device) for name, value in part.items()} for part in parts)
-        return Points(*moved, self.held_out)
+        coords = {name: value.to(device) for name, value in self.coords.items()}
+        importance = {name: value.to(device) for name, value in self.importance.items()}
+        return Points(coords, importance, self.held_out)
 
 
 @dataclass

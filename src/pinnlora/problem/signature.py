@@ -225,7 +225,7 @@ def unknown(cls: type[Problem], where: str, name: str) -> str:
     )
 
 
-def _unknown_in_many(cls: type, where: str, name: str) -> str:
+def _unknown_in_many(cls: type[Problem], where: str, name: str) -> str:
     """The same where coordinates have many components."""
     coords = cls.coords
     axes = [n for n, _, _ in coords.vectors]

@@ -30,7 +30,8 @@ def floors(truth: Truth, dtypes: set[str]) -> dict[str, float | str]:
             slope = np.gradient(on_grid, axis, axis=k + 1)
             moved += (slope * rounding.reshape(-1, *(1,) * (len(shape) - k))).reshape(fields.shape)
     rounded = fields.astype("float32").astype(float) - fields if lowest == "float32" else 2.0**-53 * fields
-    return ({} if truth.problem.coords.vectors else {"floor_grid": float(np.nanmean(moved**2))}) | {
+    by_rounding: dict[str, float | str] = {"floor_grid": float(np.nanmean(moved**2))}
+    return ({} if truth.problem.coords.vectors else by_rounding) | {
         "floor_precision": float(np.nanmean(rounded**2)),
         "floor_precision_dtype": lowest,
     }

@@ -69,8 +69,8 @@ def settings_within(problem: Problem, minutes: float) -> dict[str, Any]:
     tasks = min(32, 8 + 4 * problem.task.size)
     points = max(16, ROWS // (tasks * fields))
     auto = {"optimiser": "auto", "horizon": "auto", "balance": True, "steps": 10**6}
-    base = {"points": 250 * len(problem.coords.names), "condition_points": 60, "steps": 400}
-    physics = {
+    base: dict[str, Any] = {"points": 250 * len(problem.coords.names), "condition_points": 60, "steps": 400}
+    physics: dict[str, Any] = {
         "points": points,
         "condition_points": max(8, points // 4),
         "tasks_per_step": tasks,
@@ -80,7 +80,8 @@ def settings_within(problem: Problem, minutes: float) -> dict[str, Any]:
     if function:
         physics = {"points": 16, "condition_points": 12, "tasks_per_step": 72}
     if problem.coords.vectors:
-        base, physics = base | MANY | {"points": 400}, physics | MANY | {"points": 64, "tasks_per_step": 8}
+        base |= MANY | {"points": 400}
+        physics |= MANY | {"points": 64, "tasks_per_step": 8}
     large = minutes >= 10
     network = _network(problem) | {"width": 64 if large else 40, "hidden_layers": 6 if large else 4}
     return {

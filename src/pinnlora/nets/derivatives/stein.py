@@ -135,7 +135,8 @@ def smoothed(
 ) -> Tensor:
     """Outputs of the smoothed network with their derivatives, (task, channel, point, unknown)."""
     entry = NoiseEntry(coords, noise)
-    values = through(entry, *maps, VALUE, memory)[:, 0]
+    matrices, biases = maps
+    values = through(entry, matrices, biases, VALUE, memory)[:, 0]
     return estimated(values.unflatten(1, (coords.shape[1], entry.many)), noise, channels)
 
 

@@ -50,16 +50,16 @@ class Box(Domain):
     def __init__(self, **intervals: tuple[float, float] | Cycle | Vector) -> None:
         if not intervals:
             raise TypeError("Box() names no coordinate; write for example Box(x=(0, 1), t=(0, 1))")
-        vectors, intervals = unpacked(intervals)
-        check_coordinates(intervals)
-        for name, ends in intervals.items():
+        vectors, single = unpacked(intervals)
+        check_coordinates(single)
+        for name, ends in single.items():
             if not _is_interval(ends):
                 raise TypeError(f"coordinate {name}: expected (low, high) with low < high, got {ends!r}")
-        pairs = {name: tuple(float(end) for end in ends) for name, ends in intervals.items()}
-        object.__setattr__(self, "names", tuple(intervals))
+        pairs = {name: tuple(float(end) for end in ends) for name, ends in single.items()}
+        object.__setattr__(self, "names", tuple(single))
         object.__setattr__(self, "low", tuple(low for low, _ in pairs.values()))
         object.__setattr__(self, "high", tuple(high for _, high in pairs.values()))
-        cycles = tuple(name for name, ends in intervals.items() if isinstance(ends, Cycle))
+        cycles = tuple(name for name, ends in single.items() if isinstance(ends, Cycle))
         if "t" in cycles:
             raise TypeError("coordinate t: time is no Cycle; name a periodic coordinate otherwise")
         if cycles and vectors:
