@@ -49,8 +49,9 @@ def names(path: Path) -> set[str]:
     """Classes, functions, constants and methods (Class.method) of a module."""
     found = set()
     for node in ast.parse(path.read_text()).body:
-        for target in node.targets if isinstance(node, ast.Assign) else []:
-            found |= {name.id for name in ast.walk(target) if isinstance(name, ast.Name)}
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found |= {name.id for part in targets for name in ast.walk(part) if isinstance(name, ast.Name)}
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
             found.add(node.name)
         if isinstance(node, ast.ClassDef):
