@@ -51,12 +51,13 @@ def test_files_and_folders_are_found_beside_the_problem(spec, tmp_path):
 
 @pytest.mark.parametrize("name", ["soil.csv", "wells/first.txt", "wells/deep/second.txt", "rocks/hard.py"])
 def test_they_are_part_of_the_fingerprint(spec, tmp_path, name):
-    before = code_of("study.jobs.tasks", spec)
+    problem = tmp_path / "mine" / "heat.py"
+    before = code_of("study.jobs.tasks", problem)
     (tmp_path / "mine" / "notes.txt").write_text("other notes\n")
-    assert code_of("study.jobs.tasks", spec) == before
+    assert code_of("study.jobs.tasks", problem) == before
     with (tmp_path / "mine" / name).open("a") as file:
         file.write("x = 1\n")
-    assert code_of("study.jobs.tasks", spec) != before
+    assert code_of("study.jobs.tasks", problem) != before
 
 
 def test_they_travel_with_the_bundle(spec, tmp_path):
