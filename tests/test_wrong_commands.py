@@ -267,7 +267,6 @@ COMMANDS = {
     "export flow -o out.txt": "expected .onnx",
     "export flow -o thesis": "thesis is a directory",
     "export absent -o out.onnx": "absent is no bundle",
-    "export potential -o out.onnx": "function, u0",
     "export flow -o out.onnx --set re=fast": "'fast' is neither",
     "plot flow --set re=42 -o out.gif": "expected .png or .pdf",
     "plot flow -o out.png": "'re' is missing",

@@ -25,7 +25,7 @@ from pinnlora.study.settings import _merge
 
 TINY = {
     "tasks": {"train": 1, "validation": 1, "test": 1},
-    "network": {"width": 6, "hidden_layers": 2},
+    "network": {"width": 8, "hidden_layers": 2},
     "hypernetwork": {"body": [6]},
     "training": {
         "base": {"seconds": 0, "steps": 2, "points": 20, "condition_points": 8},

@@ -152,7 +152,7 @@ def test_check_returns_arrays_with_a_task_axis():
         (lambda: Uniform(re=(20, 100)).check({"re": [1.0, np.nan]}), "1 NaN"),
         (lambda: Uniform(re=(20, 100)).check({"re": "fast"}), "expected numbers"),
         (lambda: Uniform(a=(0, 1), b=(0, 1)).check({"a": [0, 1], "b": [0, 1, 1]}), "shape"),
-        (lambda: LogUniform(nu=(1e-4, 1e-3)).check({"nu": -1.0}), "above 0"),
+        (lambda: LogUniform(nu=(1e-4, 1e-3)).check({"nu": -1.0}), "of another sign"),
         (lambda: FIELD.check({"u0": np.zeros((3, 64))}), r"shape \(3, 64\); expected \(128,\)"),
         (lambda: Uniform(re=(100, 20)), "low < high"),
         (lambda: LogUniform(nu=(0, 1)), "0 < low < high"),

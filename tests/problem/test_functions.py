@@ -150,7 +150,7 @@ def test_a_product_draws_the_same_first_tasks_and_spreads_every_number():
             "'u'; did you mean 'nu'|'u'; did you mean 'u0'",
         ),
         (lambda: MIXED.check({"a": [1, 2], "nu": 0.1, "u0": np.zeros(32)}), "2 of a, 1 of nu, 1 of u0"),
-        (lambda: MIXED.check({"a": 1, "nu": -1, "u0": np.zeros(32)}), "above 0"),
+        (lambda: MIXED.check({"a": 1, "nu": -1, "u0": np.zeros(32)}), "of another sign"),
         (lambda: MIXED.check({"a": 1, "nu": 1, "u0": np.zeros(31)}), r"expected \(32,\)"),
     ],
 )

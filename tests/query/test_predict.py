@@ -79,7 +79,7 @@ def test_places_are_told_by_their_dimensions(surrogates):
         ({"x": [0.1, 0.2], "y": [0.1, 0.2, 0.3]}, "x 2, y 3.*arrays of one length"),
         ({"x": [0.1, 1.2], "y": 0.5}, "1 of 2 points lie outside the domain, x = 1.2; expected 0 to 1"),
         ({"x": [np.nan], "y": 0.5}, "x holds NaN"),
-        ({"x": ["left"], "y": 0.5}, "expected numbers"),
+        ({"x": ["left"], "y": 0.5}, "expected real numbers"),
     ],
 )
 def test_a_wrong_place_is_one_line(surrogates, at, words):

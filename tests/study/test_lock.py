@@ -36,7 +36,7 @@ def test_the_second_training_is_told_who_is_there(holder, tmp_path, monkeypatch,
     with pytest.raises(SystemExit) as ended:
         cli.main()
     error = capsys.readouterr().err
-    assert ended.value.code == 2 and error.count("\n") == 1
+    assert ended.value.code == 3 and error.count("\n") == 1
     assert f"in use by process {holder.pid} on {socket.gethostname()} since " in error
     assert re.search(r"since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", error)
     assert sorted((tmp_path / "out").iterdir()) == before
