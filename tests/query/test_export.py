@@ -61,13 +61,15 @@ def test_onnx_of_tasks_that_are_functions_and_of_potentials(run, tmp_path, kind)
         assert status == 0 and f"inputs coords{'' if more else ', u0'};" in said, error
         inputs = {"coords": points} | ({} if more else {"u0": u0.astype(dtype)})
         (found,) = onnxruntime.InferenceSession(out).run(["fields"], inputs)
-        np.testing.assert_allclose(found, predicted_at(surrogate, points, u0=u0), atol=2e-6)
+        np.testing.assert_allclose(found, predicted_at(surrogate, points, u0=u0), atol=1e-5)
 
 
 def test_what_cannot_be_exported_is_one_line(run, tmp_path):  # noqa: F811
-    text = textwrap.dedent(OWN).replace("torch.sin(torch.pi * x)", "torch.special.i0e(x)")
+    text = textwrap.dedent(OWN).replace(
+        "torch.sin(torch.pi * x)", "torch.sin(torch.pi * x) * torch.special.i0(x)"
+    )
     (tmp_path / "odd.py").write_text(text)
-    network = {"conditions": "auto"}
+    network = {"conditions": "hard"}
     bundle(tmp_path / "bundle", f"{tmp_path / 'odd.py'}:Heat", 2, "float32", network)
     out = tmp_path / "out.onnx"
     status, _, error = run("export", tmp_path / "bundle", "-o", out)
