@@ -52,5 +52,5 @@ def test_one_problem_of_it_is_run_from_another_workflow(tmp_path):
         assert done.returncode == 0 and said in done.stdout + done.stderr, done.stdout + done.stderr
     study = tmp_path / "inside/results/tiny"
     errors = xr.load_dataset(study / "kovasznay/evaluation.nc")["mse"].sel(split="test")
-    assert np.isfinite(errors.sel(method="physics", rank="1").isel(task=0)).all()
+    assert np.isfinite(errors.sel({"method": "physics", "rank": "1"}).isel(task=0)).all()
     assert not (study / "burgers2d").exists() and int((tmp_path / "size.txt").read_text()) > 0

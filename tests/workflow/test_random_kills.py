@@ -29,8 +29,8 @@ TABLES = [f"results/smoke/tables/table{n}.csv" for n in (1, 2, 3)]
 
 def start(study: Path, *arguments: str) -> subprocess.Popen:
     """Snakemake in the folder of a study's config, in a session of its own; what it says is kept."""
-    command = [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "--configfile", study.name]
-    command += ["--cores", "1", "--resources", "gpu=1", *arguments]
+    command = [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", *arguments]
+    command += ["--configfile", study.name, "--cores", "1", "--resources", "gpu=1"]
     with (study.parent / "said.txt").open("a") as said:
         return subprocess.Popen(
             command, cwd=study.parent, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
