@@ -187,7 +187,7 @@ class Hyperlearner:
         if self._counted is None:
             finite = loss.isfinite()
             self._counted = finite if bool(finite.any()) else ~finite
-            for place in (~loss.isfinite()).nonzero()[:, 0].tolist():
+            for place in (~finite).nonzero()[:, 0].tolist():
                 name = task_name(self.validation.tasks.values, place, "validation task")
                 self._failures.tell(name, "its loss is not finite at the start; it does not count")
         return torch.nan_to_num(loss[self._counted].mean().view(1), nan=torch.inf)
