@@ -22,7 +22,6 @@ import numpy as np
 import torch
 import torch._dynamo  # by torch's optimisers at their first use, where it would be on the clock
 from common import SEED
-from examples_truth import placed
 from opponents import deepxde, deepxde_residual
 from torch import Tensor
 from truths.lines import targets_at
@@ -112,7 +111,7 @@ def _model(dde: Any, problem: Problem) -> Any:
     low, high = np.array([*box.low, *[-1.0] * task.size]), np.array([*box.high, *[1.0] * task.size])
 
     def values_at(inputs: Tensor) -> dict[str, Tensor]:
-        return placed(task, (inputs[:, size:] + 1) / 2)
+        return task.decode(inputs[:, size:])
 
     residual = deepxde_residual(dde, problem, values_at)
     conditions = _conditions(dde, problem, values_at)

@@ -5,17 +5,14 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
 
 import numpy as np
 import torch
 from common import SEED
 from truths import Solved, one_by_one
 
-from pinnlora.errors import UserError
 from pinnlora.problem.base import EDGE, Problem
 from pinnlora.problem.domain.base import Shape
-from pinnlora.problem.scalars import LogUniform
 
 POINTS = {1: 1001, 2: 201, 3: 41}
 """Of the grid that errors are taken over, a coordinate."""
@@ -40,25 +37,12 @@ class Truth:
         return (missed / np.sqrt(np.nanmean(self.solved.fields**2, 1))).max(1)
 
 
-def placed(task: Any, unit: Any) -> dict[str, Any]:
-    """Parameters by name, (...), from the unit cube (..., parameter) of arrays or tensors: the inverse of `embed`."""
-    found = {}
-    for factor in getattr(task, "factors", (task,)):
-        if factor.functions:
-            raise UserError(f"{factor.description} is a function: it has no place in the unit cube")
-        for name, low, high in factor.ranges:
-            u = unit[..., len(found)]
-            logarithm = isinstance(factor, LogUniform)
-            found[name] = low * (high / low) ** u if logarithm else low + (high - low) * u
-    return found
-
-
 def tasks_of(problem: Problem) -> dict[str, np.ndarray]:
     """The tasks that errors are measured at."""
     if problem.task.functions:
         return problem.task.sample(DRAWN, np.random.default_rng(SEED))
-    unit = np.linspace(0, 1, LADDER[problem.task.size])
-    return placed(problem.task, np.array(list(itertools.product(unit, repeat=problem.task.size))))
+    ladder = np.linspace(-1, 1, LADDER[problem.task.size])
+    return problem.task.decode(np.array(list(itertools.product(ladder, repeat=problem.task.size))))
 
 
 def truth_of(problem: Problem, module: str) -> Truth:
