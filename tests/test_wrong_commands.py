@@ -15,6 +15,11 @@ from pinnlora.study.jobs import train
 LONG = "n" * 300
 
 
+def written(folder, ending, texts):
+    for name, text in texts.items():
+        (folder / f"{name}.{ending}").write_text(text)
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """A folder with untrained bundles and with files of all sorts."""
@@ -35,30 +40,33 @@ def place(tmp_path_factory):
 
 
 def tables(folder):
-    for name, text in {
-        "text": "re\nfast\n",
-        "empty": "",
-        "header": "re\n",
-        "other": "rey\n42\n",
-        "twice": "re,re\n30,40\n",
-        "ragged": "re\n30\n40,50\n",
-        "nan": "re\n30\n\n  \nnan\n",
-        "infinite": "re\ninf\n",
-        "negative": "re\n42\n-5\n",
-        "good": "re\n30\n42\n",
-        "far": "x,y\n0.5,0.5\n1.5,0.5\n",
-        "line": "x\n0.5\n",
-        "depth": "x,y,z\n0.5,0.5,0.5\n",
-        "hole": "x,y\n0.5,\n",
-        "words": "x,y\n0.5,half\n",
-        "points": "x,y\n0.5,0.5\n",
-        "measured": "x,y,u\n0.5,0.5,1.0\n0.2,0.5,1.1\n",
-        "nothing": "x,y,u\n0.5,0.5,\n",
-        "endless": "x,y,u\n0.5,0.5,inf\n",
-        "unknown": "x,y,w\n0.5,0.5,1.0\n",
-        "outside": "x,y,u\n5,0.5,1.0\n",
-    }.items():
-        (folder / f"{name}.csv").write_text(text)
+    written(
+        folder,
+        "csv",
+        {
+            "text": "re\nfast\n",
+            "empty": "",
+            "header": "re\n",
+            "other": "rey\n42\n",
+            "twice": "re,re\n30,40\n",
+            "ragged": "re\n30\n40,50\n",
+            "nan": "re\n30\n\n  \nnan\n",
+            "infinite": "re\ninf\n",
+            "negative": "re\n42\n-5\n",
+            "good": "re\n30\n42\n",
+            "far": "x,y\n0.5,0.5\n1.5,0.5\n",
+            "line": "x\n0.5\n",
+            "depth": "x,y,z\n0.5,0.5,0.5\n",
+            "hole": "x,y\n0.5,\n",
+            "words": "x,y\n0.5,half\n",
+            "points": "x,y\n0.5,0.5\n",
+            "measured": "x,y,u\n0.5,0.5,1.0\n0.2,0.5,1.1\n",
+            "nothing": "x,y,u\n0.5,0.5,\n",
+            "endless": "x,y,u\n0.5,0.5,inf\n",
+            "unknown": "x,y,w\n0.5,0.5,1.0\n",
+            "outside": "x,y,u\n5,0.5,1.0\n",
+        },
+    )
     (folder / "binary.csv").write_bytes(bytes(range(256)))
     (folder / "folder.csv").mkdir()
     (folder / "folder.csv" / "mine").write_text("mine")
@@ -92,37 +100,43 @@ def arrays(folder):
 
 
 def configs(folder):
-    for name, text in {
-        "list": "- 1\n",
-        "number": "3\n",
-        "broken": "tasks: {train: 1\n",
-        "tabs": "tasks:\n\ttrain: 1\n",
-        "twice": "seed: 1\nseed: 2\n",
-        "inner": "tasks: {train: 1, train: 2}\n",
-        "results": "results: ''\n",
-        "key": "stpes: 3\n",
-        "number_key": "3: 4\n",
-        "tag": "seed: !!python/object/apply:os.getcwd []\n",
-        "two": "seed: 1\n---\nseed: 2\n",
-        "wide": "network: {width: 1000000000}\n",
-    }.items():
-        (folder / f"{name}.yaml").write_text(text)
+    written(
+        folder,
+        "yaml",
+        {
+            "list": "- 1\n",
+            "number": "3\n",
+            "broken": "tasks: {train: 1\n",
+            "tabs": "tasks:\n\ttrain: 1\n",
+            "twice": "seed: 1\nseed: 2\n",
+            "inner": "tasks: {train: 1, train: 2}\n",
+            "results": "results: ''\n",
+            "key": "stpes: 3\n",
+            "number_key": "3: 4\n",
+            "tag": "seed: !!python/object/apply:os.getcwd []\n",
+            "two": "seed: 1\n---\nseed: 2\n",
+            "wide": "network: {width: 1000000000}\n",
+        },
+    )
     (folder / "binary.yaml").write_bytes(bytes(range(256)))
     (folder / "latin.yaml").write_bytes("study: f\xfcr\n".encode("latin-1"))
     (folder / "folder.yaml").mkdir()
 
 
 def problems(folder):
-    for name, text in {
-        "syntax": "class Heat(Problem:\n",
-        "indent": "class Heat:\n  a = 1\n   b = 2\n",
-        "empty": "",
-        "raises": "raise RuntimeError('two\\nlines')\nclass Heat: pass\n",
-        "exits": "raise SystemExit('out')\nclass Heat: pass\n",
-        "imports": "import touch\nclass Heat: pass\n",
-        "other": "class Heat: pass\n",
-    }.items():
-        (folder / f"{name}.py").write_text(text)
+    written(
+        folder,
+        "py",
+        {
+            "syntax": "class Heat(Problem:\n",
+            "indent": "class Heat:\n  a = 1\n   b = 2\n",
+            "empty": "",
+            "raises": "raise RuntimeError('two\\nlines')\nclass Heat: pass\n",
+            "exits": "raise SystemExit('out')\nclass Heat: pass\n",
+            "imports": "import touch\nclass Heat: pass\n",
+            "other": "class Heat: pass\n",
+        },
+    )
     (folder / "binary.py").write_bytes(bytes(range(256)))
     (folder / "nul.py").write_bytes(b"a = 1\0\nclass Heat: pass\n")
     (folder / "folder.py").mkdir()

@@ -12,6 +12,7 @@ import wasmtime
 from onnx.reference import ReferenceEvaluator
 from playwright.sync_api import sync_playwright
 from test_cli import run  # noqa: F401 (a fixture)
+from test_export import predicted_at
 from test_surrogate import KINDS, bundle
 
 from pinnlora.query import explore
@@ -94,12 +95,6 @@ def scattered(surrogate, count=1500):
     return np.random.default_rng(2).uniform(box.low, box.high, (count, len(box.names))).astype("float32")
 
 
-def predicted_at(surrogate, points, task):
-    at = dict(zip(surrogate.problem.coords.names, points.T.astype(float), strict=True))
-    fields = surrogate.predict(at=at, estimate="none", **task)
-    return np.stack([fields[name].values for name in surrogate.problem.fields], -1)
-
-
 @pytest.mark.parametrize("case", CASES)
 def test_the_page_is_the_prediction(browser, surrogates, case):
     """Fields to 1e-5, in more points than one chunk and outside of the range too; the score to its rounding."""
@@ -110,7 +105,7 @@ def test_the_page_is_the_prediction(browser, surrogates, case):
         unknowns = scale * np.random.default_rng(3).choice([-1.0, 1.0], count)
         task = task_at(surrogate, unknowns)
         fields, inside, estimate = asked(page, unknowns, points)
-        expected, where = predicted_at(surrogate, points, task), in_domain(
+        expected, where = predicted_at(surrogate, points.astype(float), **task), in_domain(
             surrogate.problem, points[None].astype(float), {k: v[None] for k, v in task.items()}
         )  # fmt: skip
         where = np.ones(len(points), bool) if where is True else where[0]
@@ -144,7 +139,7 @@ def test_a_slider_redraws_the_fields_of_its_task(browser, surrogates):
     unknowns = page.evaluate("state.unknowns")
     assert unknowns == pytest.approx([0.5], abs=0.003)  # a slider has steps
     task = task_at(surrogate, unknowns)
-    np.testing.assert_allclose(shown, predicted_at(surrogate, points, task)[:, 0], atol=1e-5)
+    np.testing.assert_allclose(shown, predicted_at(surrogate, points.astype(float), **task)[:, 0], atol=1e-5)
     assert page.inner_text("#value-nu") == f"{float(task['nu']):.2e}".replace("e-0", "e-")
     colours = page.evaluate(
         """() => {
