@@ -26,8 +26,8 @@ from pinnlora.query.score import score
 if TYPE_CHECKING:
     from pinnlora.query.surrogate import Surrogate
 
-STARTS = 4
-"""Starts of a search: the cost may have several minima."""
+STARTS, SEARCHING = 4, 16
+"""Starts of a search, as the cost may have several minima, and steps of each: what is far off by then stays so."""
 FINE = 1e-4
 """Share of a function's variance in the finest modes, which are left as they are beforehand."""
 ROWS = 2**15
@@ -56,7 +56,9 @@ def inverted(
     search = _Search.of(surrogate, observations, _deviations(surrogate, noise))
     sets, starts = len(observations.points), search.starts(STARTS, seed)
     of_set = torch.arange(sets).repeat_interleave(len(starts))
-    fit = fit_unknowns(lambda z, k: search.linearise(z, of_set[k]), starts.repeat(sets, 1), search.bounded)
+    fit = fit_unknowns(
+        lambda z, k: search.linearise(z, of_set[k]), starts.repeat(sets, 1), search.bounded, SEARCHING
+    )
     best, rival = _best(fit, sets, search.bounded)
     search = search.with_error_of(best)
     fit = fit_unknowns(search.linearise, best, search.bounded)

@@ -14,9 +14,11 @@ import torch
 from torch import Tensor
 
 STEPS, START = 50, 1e-2
-"""Steps at most, and the first damping."""
+"""Steps at most, unless fewer are asked for, and the first damping."""
 SETTLED = 1e-5
 """A step this small, of the unknowns' own scale of 1, is the last."""
+SPARED = 1e-3
+"""So is one that lowers the cost by this little: a cost is a chi-square, whose deviations are of size 1."""
 FLAT = 3.0
 """The precision of a number that is only known to lie in [-1, 1]: one over its variance."""
 
@@ -35,10 +37,10 @@ Linearise = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """From unknowns (n, unknown) of the problems (n,) to residuals (n, row) and their Jacobian (n, row, unknown)."""
 
 
-def fit_unknowns(linearise: Linearise, start: Tensor, bounded: Tensor) -> Fit:
+def fit_unknowns(linearise: Linearise, start: Tensor, bounded: Tensor, steps: int = STEPS) -> Fit:
     """Levenberg-Marquardt from `start` (problem, unknown); bounded (unknown,) says which lie in [-1, 1].
 
-    Problems whose step is SETTLED, taken or not, go no further.
+    Problems whose step is SETTLED, taken or not, or lowers the cost by less than SPARED, go no further.
     """
     going = torch.arange(len(start))
     r, jacobian = linearise(start, going)
@@ -46,17 +48,18 @@ def fit_unknowns(linearise: Linearise, start: Tensor, bounded: Tensor) -> Fit:
         Fit(start.clone(), _cost(r, start, bounded), jacobian, r),
         torch.full_like(start[:, 0], START),
     )
-    for _ in range(STEPS):
+    for _ in range(steps):
         here, slope = fit.unknowns[going], fit.jacobian[going]
         there = _step(slope, fit.residuals[going], here, bounded, damping[going])
         r, jacobian = linearise(there, going)
         cost = _cost(r, there, bounded)
-        better = cost < fit.cost[going]
+        spared = fit.cost[going] - cost
+        better = spared > 0
         taken = going[better]
         fit.unknowns[taken], fit.cost[taken] = there[better], cost[better]
         fit.residuals[taken], fit.jacobian[taken] = r[better], jacobian[better]
         damping[going] = torch.where(better, damping[going] / 10, damping[going] * 10).clamp_min(1e-12)
-        going = going[(there - here).abs().amax(1) > SETTLED]
+        going = going[((there - here).abs().amax(1) > SETTLED) & ~(better & (spared < SPARED))]
         if not len(going):
             break
     return fit
