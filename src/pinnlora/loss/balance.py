@@ -18,13 +18,15 @@ from pinnlora.loss.horizon import GROWING
 from pinnlora.loss.residuals import Block, Residuals, Terms
 from pinnlora.nets.mlp import Tape
 
-RENEWALS, SMOOTH, LARGEST = 20, 0.3, 1e6
+RENEWALS, SMOOTH, LARGEST = 20, 0.7, 1e6
 """How often the weights are renewed before they stay, how much of their logarithms is kept each time, their bound."""
+PROBES = 8
+"""Estimates of a trace that are averaged: one alone is off by its own size where a task has few directions."""
 
 
 def traces(residuals: Residuals, theta: Tensor, generator: torch.Generator) -> dict[str, float]:
-    """tr(J_k J_k^T) of each term, as |J_k^T v|^2 with random signs v (Hutchinson's estimate), mean over tasks that
-    have a finite one."""
+    """tr(J_k J_k^T) of each term, as |J_k^T v|^2 with random signs v (Hutchinson's estimate), mean over PROBES of them
+    and over tasks that have a finite one."""
     theta, network, found = theta.detach().requires_grad_(), residuals.parametrisation.network, {}
     with torch.enable_grad():
         weights = residuals.parametrisation.weights(theta)
@@ -33,11 +35,18 @@ def traces(residuals: Residuals, theta: Tensor, generator: torch.Generator) -> d
             terms = block.terms(jet)
             root = torch.as_tensor(block.frozen_weight(jet, terms)).sqrt()
             for name, row in terms.items():
-                signs = torch.randint(0, 2, row.shape, generator=generator, device=row.device) * 2 - 1
-                (pull,) = torch.autograd.grad((root * signs * row).sum(), theta, retain_graph=True)
-                sizes = pull.square().sum(-1)
+                sizes = torch.stack(
+                    [_squared_pull(root * row, theta, generator) for _ in range(PROBES)]
+                ).mean(0)
                 found[name] = float(sizes[sizes.isfinite()].mean().nan_to_num())
     return found
+
+
+def _squared_pull(row: Tensor, theta: Tensor, generator: torch.Generator) -> Tensor:
+    """|J^T v|^2 (task,) of a term's rows (task, row), v being random signs."""
+    signs = torch.randint(0, 2, row.shape, generator=generator, device=row.device) * 2 - 1
+    (pull,) = torch.autograd.grad((signs * row).sum(), theta, retain_graph=True)
+    return pull.square().sum(-1)
 
 
 @dataclass
