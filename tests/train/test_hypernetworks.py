@@ -101,7 +101,7 @@ def test_regressed_weights_are_those_of_the_teachers():
 def test_distilled_targets_are_the_teachers_fields():
     """With its teachers' weights predicted exactly, the distilled loss vanishes; with others it does not."""
     learner = learner_of("distilled")
-    values, chosen = learner._draw_tasks(0)
+    values, chosen = learner._draw_tasks(0, 4)
     objective = learner._residuals(values, chosen, learner.hypernetwork(learner.embed(values)).detach(), 0)
     assert float(objective.total(learner.teachers[chosen]).max()) < 1e-25
     assert float(objective.total(learner.teachers[chosen.flip(0)]).min()) > 1e-6
@@ -122,7 +122,7 @@ def test_the_loss_of_the_exact_fields_vanishes_in_the_canonical_frame_too(mode, 
     learner = Hyperlearner(
         problem, full, body, mode, solutions, solutions, stage, draw, rng, problem.embed, theta
     )
-    drawn, chosen = learner._draw_tasks(0)
+    drawn, chosen = learner._draw_tasks(0, 2)
     objective = learner._residuals(drawn, chosen, body(problem.embed(drawn)).detach(), 0)
     assert float(objective.total(theta[chosen]).max()) < 1e-25
     assert float(objective.total(theta[chosen.flip(0)]).min()) > 1e-6
@@ -132,7 +132,7 @@ def test_adaptive_points_of_data_lie_where_the_error_is_and_count_for_less():
     plain, adaptive = learner_of("data"), learner_of("data", adaptive=True)
     sizes = []
     for learner in (plain, adaptive):
-        values, chosen = learner._draw_tasks(0)
+        values, chosen = learner._draw_tasks(0, 4)
         embedding = learner.embed(values)
         theta = learner.hypernetwork(embedding).detach()
         losses, errors = [], []
@@ -151,23 +151,23 @@ def test_adaptive_points_of_data_lie_where_the_error_is_and_count_for_less():
 
 def test_physics_draws_fresh_tasks_or_the_training_tasks():
     fresh = learner_of("physics", fresh_tasks=True, tasks_per_step=7, margin=0.05)
-    first, second = (fresh._draw_tasks(step)[0]["re"] for step in range(2))
+    first, second = (fresh._draw_tasks(step, 7)[0]["re"] for step in range(2))
     assert first.shape == (7,) and not torch.equal(first, second)
     for drawn in (first, second):  # one between neighbouring Chebyshev nodes of the range with its margin
         assert sorted((7 * torch.arccos(1 - (drawn - 16) / 44) / torch.pi).floor().tolist()) == list(range(7))
     trained = learner_of("physics", tasks_per_step=3)
     for step in range(3):
-        values, chosen = trained._draw_tasks(step)
+        values, chosen = trained._draw_tasks(step, 3)
         assert values["re"].tolist() == [RE["train"][k] for k in chosen]
         assert len(set(chosen.tolist())) == 3
 
 
 def test_continuation_eases_the_tasks_of_physics():
     learner = learner_of("physics", continuation={"re": 5.0}, continuation_steps=10, tasks_per_step=4)
-    assert learner._draw_tasks(0)[0]["re"].tolist() == pytest.approx([5.0] * 4)
-    assert sorted(learner._draw_tasks(10)[0]["re"].tolist()) == RE["train"]
+    assert learner._draw_tasks(0, 4)[0]["re"].tolist() == pytest.approx([5.0] * 4)
+    assert sorted(learner._draw_tasks(10, 4)[0]["re"].tolist()) == RE["train"]
     own = learner_of("physics", continuation={"re": "base"}, continuation_steps=10, tasks_per_step=4)
-    assert own._draw_tasks(0)[0]["re"].tolist() == pytest.approx([60.0] * 4)
+    assert own._draw_tasks(0, 4)[0]["re"].tolist() == pytest.approx([60.0] * 4)
 
 
 @pytest.mark.parametrize(("mode", "remembers"), [("physics", True), ("data", False), ("distilled", False)])
@@ -236,3 +236,20 @@ def test_the_average_forgets_what_blew_up():
         learner.step(step)
     assert int(learner._first_order.halvings) == 1
     assert bool(learner.validate().isfinite())
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "gauss_newton"])
+def test_a_step_that_does_not_fit_in_memory_is_taken_with_fewer_tasks(optimiser, monkeypatch, capsys):
+    learner, whole = learner_of("physics", optimiser=optimiser, steps=4), Hyperlearner._residuals
+
+    def residuals(self, values, chosen, current, step):
+        if len(current) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return whole(self, values, chosen, current, step)
+
+    monkeypatch.setattr(Hyperlearner, "_residuals", residuals)
+    losses = learner.step(0)
+    assert {len(loss) for loss in losses.values()} == {2} and learner.state_dict()["batch"] == 2
+    assert capsys.readouterr().out.count("too large for the memory: 2 from now on") == 1
+    learner.step(1)
+    assert "memory" not in capsys.readouterr().out

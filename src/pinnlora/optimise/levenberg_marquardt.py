@@ -11,6 +11,7 @@ from pinnlora.errors import UserError
 from pinnlora.loss.residuals import Residuals, Terms, Workspace
 from pinnlora.optimise.damping import LOWEST, TRIES, adapt, shortened, step_length
 from pinnlora.optimise.gram import lower_gram, solve_lower
+from pinnlora.optimise.memory import out_of_memory
 
 
 @dataclass
@@ -92,12 +93,6 @@ class LevenbergMarquardt:
                 break
         self.dampings[keep] = damping
         return losses
-
-
-def out_of_memory(error: Exception) -> bool:
-    """Whether an exception says so: Python's, CUDA's, or that of torch's allocator on the CPU."""
-    words = ("can't allocate memory", "not enough memory")
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(w in str(error) for w in words)
 
 
 class LinearModel:

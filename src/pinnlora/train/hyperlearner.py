@@ -22,6 +22,7 @@ from pinnlora.nets.hypernetwork import Hypernetwork
 from pinnlora.optimise.average import averaged
 from pinnlora.optimise.first_order import FirstOrder
 from pinnlora.optimise.gauss_newton import GaussNewton
+from pinnlora.optimise.memory import Batch
 from pinnlora.problem.base import Problem
 from pinnlora.problem.signature import Values
 from pinnlora.train.checkpoint import numpy_from, numpy_state
@@ -34,8 +35,7 @@ from pinnlora.train.single import schedule
 
 @dataclass
 class Hyperlearner:
-    """What a hypernetwork stage trains with; `teachers` (task, size) for the modes that learn from PINNs, `origin`
-    T0, for continuation."""
+    """What a hypernetwork stage trains with; `teachers` (task, size) of modes that learn from PINNs, `origin` is T0."""
 
     problem: Problem
     parametrisation: Parametrisation
@@ -58,6 +58,7 @@ class Hyperlearner:
         self.steps, self.seconds = (settings := self.settings).steps, settings.seconds
         self._state = [p.detach().clone() for p in self.hypernetwork.parameters()]
         self._newton: GaussNewton | None = None
+        self._batch = Batch(settings.tasks_per_step)
         if settings.optimiser == "gauss_newton":
             bounds = settings.damping, settings.rows, settings.momentum, settings.relaxation
             self._newton = GaussNewton(self.hypernetwork, *bounds)
@@ -75,8 +76,11 @@ class Hyperlearner:
         self._held_out = self._physics.held_out(self.validation.tasks.values, max(200, 2 * settings.points))
 
     def step(self, step: int) -> dict[str, Tensor]:
-        """Draw tasks and points, build the mode's objective, take one step."""
-        self._latest = values, chosen = self._draw_tasks(step)
+        """Draw tasks and points, build the mode's objective, take one step; fewer tasks where memory ends."""
+        return self._batch.step(lambda tasks: self._step(step, tasks), self.hypernetwork)
+
+    def _step(self, step: int, tasks: int) -> dict[str, Tensor]:
+        self._latest = values, chosen = self._draw_tasks(step, tasks)
         embedding = self.embed(values)
         theta = self.hypernetwork(embedding)
         if self._newton is not None:
@@ -108,8 +112,8 @@ class Hyperlearner:
             shown = task_name(values, place, "training task")
             return shown if fresh else shown.replace(f"task {place}", f"task {int(chosen[place])}", 1)
 
-        gradient = (self._newton or self._first_order).sound
-        self._sound |= bool(self._failures.look(losses, gradient, step, name).any())
+        sound = (self._newton or self._first_order).sound
+        self._sound |= bool(self._failures.look(losses, sound, step, name).any())
 
     def failed(self, best: Tensor) -> bool:
         """Whether no step ever had a sound task, or no validation loss was finite."""
@@ -124,17 +128,15 @@ class Hyperlearner:
         """Whether the whole problem is minimised by now."""
         return self.mode != "physics" or self._physics.settled(step)
 
-    def _draw_tasks(self, step: int) -> tuple[Values, Tensor]:
+    def _draw_tasks(self, step: int, count: int) -> tuple[Values, Tensor]:
         """A step's tasks: new ones (physics), or some of the training tasks, and their indices."""
-        settings, training = self.settings, self.training.tasks
-        device, dtype = self.draw.device, self.draw.dtype
+        settings, training, draw = self.settings, self.training.tasks, self.draw
         if self.mode == "physics" and settings.fresh_tasks:
-            sample = self.problem.task.spread(settings.tasks_per_step, self.random, settings.margin)
-            tasks = task_set(self.problem, sample, self.symmetry, device, dtype)
-            chosen = torch.arange(len(tasks), device=device)
+            sample = self.problem.task.spread(count, self.random, settings.margin)
+            tasks = task_set(self.problem, sample, self.symmetry, draw.device, draw.dtype)
+            chosen = torch.arange(len(tasks), device=draw.device)
         else:
-            count = min(settings.tasks_per_step, len(training))
-            chosen = torch.from_numpy(self.random.permutation(len(training))[:count]).to(device)
+            chosen = torch.from_numpy(self.random.permutation(len(training))[:count]).to(draw.device)
             tasks = training.take(chosen)
         if self.mode != "physics":
             return tasks.values, chosen
@@ -211,7 +213,7 @@ class Hyperlearner:
             "weights": list(self.hypernetwork.parameters()), "best": self._state, "watched": self._watched,
             "physics": self._physics.state_dict(), "tasks": numpy_state(self.random),
             "optimiser": (self._newton or self._first_order).state_dict(),
-            "told": self._failures.told, "sound": self._sound, "counted": self._counted,
+            "batch": self._batch.tasks, "told": self._failures.told, "sound": self._sound, "counted": self._counted,
             "average": [] if self._average is None else list(self._average.state_dict().values()),
         }  # fmt: skip
 
@@ -223,7 +225,7 @@ class Hyperlearner:
         self._physics.load_state_dict(state["physics"])
         self.random = numpy_from(state["tasks"])
         self._failures, self._sound = Failures(state["told"]), state["sound"]
-        self._counted = state["counted"].to(device)
+        self._counted, self._batch.tasks = state["counted"].to(device), state["batch"]
         if self._average is not None:
             names = self._average.state_dict()
             self._average.load_state_dict(dict(zip(names, state["average"], strict=True)))
@@ -244,5 +246,5 @@ class Hyperlearner:
         if self.monitor is None:
             return float("nan")
         best = dict(zip(dict(self.hypernetwork.named_parameters()), self._state, strict=True))
-        embedding = self.embed(self.monitor.solutions.tasks.values)
-        return self.monitor(functional_call(self.hypernetwork, best, (embedding,)), self.parametrisation)
+        theta = functional_call(self.hypernetwork, best, (self.embed(self.monitor.solutions.tasks.values),))
+        return self.monitor(theta, self.parametrisation)
