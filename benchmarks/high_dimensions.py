@@ -1,249 +1,127 @@
-"""Gradient and Laplacian in many dimensions: seconds a step, memory, and error after equal times, of four ways.
+"""Many dimensions: a step's time and memory, errors after equal times, problems and a family after some seconds.
 
-Double backward in plain torch, one reverse pass an axis; the exact forward Laplacian; random directions; Stein's
-identity: the same network, points and residual, that of a Hamilton-Jacobi-Bellman equation (examples/). Losses of the
-first two are compared before anything is timed. The tables are written to docs/high-dimensions.md too.
+Every cell is a process of its own with one thread, and results/high_dimensions/ keeps what it found; a rerun does what
+is missing, was made by other code or in other time, and writes the tables of docs/high-dimensions.md from all cells
+that there are. Seconds are of the CPU: what else the machine does meanwhile does not count.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import resource
-import statistics
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from common import CPU, HERE, SEED, arguments, in_turn, ratio, report, run
-from opponents import plain_network
-from torch import Tensor
+from common import HERE, run, where
+from high_dimensions_page import publish, table
+from high_dimensions_problems import CASES, MUS, of_family, of_problem
+from high_dimensions_training import trained
+from high_dimensions_ways import DIMENSIONS, METHODS, measured
 
-from pinnlora import Box, Vector
 from pinnlora.errors import UserError
-from pinnlora.loss.residuals import Residuals
-from pinnlora.loss.terms import interior
-from pinnlora.nets.adapters import Full
-from pinnlora.nets.derivatives.exact import Exact
-from pinnlora.nets.derivatives.random import Random
-from pinnlora.nets.derivatives.stein import Stein
-from pinnlora.nets.mlp import MLP
-from pinnlora.optimise.first_order import FirstOrder, Schedule
-from pinnlora.problem.base import Problem
-from pinnlora.problem.load import load_problem
-from pinnlora.train.data import fields_of, grid_coords, task_set
-from pinnlora.train.settings import NetworkSettings
-from pinnlora.train.setup import network_of
+from pinnlora.files import atomic
+from pinnlora.problem.code import fingerprint
 
-PLAIN, EXACT, RANDOM, STEIN = "double backward, plain torch", "exact", "random", "stein"
-METHODS = (PLAIN, EXACT, RANDOM, STEIN)
-DIMENSIONS = (2, 10, 100, 250, 1000)
-WIDTH, LAYERS, POINTS, DIRECTIONS, PAIRS, SIGMA = 128, 4, 50, 16, 256, 0.01
-MU, RATE = 1.0, 1e-3
-PAGE = HERE.parent / "docs" / "high-dimensions.md"
+EXAMPLES = HERE.parent / "examples"
+ROOTS = {"steps": "ways", "errors": "training", "problems": "problems", "family": "problems"}
+TRAINED = (250, 100, 10, 2)
+"""Dimensions of the errors after equal times, the most telling first."""
+CELLS = (
+    *(f"steps-{dimension}" for dimension in DIMENSIONS),
+    *(f"errors-{dimension}-{method}" for dimension in TRAINED for method in METHODS),
+    *(f"problems-{name}" for name in CASES),
+    *(f"family-{which}" for which in ("all", *(f"{mu:g}" for mu in MUS))),
+)
 
 
-def bellman(dimension: int) -> Problem:
-    """The example's equation in another number of dimensions."""
-    example = type(load_problem(f"{HERE.parent}/examples/hamilton_jacobi_bellman.py:Bellman"))
-    body = {"coords": Box(x=Vector(dimension, -1, 1), t=(0, 1)), "grid": {"point": 10_000}}
-    return type("Bellman", (example,), body)()
+@cache
+def code_of(kind: str) -> str:
+    """A fingerprint of what makes the cells of a kind."""
+    files = [EXAMPLES / f"{case.file}.py" for case in CASES.values()] if kind == "problems" else []
+    files += [EXAMPLES / "hamilton_jacobi_bellman.py"]
+    files += sorted({case.config for case in CASES.values()}) if kind in ("problems", "family") else []
+    return fingerprint(HERE / f"high_dimensions_{ROOTS[kind]}.py", files=tuple(dict.fromkeys(files)))
 
 
-def points_of(problem: Problem, count: int, generator: torch.Generator) -> Tensor:
-    """Uniform points (1, count, dim), float32."""
-    return problem.coords.scale(torch.rand(1, count, len(problem.coords.names), generator=generator))
+def is_done(path: Path, kind: str, seconds: float) -> bool:
+    """Whether a cell is there, made by this code in so many seconds."""
+    with suppress(OSError, ValueError, KeyError):
+        cell = json.loads(path.read_text())
+        return cell["code"] == code_of(kind) and (kind == "steps" or cell["seconds"] == seconds)
+    return False
 
 
-def way_of(method: str, generator: torch.Generator) -> Any:
-    """The package's derivatives by name."""
-    random = Random(DIRECTIONS, "rademacher", False, generator)
-    return {EXACT: Exact(), RANDOM: random, STEIN: Stein(PAIRS, SIGMA, generator)}[method]
+def run_cell(name: str, options: argparse.Namespace) -> None:
+    """Measure and write one cell."""
+    kind, *what = name.split("-")
+    if kind == "steps":
+        found = measured(int(what[0]), options.rounds)
+    elif kind == "errors":
+        found = trained(what[1], int(what[0]), options.seconds)
+    else:
+        found = (of_problem if kind == "problems" else of_family)(what[0], options.seconds)
+    cell = {"cell": name, "kind": kind, "seconds": options.seconds, "code": code_of(kind), **found}
+    with atomic(options.results / f"{name}.json") as temporary:
+        temporary.write_text(json.dumps(cell | {"where": where()}, indent=1) + "\n")
 
 
-def plain_rows(network: torch.nn.Module, coords: Tensor, lift: Callable | None = None) -> Tensor:
-    """The residual at coords (point, dim), one reverse pass for the gradient and one for each second derivative."""
-    coords = coords.detach().requires_grad_()
-    value = network(coords)[:, 0]
-    value = value if lift is None else lift(coords, value)
-    (slope,) = torch.autograd.grad(value.sum(), coords, create_graph=True)
-    bend = 0.0
-    for axis in range(coords.shape[1] - 1):
-        (second,) = torch.autograd.grad(slope[:, axis].sum(), coords, create_graph=True)
-        bend = bend + second[:, axis]
-    return slope[:, -1] + bend - MU * slope[:, :-1].square().sum(-1)
+def run_missing(options: argparse.Namespace) -> list[str]:
+    """Each cell that is asked for and not there, one process after the other; what failed."""
+    numbers = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    environment, failed = os.environ | dict.fromkeys(numbers, "1"), []
+    for name in options.cells:
+        if is_done(options.results / f"{name}.json", name.split("-")[0], options.seconds):
+            continue
+        command = [sys.executable, __file__, "--cell", name, "--results", str(options.results)]
+        command += ["--seconds", str(options.seconds), "--rounds", str(options.rounds)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        if done.returncode:
+            failed.append(name)
+        print(f"{time.strftime('%H:%M:%S')} {name}{': failed' if done.returncode else ''}", flush=True)
+        print(done.stderr[-2000:] if done.returncode else "", end="", flush=True)
+    return failed
 
 
-def lifted(coords: Tensor, value: Tensor) -> Tensor:
-    """The end held exactly: what the package's trial function does for this problem."""
-    return ((1 + coords[:, :-1].square().sum(-1)) / 2).log() + (1 - coords[:, -1]) * value
+def read_cells(results: Path) -> dict[str, dict[str, Any]]:
+    """All cells that there are, by name."""
+    found = {name: results / f"{name}.json" for name in CELLS}
+    return {name: json.loads(path.read_text()) for name, path in found.items() if path.exists()}
 
 
-def step_of(method: str, dimension: int) -> tuple[Callable[[], float], Callable[[], float]]:
-    """A training step with Adam on fresh points, and the loss at the start at fixed ones."""
-    problem, generator = bellman(dimension), torch.Generator().manual_seed(SEED)
-    network = MLP(dimension + 1, 1, WIDTH, LAYERS, smoothing=SIGMA if method == STEIN else 0.0)
-    start = Full(network).initial(1, generator).float()
-    fixed, values = points_of(problem, POINTS, generator), {"mu": torch.full((1,), MU)}
-    if method == PLAIN:
-        plain = plain_network(network, start)
-        adam = torch.optim.Adam(plain.parameters(), RATE)
-
-        def step() -> float:
-            adam.zero_grad()
-            loss = plain_rows(plain, points_of(problem, POINTS, generator)[0]).square().mean()
-            loss.backward()
-            adam.step()
-            return float(loss.detach())
-
-        return step, lambda: float(plain_rows(plain, fixed[0]).detach().square().mean())
-    theta, way = start.clone().requires_grad_(), way_of(method, generator)
-    first_order = FirstOrder([theta], Schedule("constant", RATE, 1))
-
-    def objective(coords: Tensor) -> Residuals:
-        return Residuals((interior(problem, network, values, coords, derivatives=way),), Full(network))
-
-    def step() -> float:
-        losses = first_order.step(theta, objective(points_of(problem, POINTS, generator)))
-        return float(sum(losses.values()).detach())
-
-    return step, lambda: float(objective(fixed).total(theta.detach()))
+def main(options: argparse.Namespace) -> None:
+    """One cell where --cell names it; else all that are missing, their table, and the page."""
+    if options.cell:
+        return run_cell(options.cell, options)
+    failed = [] if options.page_only else run_missing(options)
+    cells = read_cells(options.results)
+    publish(options.page, cells)
+    with atomic(options.table) as temporary:
+        table(cells).to_csv(temporary, index=False)
+    print(f"written: {options.page}, {options.table}")
+    if failed:
+        raise UserError(f"these cells failed, see above: {'; '.join(failed)}")
 
 
-def same_losses(dimension: int) -> None:
-    """UserError where exact derivatives and those of plain torch do not give the same loss."""
-    one, other = (step_of(method, dimension)[1]() for method in (PLAIN, EXACT))
-    if abs(one - other) > 1e-3 * abs(one):
-        raise UserError(
-            f"d = {dimension}: plain torch has a loss of {one:g}, the forward Laplacian of {other:g}"
-        )
-
-
-def memory(method: str, dimension: int) -> float:
-    """MiB that a few steps take in a process of their own, over what it held before."""
-    command = [sys.executable, __file__, "--one", json.dumps([method, dimension]), "--threads", "1"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    return float(done.stdout.splitlines()[-1]) if not done.returncode else float("nan")
-
-
-def one(method: str, dimension: int) -> float:
-    """The same in this process."""
-    step, _ = step_of(method, dimension)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for _ in range(2):
-        step()
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**10
-
-
-def step_rows(options: Any) -> list[dict[str, Any]]:
-    """Seconds a step in turn, ratios, and memory, a row a dimension."""
-    rows = []
-    for dimension in (2, 10) if options.quick else DIMENSIONS:
-        same_losses(dimension)
-        steps = {method: step_of(method, dimension)[0] for method in METHODS}
-        rounds = 2 if options.quick else max(3, min(options.rounds, 2000 // dimension))
-        times = in_turn(steps, rounds, warm=1)
-        row: dict[str, Any] = {"d": dimension}
-        row |= {f"{name}, ms": 1e3 * statistics.median(times[name]) for name in METHODS}
-        row |= {f"{name}: times faster": ratio(times[PLAIN], times[name]) for name in METHODS[1:]}
-        row |= {f"{name}, MiB": memory(name, dimension) for name in METHODS}
-        rows.append(row | {"_times": times})
-        print(f"{time.strftime('%H:%M:%S')} d = {dimension}", flush=True)
-    return rows
-
-
-def trained(method: str, dimension: int, seconds: float) -> list[tuple[float, int, float, float]]:
-    """(seconds, steps, relative L2, relative L1) during so many seconds of Adam with a cosine rate by the clock."""
-    problem, generator = bellman(dimension), torch.Generator().manual_seed(SEED)
-    network = network_of(problem, NetworkSettings(width=WIDTH, hidden_layers=LAYERS, unadapted=()))
-    network = replace(network, smoothing=SIGMA if method == STEIN else 0.0)
-    theta, values = Full(network).initial(1, generator).float().requires_grad_(), {"mu": torch.full((1,), MU)}
-    tasks = task_set(problem, {"mu": np.array([MU])}, False, CPU, torch.float32)
-    truth, grid = problem.reference({"mu": np.array([MU])})["u"][0], grid_coords(problem, CPU, torch.float32)
-    plain = plain_network(network, theta.detach()) if method == PLAIN else None
-    parameters = list(plain.parameters()) if plain else [theta]
-    adam, way = torch.optim.Adam(parameters, RATE), None if plain else way_of(method, generator)
-    used, count, found = 0.0, 0, []
-    while True:
-        due = used >= seconds or used >= (1.4 * found[-1][0] if found else 0.0)
-        if due:
-            numbers = torch.cat([p.detach().flatten() for p in parameters]).view(1, -1)
-            fields = fields_of(Full(network), numbers, tasks, grid)[0, :, 0].double().numpy()
-            gap = fields - truth
-            l2, l1 = np.linalg.norm(gap) / np.linalg.norm(truth), np.abs(gap).mean() / np.abs(truth).mean()
-            found.append((max(used, 0.2), count, float(l2), float(l1)))
-            if used >= seconds:
-                return found
-        began = time.perf_counter()
-        adam.param_groups[0]["lr"] = RATE * (0.5 + 0.5 * np.cos(np.pi * min(1, used / seconds))) + 1e-6
-        adam.zero_grad()
-        coords = points_of(problem, POINTS, generator)
-        if plain:
-            loss = plain_rows(plain, coords[0], lifted).square().mean()
-        else:
-            block = interior(problem, network, values, coords, derivatives=way)
-            loss = Residuals((block,), Full(network)).total(theta).sum()
-        loss.backward()
-        adam.step()
-        used, count = used + time.perf_counter() - began, count + 1
-
-
-def error_rows(options: Any) -> list[dict[str, Any]]:
-    """Errors after equal times, a row a way."""
-    rows = []
-    for dimension in (2,) if options.quick else (100, 250):
-        for method in METHODS:
-            curve = trained(method, dimension, 1.0 if options.quick else options.seconds)
-            seconds, steps, l2, l1 = curve[-1]
-            row = {"d": dimension, "derivatives": method, "seconds": seconds, "steps": steps}
-            rows.append(
-                row | {"relative L2": l2, "relative L1": l1, "at the start": curve[0][2], "_curve": curve}
-            )
-            print(f"{time.strftime('%H:%M:%S')} {rows[-1]}"[:160], flush=True)
-    return rows
-
-
-def publish(name: str, rows: list[dict[str, Any]]) -> None:
-    """Put a table between its two marks on the page."""
-    columns = [key for key in rows[0] if not key.startswith("_")]
-    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    lines += [
-        "| "
-        + " | ".join(f"{row[c]:.3g}" if isinstance(row[c], float) else str(row[c]) for c in columns)
-        + " |"
-        for row in rows
-    ]
-    text, start, end = PAGE.read_text(), f"<!-- {name}:start -->\n", f"<!-- {name}:end -->"
-    head, tail = text.split(start)[0], text.split(end)[1]
-    PAGE.write_text(head + start + "\n".join(lines) + "\n" + end + tail)
-
-
-def main(options: Any) -> None:
-    """Both tables, or one of them; with --one a single setting for the process that asked."""
-    if options.one:
-        print(one(*json.loads(options.one)))
-        return
-    facts = f"network {LAYERS} x {WIDTH}, float32, {POINTS} points, {DIRECTIONS} directions, {PAIRS} pairs of noise"
-    for name, make, title in (
-        ("steps", step_rows, "Time and memory of a step"),
-        ("errors", error_rows, "Hamilton-Jacobi-Bellman after equal times"),
-    ):
-        if options.only in ("", name):
-            rows = make(options)
-            report(f"high_dimensions_{name}", title, rows, [facts], options)
-            if not options.quick:
-                publish(name, rows)
+def parser() -> argparse.ArgumentParser:
+    """The options of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cells", nargs="+", choices=CELLS, default=CELLS, metavar="NAME", help="not all")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of the CPU, each training (60)")
+    parser.add_argument("--rounds", type=int, default=15, help="timed steps, fewer in many dimensions (15)")
+    parser.add_argument("--results", type=Path, default=HERE / "results" / "high_dimensions")
+    parser.add_argument("--table", type=Path, default=HERE / "results" / "high_dimensions.csv")
+    parser.add_argument("--page", type=Path, default=HERE.parent / "docs" / "high-dimensions.md")
+    parser.add_argument("--page-only", action="store_true", help="run nothing, write from what is there")
+    parser.add_argument("--cell", choices=CELLS, metavar="NAME", help="one cell, here and now")
+    parser.set_defaults(threads=1)
+    return parser
 
 
 if __name__ == "__main__":
-    run(
-        main,
-        arguments(
-            __doc__, rounds=(15, "timed steps of each, fewer in many dimensions"),
-            seconds=(60.0, "of each training"), only=("", "steps or errors"), one=("", "for internal use"),
-        ),
-    )  # fmt: skip
+    run(main, parser())
