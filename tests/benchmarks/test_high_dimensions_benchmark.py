@@ -6,13 +6,13 @@ from argparse import Namespace
 import numpy as np
 import pytest
 import torch
+from high_dimensions import CELLS, HERE, is_done, read_cells, run_cell
 from high_dimensions_page import MISSING, publish, table
 from high_dimensions_problems import CASES, MANY, fields, fitted, settings_of
 from high_dimensions_training import trained
 from high_dimensions_ways import METHODS, bellman, measured, same_losses
 from truths.cole_hopf import by_monte_carlo
 
-from high_dimensions import CELLS, HERE, is_done, read_cells, run_cell
 from pinnlora.train.setup import network_of, parametrisation_of
 
 PAGE = HERE.parent / "docs" / "high-dimensions.md"

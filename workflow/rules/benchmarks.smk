@@ -1,0 +1,28 @@
+def measured_code(wildcards):
+    """All files of the benchmark of many dimensions; which of its cells they make invalid it finds out itself."""
+    from pinnlora.problem.code import closure
+
+    root = Path(workflow.basedir)
+    given = [*(root / "examples").glob("*.py"), root / "examples/high_dimensions.yaml", root / "examples/stein.yaml"]
+    return [*closure(root / "benchmarks/high_dimensions.py"), *given]
+
+
+rule dimensions:
+    input:
+        code=measured_code,
+    output:
+        f"{SETTINGS.results}/high_dimensions.csv",
+    log:
+        f"{SETTINGS.results}/logs/high_dimensions.log",
+    benchmark:
+        f"{SETTINGS.results}/benchmarks/high_dimensions.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=90,
+    params:
+        program=Path(workflow.basedir) / "benchmarks/high_dimensions.py",
+    shell:
+        "python {params.program:q} --table {output:q} > {log:q} 2>&1"
