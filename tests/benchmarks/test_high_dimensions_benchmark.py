@@ -29,11 +29,11 @@ def test_monte_carlo_agrees_with_the_closed_form_within_a_small_error():
 
 
 def test_the_standard_error_is_that_of_other_noise():
-    places = torch.from_numpy(bellman(10, 20).places())
+    places = torch.from_numpy(bellman(50, 20).places())
     runs = [by_monte_carlo(places[:, :-1], places[:, -1], 2.0, 500, seed) for seed in range(200)]
     values, errors = (torch.stack(part) for part in zip(*runs, strict=True))
     ratio = values.std(0) / errors.mean(0)  # 200 draws: 5 % of noise
-    assert ratio.min() > 0.8 and ratio.max() < 1.2
+    assert ratio.min() > 0.8 and ratio.max() < 1.3
 
 
 def test_double_backward_has_the_loss_of_the_forward_laplacian():
