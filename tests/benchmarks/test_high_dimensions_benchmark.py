@@ -40,7 +40,7 @@ def test_double_backward_has_the_loss_of_the_forward_laplacian():
     same_losses(7)
 
 
-def test_all_ways_start_from_the_same_network_and_come_closer():
+def test_all_ways_start_from_the_same_network_and_take_their_time():
     found = {method: trained(method, 2, 0.1) for method in METHODS}
     starts = [cell["start"] for cell in found.values()]
     assert max(starts) - min(starts) < 1e-3 * starts[0]  # one of them is smoothed
@@ -83,7 +83,7 @@ def test_the_page_has_every_number_from_the_cells(tmp_path):
         "seconds": 60.0,
         "steps": 7,
         "used": 59.0,
-        "l2": 1.25e-3,
+        "l2": 1.21e-3,
         "l1": 2.5e-3,
         "start": 0.5,
         "where": where,
