@@ -18,7 +18,7 @@ wildcard_constraints:
     problem="|".join(PROBLEMS),
     method="pinn|finetuned|lora",
     mode="data|weights|distilled|physics",
-    rank=r"\d+|full",
+    rank=r"\d+|auto|full",
     number="[123]",
     quantity="rank|time",
 

@@ -93,11 +93,12 @@ def dense(parametrisation, theta: Tensor):
     if isinstance(parametrisation, Full):
         pairs = [(cut(out, into), cut(out)) for out, into in shapes]
         return [matrix for matrix, _ in pairs], [bias for _, bias in pairs]
-    matrices = [matrix[0] for matrix in parametrisation.base.matrices]
+    matrices, ranks = [matrix[0] for matrix in parametrisation.base.matrices], list(parametrisation.ranks)
     for k, (out, into) in enumerate(shapes):
         if k not in parametrisation.unadapted:
-            down = cut(parametrisation.rank, into)
-            matrices[k] = matrices[k] + cut(out, parametrisation.rank) @ down
+            rank = ranks.pop(0)
+            down = cut(rank, into)
+            matrices[k] = matrices[k] + cut(out, rank) @ down
     return matrices, [bias[0] for bias in parametrisation.base.biases]
 
 

@@ -84,7 +84,7 @@ def memory_of(stage):
 
     def megabytes(wildcards, attempt):
         job = job_of(stage, wildcards)
-        rank = job.rank if job.rank in (None, "full") else int(job.rank)
+        rank = job.rank if job.rank in (None, "auto", "full") else int(job.rank)
         return attempt * mem_mb(SETTINGS.problem(job.problem), stage, rank or "full", job.which or "")
 
     return megabytes

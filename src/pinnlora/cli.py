@@ -235,7 +235,7 @@ def publish(
 def train(
     problem: Annotated[str, typer.Argument(help="FILE.py:Class, or a problem of the package")],
     output: Out,
-    rank: Annotated[int, typer.Option(min=1, help="rank of the adapters")] = 4,
+    rank: Annotated[str, typer.Option(help="rank of the adapters, or auto: found by training")] = "4",
     config: Annotated[Path | None, typer.Option(help="YAML with the keys of config/README.md")] = None,
     minutes: Annotated[
         float | None, typer.Option(min=0.01, help="time for everything; 5 where there is no config")

@@ -1,5 +1,6 @@
 """Low-rank adapters and full weights: what the trained numbers stand for, and what stays frozen."""
 
+import pytest
 import torch
 from small import CPU, dense, generator, random_theta, random_weights, relative, task_values, tiny
 
@@ -29,6 +30,20 @@ def test_matrices_are_base_plus_b_times_a_and_the_rest_is_the_base():
             assert adapted == (k not in (1, 3))
             change = weights.matrices[k][task] - BASE.matrices[k][0]
             assert torch.linalg.matrix_rank(change, rtol=1e-10) == (2 if adapted else 0)
+
+
+def test_every_map_may_have_a_rank_of_its_own_and_none():
+    lora = LowRank(NETWORK, BASE, rank=(3, 0, 2), unadapted=(1, 3))
+    theta = random_theta(lora, 2)
+    assert theta.shape == (2, 3 * (2 + 6) + 2 * (6 + 3))
+    weights = lora.weights(theta)
+    for task in range(2):
+        for matrix, own in zip(dense(lora, theta[task])[0], weights.matrices, strict=True):
+            torch.testing.assert_close(own[task], matrix, rtol=1e-14, atol=1e-14)
+    assert torch.equal(weights.matrices[2], BASE.matrices[2].expand(2, -1, -1))
+    assert all(one[0].numel() for one in lora.factors(lora.initial(1, generator()))) is False
+    with pytest.raises(ValueError, match="2 ranks for 3"):
+        LowRank(NETWORK, BASE, rank=(3, 2), unadapted=(1, 3))
 
 
 def test_first_adapters_leave_the_base_network_as_it_is_but_let_it_learn():

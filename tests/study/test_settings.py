@@ -8,7 +8,7 @@ import pytest
 
 from pinnlora.errors import UserError
 from pinnlora.problem.load import load_problem
-from pinnlora.study.settings import load_settings, problem_name
+from pinnlora.study.settings import load_settings, load_study, problem_name
 from pinnlora.train.settings import MODES, PER_TASK_STAGES, StageSettings
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -33,7 +33,10 @@ def stage(name: str, **keys) -> dict:
         ({"lora_ranks": [1, 2, -4]}, "lora_ranks[2]: -4 is not a positive rank"),
         ({"lora_ranks": [True]}, "lora_ranks[0]: True is not a positive rank"),
         ({"lora_ranks": [1, 1]}, "lora_ranks: 1 stands there twice"),
-        ({"hypernetwork_ranks": ["ful"]}, "hypernetwork_ranks[0]: 'ful' is not a positive rank or 'full'"),
+        (
+            {"hypernetwork_ranks": ["ful"]},
+            "hypernetwork_ranks[0]: 'ful' is not a positive rank, 'auto' or 'full'",
+        ),
         (stage("pinn", steps="many"), "training.pinn.steps: 'many' is not a whole number"),
         (stage("pinn", steps=1.5), "training.pinn.steps: 1.5 is not a whole number"),
         (stage("pinn", steps=0), "training.pinn.steps: 0 is not greater than 0"),
@@ -101,7 +104,10 @@ def stage(name: str, **keys) -> dict:
             stage("data", ranks={4: {"stps": 1}}),
             "training.data.ranks.4.stps: unknown key, did you mean 'steps'?",
         ),
-        (stage("data", ranks={"x": {}}), "training.data.ranks.x: 'x' is not a positive rank or 'full'"),
+        (
+            stage("data", ranks={"x": {}}),
+            "training.data.ranks.x: 'x' is not a positive rank, 'auto' or 'full'",
+        ),
         (
             stage("data", ranks={4: {"lbfgs_steps": 1}}),
             "training.data.ranks.4: optimiser adam with lbfgs_steps 1",
@@ -132,6 +138,20 @@ def test_several_problems_are_a_line_each():
     assert len(found) == 6
     assert all(line.startswith("config: ") for line in found)
     assert any("'full' has no adapter" in line for line in found)
+
+
+def test_ranks_are_found_where_no_teacher_has_one():
+    settings = load_settings({"problems": ["kovasznay"], "hypernetwork_ranks": [4, "auto"]})
+    problem = settings.problem("kovasznay")
+    assert [mode for mode, rank in problem.surrogates() if rank == "auto"] == ["data", "physics"]
+    assert len(problem.surrogates()) == 6
+    (line,) = messages({"lora_ranks": ["auto"]})
+    assert line.startswith("config: lora_ranks[0]: 'auto' finds ranks over many tasks")
+    (line,) = messages({"hypernetwork": {"tolerance": 1}})
+    assert "hypernetwork.tolerance" in line
+    small = {"network": {"width": 6}, "hypernetwork_ranks": ["auto"], "problems": ["kovasznay"]}
+    with pytest.raises(UserError, match="rank 8 of kovasznay is above the width of its network, 6"):
+        load_study(small)
 
 
 def test_lora_has_no_full_rank():

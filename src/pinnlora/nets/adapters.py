@@ -43,22 +43,34 @@ class Full:
 
 @dataclass(frozen=True)
 class LowRank:
-    """Adapters A (rank, in), B (out, rank) on every map but the `unadapted`; base weights and biases frozen."""
+    """Adapters A (rank, in), B (out, rank) on every map but the `unadapted`; base weights and biases frozen.
+
+    `rank` is one for all adapted maps, or one for each of them, 0 for none.
+    """
 
     network: MLP
     base: Weights
-    rank: int
+    rank: int | tuple[int, ...]
     unadapted: tuple[int, ...] = (1,)
     adapted: tuple[int, ...] = field(init=False)
+    ranks: tuple[int, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         maps = range(len(self.network.shapes))
-        object.__setattr__(self, "adapted", tuple(k for k in maps if k not in self.unadapted))
+        adapted = tuple(k for k in maps if k not in self.unadapted)
+        ranks = (self.rank,) * len(adapted) if isinstance(self.rank, int) else self.rank
+        if len(ranks) != len(adapted):
+            raise ValueError(f"{len(ranks)} ranks for {len(adapted)} adapted maps")
+        object.__setattr__(self, "adapted", adapted)
+        object.__setattr__(self, "ranks", ranks)
 
     @property
     def size(self) -> int:
-        """Trained numbers per task: rank times the sum of the adapted maps' inputs and outputs."""
-        return self.rank * sum(sum(self.network.shapes[k]) for k in self.adapted)
+        """Trained numbers per task: over the adapted maps, rank times inputs and outputs."""
+        return sum(rank * sum(self.network.shapes[k]) for k, rank in self._maps())
+
+    def _maps(self) -> list[tuple[int, int]]:
+        return list(zip(self.adapted, self.ranks, strict=True))
 
     def initial(self, tasks: int, generator: torch.Generator) -> Tensor:
         """A random, B zero, so that training starts at the base network: (task, size) float64 on the CPU.
@@ -66,21 +78,21 @@ class LowRank:
         All tasks share one A, so that their adapters can be compared and interpolated.
         """
         parts = []
-        for k in self.adapted:
+        for k, rank in self._maps():
             out, into = self.network.shapes[k]
-            down = torch.randn(self.rank, into, generator=generator, dtype=torch.float64) / math.sqrt(into)
-            parts += [down.flatten(), torch.zeros(out * self.rank, dtype=torch.float64)]
+            down = torch.randn(rank, into, generator=generator, dtype=torch.float64) / math.sqrt(into)
+            parts += [down.flatten(), torch.zeros(out * rank, dtype=torch.float64)]
         return torch.cat(parts).repeat(tasks, 1)
 
     def factors(self, theta: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Views (A, B) of theta for each adapted map: (task, rank, in), (task, out, rank)."""
         pairs, start = [], 0
-        for k in self.adapted:
+        for k, rank in self._maps():
             out, into = self.network.shapes[k]
-            down = theta[:, start : start + self.rank * into].unflatten(1, (self.rank, into))
-            start += self.rank * into
-            up = theta[:, start : start + out * self.rank].unflatten(1, (out, self.rank))
-            start += out * self.rank
+            down = theta[:, start : start + rank * into].unflatten(1, (rank, into))
+            start += rank * into
+            up = theta[:, start : start + out * rank].unflatten(1, (out, rank))
+            start += out * rank
             pairs.append((down, up))
         return pairs
 
@@ -95,14 +107,14 @@ class LowRank:
     def fill_jacobian(self, jacobian: Tensor, tape: Tape, sensitivities: list[Tensor], theta: Tensor) -> None:
         """dr/dA = sum over channels of (B^T dz) a^T, dr/dB = sum over channels of dz (A a)^T."""
         start = 0
-        for k, (down, up) in zip(self.adapted, self.factors(theta), strict=True):
+        for (k, rank), (down, up) in zip(self._maps(), self.factors(theta), strict=True):
             (out, into), jet, dz = self.network.shapes[k], tape.inputs[k], sensitivities[k]
-            block = jacobian[..., start : start + self.rank * into].unflatten(-1, (self.rank, into))
+            block = jacobian[..., start : start + rank * into].unflatten(-1, (rank, into))
             _outer(block, torch.matmul(dz, up.unsqueeze(1)), jet)
-            start += self.rank * into
-            block = jacobian[..., start : start + out * self.rank].unflatten(-1, (out, self.rank))
+            start += rank * into
+            block = jacobian[..., start : start + out * rank].unflatten(-1, (out, rank))
             _outer(block, dz, torch.matmul(jet, down.mT.unsqueeze(1)))
-            start += out * self.rank
+            start += out * rank
 
 
 Parametrisation = Full | LowRank

@@ -88,7 +88,7 @@ def _surrogate(problem: Problem, config: dict[str, Any], tensors: Mapping[str, T
     problem = problem.formulated(settings.formulation)
     network, dtype = network_of(problem, settings), tensors["hypernetwork.head.weight"].dtype
     weights = base_weights(network, base, base.device, dtype)
-    parametrisation = parametrisation_of(network, config["rank"], weights, settings)
+    parametrisation = parametrisation_of(network, config.get("ranks", config["rank"]), weights, settings)
     if parametrisation.size != config["outputs"]:
         raise ValueError(f"{config['outputs']} outputs, but rank {config['rank']} has {parametrisation.size}")
     shape, outputs = config["hypernetwork"], torch.zeros(config["outputs"])

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from pinnlora.report.style import method_label, problem_label, rank_label
+from pinnlora.report.style import method_label, problem_label, rank_label, row_label
 from pinnlora.report.summaries import Row, is_hypernetwork, problem
 from pinnlora.study.names import PER_TASK
 
@@ -70,3 +70,13 @@ def exceptions(rows: Sequence[Row]) -> list[str]:
                 which = f"{problem_label(name)}, {method_label(method)}, {rank_label(rank)}"
                 notes.append(f"Another budget: {which}: {', '.join(other)}.")
     return notes
+
+
+def found_ranks(rows: Sequence[Row]) -> list[str]:
+    """A note for each row whose ranks were found by its training."""
+    return [
+        f"{problem_label(problem(row.dataset))}, {row_label(row.method, row.rank)}: "
+        f"{', '.join(map(str, row.trained('ranks')))}, a number an adapted map, the input's first."
+        for row in rows
+        if row.trained("ranks")
+    ]

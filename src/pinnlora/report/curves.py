@@ -20,15 +20,14 @@ from pinnlora.report.summaries import (
     paper,
     per_problem,
     problem,
-    rank_value,
     reference,
     rows,
     shown,
 )
-from pinnlora.study.names import BASELINES
+from pinnlora.study.names import BASELINES, NAMED_RANKS, rank_value
 
 DODGE = 0.085  # in powers of two: bars of neighbouring methods at one rank stay apart
-FULL_DODGE = 2.0  # times as much at full rank, where every method has a point
+NAMED_DODGE = 2.0  # times as much at ranks that are no number, where every method has a point
 BASELINE: dict[str, Any] = {"color": "0.45", "linewidth": 0.7}
 LINES = dict(zip(BASELINES, (":", "-."), strict=True))
 
@@ -64,23 +63,28 @@ def _rank_panel(axes: Axes, dataset: xr.Dataset) -> None:
     printed = _printed(dataset)
     printed = printed[printed["method"].isin(methods)]
     ranks = sorted({row.rank for row in trained} | set(printed["rank"]), key=rank_value)
-    places = {rank: float(np.log2(float(rank))) for rank in ranks if rank != "full"}
-    if "full" in ranks:  # apart, to the right of the largest
-        places["full"] = max(places.values(), default=-1.6) + 1.6
-        axes.axvline(places["full"] - 0.85, color="0.6", linewidth=0.6, linestyle=":")
+    places = {rank: float(np.log2(float(rank))) for rank in ranks if rank not in NAMED_RANKS}
+    for rank in ranks[len(places) :]:  # apart, to the right of the largest
+        places[rank] = max(places.values(), default=-1.6) + 1.6
+        axes.axvline(places[rank] - 0.85, color="0.6", linewidth=0.6, linestyle=":")
     for order, method in enumerate(methods):
         shift = (order - (len(methods) - 1) / 2) * DODGE
-        at = {rank: x + shift * (FULL_DODGE if rank == "full" else 1.0) for rank, x in places.items()}
+        at = {rank: x + shift * (NAMED_DODGE if rank in NAMED_RANKS else 1.0) for rank, x in places.items()}
         own = [row for row in trained if row.method == method and np.isfinite(mean(row.scores()))]
-        for full in (False, True):
-            _ours(axes, [row for row in own if (row.rank == "full") == full], at)
-            theirs = printed[(printed["method"] == method) & ((printed["rank"] == "full") == full)]
+        for kind in ("", *NAMED_RANKS):
+            _ours(axes, [row for row in own if _kind(row.rank) == kind], at)
+            theirs = printed[(printed["method"] == method) & (printed["rank"].map(_kind) == kind)]
             _theirs(axes, theirs.sort_values("rank", key=lambda r: r.map(rank_value)), method, at)
     for row in rows(dataset):
         if row.method in BASELINES:
             style = BASELINE | {"linestyle": LINES[row.method], "zorder": 1}
             axes.axhline(mean(row.scores()), label=row.method, **style)
     axes.set_xticks(list(places.values()), ranks)
+
+
+def _kind(rank: str) -> str:
+    """A rank's own name; those that are numbers, which a line joins, have none."""
+    return rank if rank in NAMED_RANKS else ""
 
 
 def _ours(axes: Axes, own: Sequence[Row], at: dict[str, float]) -> None:

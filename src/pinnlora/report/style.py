@@ -47,8 +47,8 @@ def method_label(method: str) -> str:
 
 
 def rank_label(rank: str) -> str:
-    """`rank 4` or `full rank`."""
-    return "full rank" if rank == "full" else f"rank {rank}"
+    """`rank 4`, `rank found` or `full rank`."""
+    return {"auto": "rank found", "full": "full rank"}.get(rank, f"rank {rank}")
 
 
 def row_label(method: str, rank: str) -> str:

@@ -18,7 +18,7 @@ import xarray as xr
 
 from pinnlora.errors import UserError
 from pinnlora.files import read_netcdf
-from pinnlora.study.names import BASELINES, METHODS, PER_TASK
+from pinnlora.study.names import BASELINES, METHODS, PER_TASK, rank_value
 
 PREREQUISITES = ("seconds_base", "seconds_reference", "seconds_teachers")
 
@@ -56,11 +56,6 @@ def reference(dataset: xr.Dataset) -> str:
 def compared(dataset: xr.Dataset) -> bool:
     """Whether predictions of test tasks were compared with a reference."""
     return bool(dataset["mse"].sel(split="test").notnull().any())
-
-
-def rank_value(rank: str) -> float:
-    """A rank as a number to sort by; `full` is infinite."""
-    return math.inf if rank == "full" else float(rank)
 
 
 def mean(values: np.ndarray) -> float:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pinnlora.files import atomic_directory, save_weights, version, write_netcdf
+from pinnlora.nets.adapters import LowRank
 from pinnlora.problem.base import Problem
 from pinnlora.problem.carry import copy_problem
 from pinnlora.query.calibration import LEVEL, Calibration
@@ -41,6 +42,8 @@ def save_bundle(
         "format": FORMAT,
         "provenance": provenance,
     }
+    if config["rank"] == "auto" and isinstance(surrogate.parametrisation, LowRank):
+        config["ranks"] = surrogate.parametrisation.ranks
     if surrogate.calibration is not None:
         config["calibration"] = surrogate.calibration.stored()
     config |= measured or {}
@@ -98,7 +101,8 @@ def _trusted(calibration: Calibration, covered: float | None) -> str:
 def _card(problem: Problem, config: dict[str, Any], calibration: Calibration | None) -> str:
     names = problem.task.names
     example = ", ".join(f"{name}=..." for name in names)
-    return f"""# {problem.name}: hypernetwork, mode {config["mode"]}, rank {config["rank"]}
+    found = f" ({', '.join(map(str, config['ranks']))})" if "ranks" in config else ""
+    return f"""# {problem.name}: hypernetwork, mode {config["mode"]}, rank {config["rank"]}{found}
 
 {problem.title}
 

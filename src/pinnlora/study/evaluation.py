@@ -164,7 +164,7 @@ def evaluate_surrogate(path: Path, truth: Truth, device: torch.device, settings:
         "coverage": config.get("test_coverage", float("nan")),
         "seconds_teachers": config.get("seconds_teachers", float("nan")),
     }
-    trained = {key: config[key] for key in ("network", "hypernetwork", "stage")}
+    trained = {key: config[key] for key in ("network", "hypernetwork", "stage", "ranks") if key in config}
     result = Result(config["mode"], str(config["rank"]), numbers, read_netcdf(path / "history.nc"), trained)
     shown = result.rank == str(settings["figure_rank"])
     for split in SPLITS:

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from pinnlora.study.evaluation import SPLITS, Result, Truth
-from pinnlora.study.names import METHODS
+from pinnlora.study.names import METHODS, rank_value
 from pinnlora.train.data import known_and_there, of_split
 
 ERRORS = {
@@ -38,9 +38,7 @@ NUMBERS = {
 def gather(results: list[Result], truth: Truth) -> xr.Dataset:
     """All results as one dataset; a (method, rank) that was not trained is nan."""
     methods = [method for method in METHODS if any(r.method == method for r in results)]
-    ranks = sorted(
-        {r.rank for r in results}, key=lambda rank: (rank == "full", int(rank) if rank != "full" else 0)
-    )
+    ranks = sorted({r.rank for r in results}, key=rank_value)
     place = {(r.method, r.rank): (methods.index(r.method), ranks.index(r.rank)) for r in results}
     dataset = xr.Dataset(
         coords={

@@ -16,6 +16,7 @@ from pinnlora.problem.load import problem_file
 from pinnlora.study.job_settings import job_settings
 from pinnlora.study.provenance import code_of, provenance, recorded
 from pinnlora.study.settings import Settings
+from pinnlora.train.settings import FROM_TEACHERS
 
 MODULES = {
     "tasks": "study.jobs.tasks",
@@ -42,7 +43,6 @@ OUTPUTS = {
 FIELDS = ("figures/{problem}.pdf", "figures/{problem}.png")
 RESUMED = ("base", "fit", "teachers", "hypernetwork")
 TRAINING = (*RESUMED, "evaluate")
-LEARN_FROM_TEACHERS = ("weights", "distilled")
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def inputs(settings: Settings, job: Job) -> dict[str, list[Job]]:
                 for mode, rank in settings.problem(name).surrogates()
             ]
             return tasks | reference | base | {"fit": fits, "surrogate": bundles}
-    taught = job.stage == "hypernetwork" and job.which in LEARN_FROM_TEACHERS
+    taught = job.stage == "hypernetwork" and job.which in FROM_TEACHERS
     return tasks | reference | base | (teachers if taught else {})
 
 

@@ -39,15 +39,15 @@ def job_settings(
     """The settings of one job, ready for JSON.
 
     `stage` is the job, one of STAGES. `mode` is the method of a fit (pinn, finetuned, lora), the mode of a
-    hypernetwork, the number of a table or the kind of a figure. `rank` is an integer, also as text, or
-    'full'. Raises UserError where there is no such job or problem.
+    hypernetwork, the number of a table or the kind of a figure. `rank` is an integer, also as text,
+    'auto' or 'full'. Raises UserError where there is no such job or problem.
     """
     if stage not in STAGES:
         raise UserError(f"no job {stage!r}; there are {', '.join(STAGES)}")
     if stage in ("table", "figure"):
         return {"number": int(mode or "")} if stage == "table" else {"kind": mode}
     chosen = settings.problem(problem or "")
-    if isinstance(rank, str) and rank != "full":
+    if isinstance(rank, str) and rank not in ("auto", "full"):
         rank = int(rank)
     own = _own_part(chosen, stage, rank or "full", mode or "")
     return {"problem": chosen.spec, "seed": settings.seed} | own
@@ -100,4 +100,5 @@ def figure_rank(chosen: ProblemSettings) -> int | str:
     present = (lora & hypernetworks) or (lora | hypernetworks)
     if wanted in present or not present:
         return wanted
-    return max((rank for rank in present if rank != "full"), default="full")
+    numbers = [rank for rank in present if isinstance(rank, int)]
+    return max(numbers, default="auto" if "auto" in present else "full")

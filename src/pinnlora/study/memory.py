@@ -47,7 +47,9 @@ def mem_mb(problem: ProblemSettings, stage: str, rank: int | str = "full", which
 
 
 def parameters(problem: ProblemSettings, rank: int | str) -> int:
-    """Trained numbers of one task: all weights of the network, or its adapters' of this rank."""
+    """Trained numbers of one task: all weights of the network, or its adapters' of this rank; the most that there are
+    while ranks are being found."""
+    rank = problem.hypernetwork.largest_rank if rank == "auto" else rank
     network = problem.network
     sides = [COORDINATES, *[network.width] * network.hidden_layers, _count(problem)]
     if rank == "full":

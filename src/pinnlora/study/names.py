@@ -5,4 +5,11 @@ from pinnlora.train.settings import MODES
 BASELINES = ("ansatz", "base")
 """What training starts from: the trial function without its network, and the network of T0 for every task."""
 PER_TASK = ("pinn", "finetuned", "lora")
+NAMED_RANKS = ("auto", "full")
+"""Those that are no numbers: ranks found by training, and whole networks."""
 METHODS = (*BASELINES, *PER_TASK, *MODES)
+
+
+def rank_value(rank: str) -> float:
+    """A rank as a number to sort by: `auto` comes after all numbers, `full` last."""
+    return 1e9 * (1 + NAMED_RANKS.index(rank)) if rank in NAMED_RANKS else float(rank)

@@ -15,6 +15,7 @@ from pinnlora.problem.load import Spec, has_reference, known_problem, package_pr
 from pinnlora.study.settings_errors import lines
 from pinnlora.train.kinds import AdapterRank, Count, PartOf, Positive, PositiveReal, Rank, Strict
 from pinnlora.train.settings import (
+    FROM_TEACHERS,
     MODES,
     HypernetworkSettings,
     Mode,
@@ -97,8 +98,9 @@ class ProblemSettings(Overridable):
         ]
 
     def surrogates(self) -> list[tuple[str, int | str]]:
-        """(mode, rank) of the hypernetworks."""
-        return [(mode, rank) for mode in self.modes for rank in self.hypernetwork_ranks]
+        """(mode, rank) of the hypernetworks; those that learn from teachers have their ranks, and find none."""
+        every = [(mode, rank) for mode in self.modes for rank in self.hypernetwork_ranks]
+        return [(mode, rank) for mode, rank in every if rank != "auto" or mode not in FROM_TEACHERS]
 
 
 Problem = Annotated[str, PlainValidator(known_problem)]
@@ -170,6 +172,7 @@ def load_study(*sources: Mapping | str | Path) -> Settings:
 
 def check_rank(rank: int | str, problem: ProblemSettings) -> None:
     """UserError for adapters larger than the matrices that they correct."""
+    rank = problem.hypernetwork.largest_rank if rank == "auto" else rank
     if isinstance(rank, int) and rank > problem.network.width:
         raise UserError(
             f"config: rank {rank} of {problem.name} is above the width of its network, {problem.network.width}; "

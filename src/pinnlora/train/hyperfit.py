@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from pinnlora.errors import UserError
-from pinnlora.nets.adapters import Parametrisation
+from pinnlora.nets.adapters import LowRank, Parametrisation
 from pinnlora.nets.hypernetwork import Hypernetwork
 from pinnlora.problem.base import Problem
 from pinnlora.problem.signature import Values
@@ -20,7 +21,8 @@ from pinnlora.train.checkpoint import Checkpoint
 from pinnlora.train.data import Monitor, Solutions, of_split, read_reference, task_set
 from pinnlora.train.hyperlearner import Hyperlearner
 from pinnlora.train.loop import History
-from pinnlora.train.settings import HypernetworkSettings, NetworkSettings, StageSettings
+from pinnlora.train.ranks import train_finding_ranks
+from pinnlora.train.settings import FROM_TEACHERS, HypernetworkSettings, NetworkSettings, StageSettings
 from pinnlora.train.setup import (
     announce,
     base_weights,
@@ -49,13 +51,19 @@ def fit_hypernetwork(
     """Train one mode at one rank, on from `checkpoint`; `settings` is the job's part of the configuration.
 
     `base` (1, size) are the base network's numbers, `teachers` (task, size) those of the training tasks' PINNs, nan for
-    those that failed. UserError where no task can be trained on.
+    those that failed. With rank 'auto' the adapters returned have ranks that were found. UserError where no task can
+    be trained on, or where that rank is asked of a mode that learns from teachers, whose adapters have a rank.
     """
     stage, shape = StageSettings(**settings["stage"]), HypernetworkSettings(**settings["hypernetwork"])
     where, dtype = device_of(device), dtype_of(stage.dtype)
     mode, rank, seed = settings["mode"], settings["rank"], settings["seed"]
     network = network_of(problem, own := NetworkSettings(**settings["network"]))
-    parametrisation = parametrisation_of(network, rank, base_weights(network, base, where, dtype), own)
+    if rank == "auto" and mode in FROM_TEACHERS:
+        raise UserError(
+            f"rank auto is for modes data and physics: {mode} learns from teachers of a rank; give that"
+        )
+    largest = shape.largest_rank if rank == "auto" else rank
+    parametrisation = parametrisation_of(network, largest, base_weights(network, base, where, dtype), own)
 
     def solutions(split: str) -> Solutions:
         tasks = task_set(problem, of_split(values, splits, split), own.symmetry, where, dtype)
@@ -71,15 +79,22 @@ def fit_hypernetwork(
     watched, validation = Monitor.of(solutions("test")), solutions("validation")
     origin = task_set(problem, of_split(values, splits, "base"), own.symmetry, where, dtype).values
 
-    def learner_of(stage: StageSettings) -> Hyperlearner:
+    def learner_of(
+        parametrisation: Parametrisation, start: Hypernetwork, stage: StageSettings
+    ) -> Hyperlearner:
         return Hyperlearner(
-            problem, parametrisation, deepcopy(hypernetwork), mode, training, validation, stage,
+            problem, parametrisation, deepcopy(start), mode, training, validation, stage,
             draw_of(seed, f"{mode} {rank} points", where, dtype), numpy_generator(seed, f"{mode} {rank} tasks"),
             embed, taught, own.symmetry, watched, origin,
         )  # fmt: skip
 
-    learner, history = train_within(stage, learner_of, title, checkpoint)
-    return _sound(learner, history, title).hypernetwork, parametrisation, history
+    if rank == "auto" and isinstance(parametrisation, LowRank):
+        given = parametrisation, hypernetwork
+        found = train_finding_ranks(stage, learner_of, given, shape.tolerance, title, checkpoint)
+    else:
+        found = train_within(stage, partial(learner_of, parametrisation, hypernetwork), title, checkpoint)
+    learner, history = found
+    return _sound(learner, history, title).hypernetwork, learner.parametrisation, history
 
 
 def _sound(learner: Hyperlearner, history: History, title: str) -> Hyperlearner:
@@ -98,7 +113,7 @@ def _taught(
     mode: str, training: Solutions, teachers: Tensor | None, device: torch.device, dtype: torch.dtype
 ) -> tuple[Solutions, Tensor]:
     """The training tasks that can be learned from, and their teachers for the modes that have some."""
-    if mode not in ("weights", "distilled"):
+    if mode not in FROM_TEACHERS:
         return (_known(training) if mode == "data" else training), torch.empty(0)
     if teachers is None:
         raise UserError(f"mode {mode} learns from per-task PINNs: give --teachers DIR")

@@ -44,11 +44,11 @@ def start(value: Any) -> float | str:
     return value
 
 
-def rank_or_full(value: Any) -> int | str:
-    """A positive whole number or 'full'."""
-    if value == "full":
+def rank_or_name(value: Any) -> int | str:
+    """A positive whole number, 'auto' or 'full'."""
+    if value in ("auto", "full"):
         return value
-    return positive_rank(value, "a positive rank or 'full'")
+    return positive_rank(value, "a positive rank, 'auto' or 'full'")
 
 
 def positive_rank(value: Any, expected: str = "a positive rank") -> int:
@@ -60,7 +60,10 @@ def positive_rank(value: Any, expected: str = "a positive rank") -> int:
 
 
 def adapter_rank(value: Any) -> int:
-    """A rank of an adapter; 'full' is refused, because it has none."""
+    """A rank of an adapter; 'auto' is refused, for a single task has no other to compare with, and 'full', because it
+    has none."""
+    if value == "auto":
+        raise ValueError("'auto' finds ranks over many tasks: it is for hypernetwork_ranks")
     if value == "full":
         raise ValueError("'full' has no adapter; the fits of full rank, pinn and finetuned, are always made")
     return positive_rank(value)
@@ -68,7 +71,7 @@ def adapter_rank(value: Any) -> int:
 
 A_RANK = {"type": "integer", "minimum": 1}
 Rank = Annotated[
-    int | str, PlainValidator(rank_or_full), WithJsonSchema({"anyOf": [A_RANK, {"const": "full"}]})
+    int | str, PlainValidator(rank_or_name), WithJsonSchema({"anyOf": [A_RANK, {"enum": ["auto", "full"]}]})
 ]
 AdapterRank = Annotated[int, PlainValidator(adapter_rank), WithJsonSchema(A_RANK)]
 Start = Annotated[

@@ -12,6 +12,7 @@ from pinnlora.train.kinds import Count, Integer, PartOf, Positive, PositiveReal,
 Mode = Literal["data", "weights", "distilled", "physics"]
 PER_TASK_STAGES = ("base", "pinn", "finetuned", "lora", "teachers")
 MODES: tuple[Mode, ...] = get_args(Mode)
+FROM_TEACHERS: tuple[Mode, ...] = ("weights", "distilled")
 
 
 class StageSettings(Strict):
@@ -180,3 +181,5 @@ class HypernetworkSettings(Strict):
     body: Annotated[tuple[Positive, ...], Field(min_length=1)] = (512, 512, 256, 256, 128, 128)
     activation: Literal["tanh", "silu", "relu"] = "silu"
     embedding: Literal["default", "raw"] = "default"
+    largest_rank: Positive = 8
+    tolerance: Annotated[Real, Field(gt=0, lt=1)] = 0.01

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -88,14 +88,15 @@ def network_of(problem: Problem, settings: NetworkSettings) -> MLP:
 
 
 def parametrisation_of(
-    network: MLP, rank: int | str, base: Weights | None, settings: NetworkSettings
+    network: MLP, rank: int | str | Sequence[int], base: Weights | None, settings: NetworkSettings
 ) -> Parametrisation:
-    """All weights for rank 'full', else adapters on the base network."""
+    """All weights for rank 'full', else adapters on the base network, of one rank or of one each."""
     if rank == "full":
         return Full(network)
     if base is None:
         raise UserError(f"rank {rank}: adapters need a base network")
-    return LowRank(network, base, int(rank), tuple(settings.unadapted))
+    ranks = int(rank) if isinstance(rank, int | str) else tuple(rank)
+    return LowRank(network, base, ranks, tuple(settings.unadapted))
 
 
 def derivatives_of(settings: StageSettings, network: MLP, generator: torch.Generator) -> Derivatives:

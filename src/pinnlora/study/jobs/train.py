@@ -21,6 +21,7 @@ from pinnlora.study.settings import Settings, check_rank, load_settings
 from pinnlora.train.appraise import Verdict, appraise
 from pinnlora.train.budget import EVALUATION, settings_within
 from pinnlora.train.data import of_split, read_reference, read_tasks
+from pinnlora.train.kinds import positive_rank
 from pinnlora.train.setup import device_of
 
 MINUTES = 5.0
@@ -30,7 +31,7 @@ MINUTES = 5.0
 def run(
     spec: str,
     output: Path,
-    rank: int,
+    rank: int | str,
     config: Path | None,
     minutes: float | None = None,
     force: bool = False,
@@ -39,12 +40,14 @@ def run(
     """Write tasks.nc, reference.nc, base/ and bundle/ under `output`; `device` goes before the config's.
 
     With `minutes`, or without a config, settings are chosen for the problem and the time; what the config says has
-    the last word. A training that was killed goes on: what it had made of the same settings stays. UserError where
-    something else was trained at `output` before, unless `force`; InUse while another process trains there.
+    the last word. `rank` is a number or 'auto'. A training that was killed goes on: what it had made of the same
+    settings stays. UserError where something else was trained at `output` before, unless `force`; InUse while another
+    process trains there.
     """
     began = time.perf_counter()
     if minutes is not None and not 0 < minutes < math.inf:
         raise UserError(f"--minutes {minutes:g}: expected a number above 0")
+    rank = _rank(rank)
     _refuse(output, force)
     check.run(spec)
     minutes = MINUTES if minutes is None and config is None else minutes
@@ -63,11 +66,18 @@ def run(
     print(f"{time.perf_counter() - began:.0f} s; {verdict.text}")
 
 
+def _rank(given: int | str) -> int | str:
+    try:
+        return "auto" if given == "auto" else positive_rank(given)
+    except ValueError:
+        raise UserError(f"--rank {given}: expected a number of at least 1, or auto") from None
+
+
 def _train(
     settings: Settings,
     spec: str,
     output: Path,
-    rank: int,
+    rank: int | str,
     where: str,
     began: float,
     minutes: float | None,

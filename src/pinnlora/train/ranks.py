@@ -1,0 +1,136 @@
+"""`rank: auto`: ranks of the adapters found by one training, which begins with more than are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from pinnlora.errors import UserError
+from pinnlora.loss.draw import Draw
+from pinnlora.loss.points import inside
+from pinnlora.loss.terms import supervised
+from pinnlora.nets.adapters import LowRank
+from pinnlora.nets.hypernetwork import Hypernetwork
+from pinnlora.nets.truncation import ranked_directions, truncated, with_head
+from pinnlora.train.budget import train_within
+from pinnlora.train.checkpoint import Checkpoint
+from pinnlora.train.hyperlearner import Hyperlearner
+from pinnlora.train.loop import History
+from pinnlora.train.settings import StageSettings
+
+SHARE = 0.25
+"""Of the steps and seconds, with all directions, before the cut."""
+POINTS, SEED = 100, 4
+"""Where fields are compared, of each validation task; the points are a fixed set of their own."""
+
+LearnerOf = Callable[[LowRank, Hypernetwork, StageSettings], Hyperlearner]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What the first part of a training leaves to the second."""
+
+    ranks: tuple[int, ...]
+    weights: list[Tensor]
+    history: History
+
+    def state_dict(self) -> dict:
+        """For a checkpoint."""
+        return vars(self) | {"history": vars(self.history)}
+
+    @classmethod
+    def of(cls, state: dict, device: torch.device) -> Cut:
+        """From `state_dict`."""
+        weights = [part.to(device) for part in state["weights"]]
+        return cls(tuple(state["ranks"]), weights, History(**state["history"]))
+
+
+def train_finding_ranks(
+    stage: StageSettings,
+    learner_of: LearnerOf,
+    start: tuple[LowRank, Hypernetwork],
+    tolerance: float,
+    title: str,
+    checkpoint: Checkpoint | None = None,
+) -> tuple[Hyperlearner, History]:
+    """As `train_within`: a share of the stage with all directions of the adapters, the rest of it with those that are
+    left when a share of at most `tolerance` of what adapters change in the fields is cut.
+
+    UserError for a smoothed network, whose fields have no exact derivatives.
+    """
+    if start[0].network.smoothing:
+        raise UserError("rank: auto needs exact derivatives, which a smoothed network has not: give a number")
+    checkpoint = checkpoint or Checkpoint()
+    first, rest = _parts(stage)
+    known = checkpoint.found("cut")
+    if known is None:
+        learner, history = train_within(first, partial(learner_of, *start), title, checkpoint)
+        if learner.failed(history.best):
+            return learner, history
+        cut = _cut(learner, history, tolerance)
+    else:
+        cut = Cut.of(known, next(start[1].parameters()).device)
+    checkpoint.part("cut", cut.state_dict)
+    learner, history = train_within(rest, partial(learner_of, *_smaller(start, cut)), title, checkpoint)
+    return learner, _joined(cut.history, history)
+
+
+def _parts(stage: StageSettings) -> tuple[StageSettings, StageSettings]:
+    """Before and after the cut; tasks and time have come all their way before."""
+    steps = max(1, round(SHARE * stage.steps))
+    eased = round(SHARE * stage.continuation_steps)
+    first = {"steps": steps, "seconds": SHARE * stage.seconds, "continuation_steps": eased}
+    rest = {"steps": max(1, stage.steps - steps), "seconds": stage.seconds - first["seconds"]}
+    rest |= {"continuation": {}, "continuation_steps": 0, "horizon": "none"}
+    return stage.model_copy(update=first), stage.model_copy(update=rest)
+
+
+def _cut(learner: Hyperlearner, history: History, tolerance: float) -> Cut:
+    parametrisation, hypernetwork = learner.parametrisation, learner.hypernetwork
+    assert isinstance(parametrisation, LowRank)
+    directions = ranked_directions(parametrisation, _sensitivities(learner, parametrisation))
+    ranks = directions.kept(parametrisation, tolerance)
+    smaller, cut = truncated(hypernetwork, parametrisation, directions, ranks)
+    found = ", ".join(f"{rank} of map {k}" for k, rank in zip(cut.adapted, ranks, strict=True))
+    print(f"ranks found: {found}; {cut.size} of {parametrisation.size} outputs", flush=True)
+    return Cut(ranks, [p.detach() for p in smaller.parameters()], history)
+
+
+def _sensitivities(learner: Hyperlearner, parametrisation: LowRank) -> Iterator[tuple[Tensor, Tensor]]:
+    """theta (1, size) of each validation task, and the Jacobian of its fields at some points."""
+    values, problem = learner.validation.tasks.values, learner.problem
+    theta = learner.hypernetwork(learner.embed(values)).detach()
+    draw = Draw(torch.Generator(theta.device), theta.device, theta.dtype).frozen(SEED)
+    for k in range(len(theta)):  # task by task, in bounded memory
+        one = {name: value[k : k + 1] for name, value in values.items()}
+        coords = problem.coords.scale(inside(draw, 1, POINTS, one, problem.coords))
+        nothing = coords.new_zeros(
+            1, POINTS, len(problem.fields)
+        )  # fields minus targets: what targets is no matter
+        objective = supervised(problem, parametrisation, one, coords, nothing)
+        yield theta[k : k + 1], objective.linearise(theta[k : k + 1])[2]
+
+
+def _smaller(start: tuple[LowRank, Hypernetwork], cut: Cut) -> tuple[LowRank, Hypernetwork]:
+    parametrisation, hypernetwork = start
+    *_, weight, bias = cut.weights
+    hypernetwork = with_head(hypernetwork, torch.cat((weight, bias.unsqueeze(1)), 1))
+    with torch.no_grad():
+        for p, kept in zip(hypernetwork.parameters(), cut.weights, strict=True):
+            p.copy_(kept)
+    own = LowRank(parametrisation.network, parametrisation.base, cut.ranks, parametrisation.unadapted)
+    return own, hypernetwork
+
+
+def _joined(first: History, then: History) -> History:
+    """One after the other."""
+    later = [
+        row | {"seconds": row["seconds"] + first.seconds, "step": row["step"] + first.iterations}
+        for row in then.rows
+    ]
+    iterations, seconds = first.iterations + then.iterations, first.seconds + then.seconds
+    return History(first.rows + later, iterations, seconds, then.best)
