@@ -24,7 +24,7 @@ FLOOR = 1e-15
 
 
 @dataclass(frozen=True)
-class Directions:
+class AdapterDirections:
     """Of each adapted map: contributions (rank,), the largest first, to the loss; P (rank, rank), rows in their order;
     Q (rank, rank), columns in their order."""
 
@@ -46,7 +46,7 @@ class Directions:
         return tuple(ranks)
 
 
-def ranked_directions(parametrisation: LowRank, parts: Iterable[tuple[Tensor, Tensor]]) -> Directions:
+def ranked_directions(parametrisation: LowRank, parts: Iterable[tuple[Tensor, Tensor]]) -> AdapterDirections:
     """Directions over some tasks: parts of theta (task, size) and d row / d theta (task, row, size). The rows of P A
     have a mean norm of 1 over these tasks, as those of new adapters have."""
     grams = [torch.zeros(3, rank, rank, dtype=torch.float64) for rank in parametrisation.ranks]
@@ -66,7 +66,7 @@ def ranked_directions(parametrisation: LowRank, parts: Iterable[tuple[Tensor, Te
     for gram in grams:
         gram[2] /= tasks
     found = [_balanced(*gram) for gram in grams]
-    return Directions(*(list(part) for part in zip(*found, strict=True)))
+    return AdapterDirections(*(list(part) for part in zip(*found, strict=True)))
 
 
 def _balanced(left: Tensor, right: Tensor, down: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -89,7 +89,10 @@ def _root(gram: Tensor) -> Tensor:
 
 
 def truncated(
-    hypernetwork: Hypernetwork, parametrisation: LowRank, directions: Directions, ranks: tuple[int, ...]
+    hypernetwork: Hypernetwork,
+    parametrisation: LowRank,
+    directions: AdapterDirections,
+    ranks: tuple[int, ...],
 ) -> tuple[Hypernetwork, LowRank]:
     """Both with the first `ranks` directions of each adapted map only."""
     head = hypernetwork.head

@@ -52,8 +52,8 @@ def trial_function(row: Row) -> str:
 
 
 def exceptions(rows: Sequence[Row]) -> list[str]:
-    """A note for each row whose stage is not that of most ranks of its method."""
-    notes: list[str] = []
+    """A note for each row whose stage is not that of most ranks of its method, or whose ranks were found."""
+    notes = _found(rows)
     stages: dict[tuple[str, str], list[tuple[str, dict]]] = {}
     for row in rows:
         if row.trained("stage"):
@@ -72,8 +72,7 @@ def exceptions(rows: Sequence[Row]) -> list[str]:
     return notes
 
 
-def found_ranks(rows: Sequence[Row]) -> list[str]:
-    """A note for each row whose ranks were found by its training."""
+def _found(rows: Sequence[Row]) -> list[str]:
     return [
         f"{problem_label(problem(row.dataset))}, {row_label(row.method, row.rank)}: "
         f"{', '.join(map(str, row.trained('ranks')))}, a number an adapted map, the input's first."

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from pinnlora.report.budgets import budget, exceptions, found_ranks, trial_function
+from pinnlora.report.budgets import budget, exceptions, trial_function
 from pinnlora.report.columns import ERROR, PRINTED, PRINTED_ERROR, WHOLE, Column, frame, plain
 from pinnlora.report.solutions import Solution, once, solutions
 from pinnlora.report.style import row_label
@@ -94,14 +94,7 @@ def _counts(rows_: Sequence[Row]) -> list[str]:
 def _row_notes(chosen: Callable, *first: str) -> Callable[[Sequence[xr.Dataset]], list[str]]:
     def notes(datasets: Sequence[xr.Dataset]) -> list[str]:
         groups = [chosen(dataset) for dataset in datasets]
-        return [
-            *first,
-            *(
-                note
-                for group in groups
-                for note in (*exceptions(group), *found_ranks(group), *_counts(group))
-            ),
-        ]
+        return [*first, *(note for group in groups for note in [*exceptions(group), *_counts(group)])]
 
     return notes
 

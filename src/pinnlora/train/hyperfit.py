@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +11,15 @@ import torch
 from torch import Tensor
 
 from pinnlora.errors import UserError
-from pinnlora.nets.adapters import LowRank, Parametrisation
+from pinnlora.nets.adapters import Parametrisation
 from pinnlora.nets.hypernetwork import Hypernetwork
 from pinnlora.problem.base import Problem
 from pinnlora.problem.signature import Values
-from pinnlora.train.budget import train_within
 from pinnlora.train.checkpoint import Checkpoint
 from pinnlora.train.data import Monitor, Solutions, of_split, read_reference, task_set
 from pinnlora.train.hyperlearner import Hyperlearner
 from pinnlora.train.loop import History
-from pinnlora.train.ranks import train_finding_ranks
+from pinnlora.train.ranks import train_cutting
 from pinnlora.train.settings import FROM_TEACHERS, HypernetworkSettings, NetworkSettings, StageSettings
 from pinnlora.train.setup import (
     announce,
@@ -58,12 +56,8 @@ def fit_hypernetwork(
     where, dtype = device_of(device), dtype_of(stage.dtype)
     mode, rank, seed = settings["mode"], settings["rank"], settings["seed"]
     network = network_of(problem, own := NetworkSettings(**settings["network"]))
-    if rank == "auto" and mode in FROM_TEACHERS:
-        raise UserError(
-            f"rank auto is for modes data and physics: {mode} learns from teachers of a rank; give that"
-        )
-    largest = shape.largest_rank if rank == "auto" else rank
-    parametrisation = parametrisation_of(network, largest, base_weights(network, base, where, dtype), own)
+    first = _first_rank(mode, rank, shape)
+    parametrisation = parametrisation_of(network, first, base_weights(network, base, where, dtype), own)
 
     def solutions(split: str) -> Solutions:
         tasks = task_set(problem, of_split(values, splits, split), own.symmetry, where, dtype)
@@ -79,22 +73,25 @@ def fit_hypernetwork(
     watched, validation = Monitor.of(solutions("test")), solutions("validation")
     origin = task_set(problem, of_split(values, splits, "base"), own.symmetry, where, dtype).values
 
-    def learner_of(
-        parametrisation: Parametrisation, start: Hypernetwork, stage: StageSettings
-    ) -> Hyperlearner:
+    def learner_of(of: Parametrisation, start: Hypernetwork, stage: StageSettings) -> Hyperlearner:
         return Hyperlearner(
-            problem, parametrisation, deepcopy(start), mode, training, validation, stage,
+            problem, of, deepcopy(start), mode, training, validation, stage,
             draw_of(seed, f"{mode} {rank} points", where, dtype), numpy_generator(seed, f"{mode} {rank} tasks"),
             embed, taught, own.symmetry, watched, origin,
         )  # fmt: skip
 
-    if rank == "auto" and isinstance(parametrisation, LowRank):
-        given = parametrisation, hypernetwork
-        found = train_finding_ranks(stage, learner_of, given, shape.tolerance, title, checkpoint)
-    else:
-        found = train_within(stage, partial(learner_of, parametrisation, hypernetwork), title, checkpoint)
-    learner, history = found
+    given, tolerance = (parametrisation, hypernetwork), shape.tolerance if rank == "auto" else None
+    learner, history = train_cutting(stage, learner_of, given, tolerance, title, checkpoint)
     return _sound(learner, history, title).hypernetwork, learner.parametrisation, history
+
+
+def _first_rank(mode: str, rank: int | str, shape: HypernetworkSettings) -> int | str:
+    """The rank that training begins with."""
+    if rank == "auto" and mode in FROM_TEACHERS:
+        raise UserError(
+            f"rank auto is for modes data and physics: {mode} learns from teachers of a rank; give that"
+        )
+    return shape.largest_rank if rank == "auto" else rank
 
 
 def _sound(learner: Hyperlearner, history: History, title: str) -> Hyperlearner:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -13,7 +13,7 @@ from pinnlora.errors import UserError
 from pinnlora.loss.draw import Draw
 from pinnlora.loss.points import inside
 from pinnlora.loss.terms import supervised
-from pinnlora.nets.adapters import LowRank
+from pinnlora.nets.adapters import LowRank, Parametrisation
 from pinnlora.nets.hypernetwork import Hypernetwork
 from pinnlora.nets.truncation import ranked_directions, truncated, with_head
 from pinnlora.train.budget import train_within
@@ -27,7 +27,7 @@ SHARE = 0.25
 POINTS, SEED = 100, 4
 """Where fields are compared, of each validation task; the points are a fixed set of their own."""
 
-LearnerOf = Callable[[LowRank, Hypernetwork, StageSettings], Hyperlearner]
+LearnerOf = Callable[[Parametrisation, Hypernetwork, StageSettings], Hyperlearner]
 
 
 @dataclass(frozen=True)
@@ -49,19 +49,21 @@ class Cut:
         return cls(tuple(state["ranks"]), weights, History(**state["history"]))
 
 
-def train_finding_ranks(
+def train_cutting(
     stage: StageSettings,
     learner_of: LearnerOf,
-    start: tuple[LowRank, Hypernetwork],
-    tolerance: float,
+    start: tuple[Parametrisation, Hypernetwork],
+    tolerance: float | None,
     title: str,
     checkpoint: Checkpoint | None = None,
 ) -> tuple[Hyperlearner, History]:
     """As `train_within`: a share of the stage with all directions of the adapters, the rest of it with those that are
-    left when a share of at most `tolerance` of what adapters change in the fields is cut.
+    left when a share of at most `tolerance` of what adapters change in the fields is cut; None: nothing is.
 
     UserError for a smoothed network, whose fields have no exact derivatives.
     """
+    if tolerance is None:
+        return train_within(stage, partial(learner_of, *start), title, checkpoint)
     if start[0].network.smoothing:
         raise UserError("rank: auto needs exact derivatives, which a smoothed network has not: give a number")
     checkpoint = checkpoint or Checkpoint()
@@ -115,15 +117,15 @@ def _sensitivities(learner: Hyperlearner, parametrisation: LowRank) -> Iterator[
         yield theta[k : k + 1], objective.linearise(theta[k : k + 1])[2]
 
 
-def _smaller(start: tuple[LowRank, Hypernetwork], cut: Cut) -> tuple[LowRank, Hypernetwork]:
+def _smaller(start: tuple[Parametrisation, Hypernetwork], cut: Cut) -> tuple[LowRank, Hypernetwork]:
     parametrisation, hypernetwork = start
+    assert isinstance(parametrisation, LowRank)
     *_, weight, bias = cut.weights
     hypernetwork = with_head(hypernetwork, torch.cat((weight, bias.unsqueeze(1)), 1))
     with torch.no_grad():
         for p, kept in zip(hypernetwork.parameters(), cut.weights, strict=True):
             p.copy_(kept)
-    own = LowRank(parametrisation.network, parametrisation.base, cut.ranks, parametrisation.unadapted)
-    return own, hypernetwork
+    return replace(parametrisation, rank=cut.ranks), hypernetwork
 
 
 def _joined(first: History, then: History) -> History:
