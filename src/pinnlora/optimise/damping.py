@@ -31,7 +31,7 @@ def shortened(predicted: torch.Tensor, length: float) -> torch.Tensor:
 
 
 def adapt(
-    damping: Tensor, before: Tensor, after: Tensor, predicted: Tensor, lowest: float = LOWEST
+    damping: Tensor, before: Tensor, after: Tensor, predicted: Tensor, lowest: float | Tensor = LOWEST
 ) -> tuple[Tensor, Tensor]:
     """New damping and whether the step is accepted, each (task,).
 
@@ -42,4 +42,4 @@ def adapt(
     ratio = (before - after) / predicted.clamp_min(torch.finfo(before.dtype).tiny)
     factor = torch.where(ratio > 0.5, 1 / 3, torch.where(ratio < 0.1, 2.0, 1.0))
     factor = torch.where(accepted, factor, 4.0)
-    return (damping * factor).clamp(lowest, HIGHEST), accepted
+    return (damping * factor).clamp(max=HIGHEST).clamp(min=lowest), accepted

@@ -17,7 +17,8 @@ from pinnlora.optimise.memory import out_of_memory
 @dataclass
 class LevenbergMarquardt:
     """State of the method: a damping per task. `memory` bounds the Jacobian of one chunk of tasks, in bytes;
-    the damping never falls below `lowest`; `relaxation` is the length of the last steps.
+    the damping never falls below `lowest`, nor, with fewer rows than numbers, below `floor` times the trace of J J^T;
+    `relaxation` is the length of the last steps.
     `sound` says of each task whether its last Jacobian was finite."""
 
     tasks: int
@@ -25,6 +26,7 @@ class LevenbergMarquardt:
     memory: float = 1e9
     lowest: float = LOWEST
     relaxation: float = 1.0
+    floor: float = 0.0
     dampings: Tensor = field(init=False)
     sound: Tensor = field(init=False)
     _workspace: Workspace = field(init=False, default_factory=Workspace)
@@ -79,6 +81,7 @@ class LevenbergMarquardt:
         losses, r, jacobian, frozen = residuals.linearise(here, self._workspace)
         model, before = LinearModel(jacobian, r), r.square().sum(-1)
         self.sound[keep] = model.gram.diagonal(dim1=-2, dim2=-1).isfinite().all(-1)
+        lowest = self._lowest(model)
         left, length = torch.arange(len(keep), device=keep.device), step_length(progress, self.relaxation)
         for _ in range(TRIES):
             move, predicted = model.step(damping[left], left)
@@ -86,13 +89,22 @@ class LevenbergMarquardt:
             with torch.no_grad():
                 after = frozen.total(trial)[left]
             predicted = shortened(predicted, length)
-            damping[left], accepted = adapt(damping[left], before[left], after, predicted, self.lowest)
+            damping[left], accepted = adapt(damping[left], before[left], after, predicted, lowest[left])
             theta[keep[left[accepted]]] = trial[left[accepted]]
             left = left[~accepted & before[left].isfinite()]
             if not len(left):
                 break
         self.dampings[keep] = damping
         return losses
+
+    def _lowest(self, model: LinearModel) -> Tensor:
+        """The least damping (task,).
+
+        A step that meets few rows all but exactly is as good as its prediction at these, so the damping would fall
+        for ever; at the next step's points it is worse than none.
+        """
+        trace = model.gram.diagonal(dim1=-2, dim2=-1).sum(-1).nan_to_num(0.0, 0.0)
+        return (trace * (0.0 if model.tall else self.floor)).clamp(self.lowest)
 
 
 class LinearModel:

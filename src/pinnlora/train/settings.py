@@ -52,6 +52,7 @@ class StageSettings(Strict):
     margin: Annotated[Real, Field(ge=0, le=1)] = 0.07
     rows: Positive = 4000
     damping: PositiveReal = 1e-2
+    damping_floor: Annotated[Real, Field(ge=0)] = 0.0
     momentum: Annotated[Real, Field(ge=0, lt=1)] = 0.0
     relaxation: Annotated[Real, Field(gt=0, le=1)] = 1.0
     jacobian: PositiveReal = 1000.0

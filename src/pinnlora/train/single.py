@@ -63,7 +63,7 @@ class TaskFits:
         if settings.optimiser == "levenberg_marquardt":
             self._marquardt = LevenbergMarquardt(
                 len(self.tasks), settings.damping, lowest=settings.damping if settings.chain else LOWEST,
-                relaxation=settings.relaxation, memory=1e6 * settings.jacobian,
+                relaxation=settings.relaxation, memory=1e6 * settings.jacobian, floor=settings.damping_floor,
             )  # fmt: skip
         else:
             self.theta.requires_grad_()
