@@ -164,7 +164,8 @@ def evaluate_surrogate(path: Path, truth: Truth, device: torch.device, settings:
         "coverage": config.get("test_coverage", float("nan")),
         "seconds_teachers": config.get("seconds_teachers", float("nan")),
     }
-    trained = {key: config[key] for key in ("network", "hypernetwork", "stage", "ranks") if key in config}
+    kept = {"network", "hypernetwork", "stage", "ranks"}
+    trained = {key: value for key, value in config.items() if key in kept}
     result = Result(config["mode"], str(config["rank"]), numbers, read_netcdf(path / "history.nc"), trained)
     shown = result.rank == str(settings["figure_rank"])
     for split in SPLITS:

@@ -49,8 +49,7 @@ def fit_hypernetwork(
     """Train one mode at one rank, on from `checkpoint`; `settings` is the job's part of the configuration.
 
     `base` (1, size) are the base network's numbers, `teachers` (task, size) those of the training tasks' PINNs, nan for
-    those that failed. With rank 'auto' the adapters returned have ranks that were found. UserError where no task can
-    be trained on, or where that rank is asked of a mode that learns from teachers, whose adapters have a rank.
+    those that failed. UserError where no task can be trained on, or where ranks cannot be found ('auto').
     """
     stage, shape = StageSettings(**settings["stage"]), HypernetworkSettings(**settings["hypernetwork"])
     where, dtype = device_of(device), dtype_of(stage.dtype)
@@ -65,11 +64,9 @@ def fit_hypernetwork(
 
     training, taught = _taught(mode, solutions("train"), teachers, where, dtype)
     embed, start = embedding_of(problem, shape.embedding), _start(parametrisation, settings, base, taught)
-    generator, title = torch_generator(seed, f"{mode} {rank} body"), f"{problem.name} {mode}"
-    inputs = embed(training.tasks.values).shape[1]
-    hypernetwork = Hypernetwork(inputs, shape.body, start, shape.activation, generator).to(where, dtype)
-    counts = _counts(parametrisation, hypernetwork) | {"optimiser": stage.optimiser}
-    announce(f"{title} rank {rank}", where, dtype, network, **counts)
+    title, inputs = f"{problem.name} {mode}", embed(training.tasks.values).shape[1]
+    hypernetwork = _new(settings, shape, inputs, start).to(where, dtype)
+    announce(f"{title} rank {rank}", where, dtype, network, **_counts(parametrisation, hypernetwork, stage))
     watched, validation = Monitor.of(solutions("test")), solutions("validation")
     origin = task_set(problem, of_split(values, splits, "base"), own.symmetry, where, dtype).values
 
@@ -80,8 +77,8 @@ def fit_hypernetwork(
             embed, taught, own.symmetry, watched, origin,
         )  # fmt: skip
 
-    given, tolerance = (parametrisation, hypernetwork), shape.tolerance if rank == "auto" else None
-    learner, history = train_cutting(stage, learner_of, given, tolerance, title, checkpoint)
+    began, tolerance = (parametrisation, hypernetwork), shape.tolerance if rank == "auto" else None
+    learner, history = train_cutting(stage, learner_of, began, tolerance, title, checkpoint)
     return _sound(learner, history, title).hypernetwork, learner.parametrisation, history
 
 
@@ -122,9 +119,16 @@ def _taught(
     return training.take(there.to(device)), teachers[there].to(device, dtype)
 
 
-def _counts(parametrisation: Parametrisation, hypernetwork: Hypernetwork) -> dict[str, int]:
+def _new(settings: dict[str, Any], shape: HypernetworkSettings, inputs: int, start: Tensor) -> Hypernetwork:
+    generator = torch_generator(settings["seed"], f"{settings['mode']} {settings['rank']} body")
+    return Hypernetwork(inputs, shape.body, start, shape.activation, generator)
+
+
+def _counts(
+    parametrisation: Parametrisation, hypernetwork: Hypernetwork, stage: StageSettings
+) -> dict[str, int | str]:
     weights = sum(p.numel() for p in hypernetwork.parameters())
-    return {"outputs": parametrisation.size, "hypernetwork": weights}
+    return {"outputs": parametrisation.size, "hypernetwork": weights, "optimiser": stage.optimiser}
 
 
 def _start(

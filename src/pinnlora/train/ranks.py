@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -86,7 +87,7 @@ def _parts(stage: StageSettings) -> tuple[StageSettings, StageSettings]:
     steps = max(1, round(SHARE * stage.steps))
     eased = round(SHARE * stage.continuation_steps)
     first = {"steps": steps, "seconds": SHARE * stage.seconds, "continuation_steps": eased}
-    rest = {"steps": max(1, stage.steps - steps), "seconds": stage.seconds - first["seconds"]}
+    rest: dict[str, Any] = {"steps": max(1, stage.steps - steps), "seconds": (1 - SHARE) * stage.seconds}
     rest |= {"continuation": {}, "continuation_steps": 0, "horizon": "none"}
     return stage.model_copy(update=first), stage.model_copy(update=rest)
 
