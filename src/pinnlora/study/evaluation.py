@@ -165,7 +165,7 @@ def evaluate_surrogate(path: Path, truth: Truth, device: torch.device, settings:
         "seconds_teachers": config.get("seconds_teachers", float("nan")),
     }
     kept = {"network", "hypernetwork", "stage", "ranks"}
-    trained = {key: value for key, value in config.items() if key in kept}
+    trained: dict[str, Any] = {key: value for key, value in config.items() if key in kept}
     result = Result(config["mode"], str(config["rank"]), numbers, read_netcdf(path / "history.nc"), trained)
     shown = result.rank == str(settings["figure_rank"])
     for split in SPLITS:

@@ -23,8 +23,8 @@ in two minutes Poisson's with two parameters came to a relative L2 error of 1.5e
 LEAST, REPORTS = 160, 40
 """Steps that a method of second order should have at least, and entries of a history."""
 FLOOR = 6e-9
-"""The base network's least damping, relative to the trace of J J^T: the flow around a cylinder at Re 20 came in 25 steps
-of 300 points from an error of 0.1 to 0.008, where without one 70 steps had kept it there."""
+"""The base network's least damping, relative to the trace of J J^T: the flow around a cylinder at Re 20 came in 25
+steps of 300 points from an error of 0.1 to 0.008, where without one 70 steps had kept it there."""
 
 Trained = TypeVar("Trained", bound=Learner)
 
@@ -82,7 +82,9 @@ def settings_within(problem: Problem, minutes: float) -> dict[str, Any]:
         "rows": 10**4,
     }
     physics |= {"steps": 10**5}  # points evenly spread: on Allen-Cahn ten times better than adaptive ones
-    if isinstance(problem.coords, Shape):  # what is steep lies around a hole or a corner, a small share of the domain
+    if isinstance(
+        problem.coords, Shape
+    ):  # what is steep lies around a hole or a corner, a small share of the domain
         base["adaptive"] = True
     if function:
         physics = {"points": 16, "condition_points": 12, "tasks_per_step": 72}

@@ -87,8 +87,10 @@ def _parts(stage: StageSettings) -> tuple[StageSettings, StageSettings]:
     steps = max(1, round(SHARE * stage.steps))
     eased = round(SHARE * stage.continuation_steps)
     first = {"steps": steps, "seconds": SHARE * stage.seconds, "continuation_steps": eased}
-    rest: dict[str, Any] = {"steps": max(1, stage.steps - steps), "seconds": (1 - SHARE) * stage.seconds}
-    rest |= {"continuation": {}, "continuation_steps": 0, "horizon": "none"}
+    rest: dict[str, Any] = {
+        "steps": max(1, stage.steps - steps), "seconds": (1 - SHARE) * stage.seconds,
+        "continuation": {}, "continuation_steps": 0, "horizon": "none",
+    }  # fmt: skip
     return stage.model_copy(update=first), stage.model_copy(update=rest)
 
 
