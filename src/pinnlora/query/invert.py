@@ -1,7 +1,7 @@
 """Which task explains these measurements? Gauss-Newton through hypernetwork and network, from several starts.
 
 A number of the task is uniform in its range beforehand, a function Gaussian; noise is Gaussian and independent, with
-the estimated error of the surrogate added to its variance.
+the estimated error of the surrogate, which is not independent, added to its variance.
 """
 
 from __future__ import annotations
@@ -165,12 +165,17 @@ class _Search:
         return weight * (found - missed), weight.unsqueeze(-1) * jacobian
 
     def with_error_of(self, z: Tensor) -> _Search:
-        """With the surrogate's estimated error at the tasks z added to the noise, if it knows it."""
+        """With the surrogate's estimated error at the tasks z added to the noise, if it knows it.
+
+        Errors at neighbouring points are alike and do not average out as noise does: they count as if only as many
+        measurements were independent as there are unknowns.
+        """
         calibration = self.surrogate.calibration
         if calibration is None or "residual" not in calibration.ratios:
             return self
         values = self.surrogate.problem.task.decode(self.all_unknowns(z))
         networks = self.surrogate.networks(**{name: value.numpy() for name, value in values.items()})
         error = torch.from_numpy(calibration.estimate("residual", score(networks).loss))
-        deviations = (self.deviations.square() + error[:, None, None].square()).sqrt()
+        alike = (self.observations.measured.sum((1, 2)) / z.shape[1]).clamp_min(1)
+        deviations = (self.deviations.square() + (alike * error.square())[:, None, None]).sqrt()
         return _Search(self.surrogate, self.observations, deviations, self.kept)
