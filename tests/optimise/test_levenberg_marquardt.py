@@ -114,6 +114,43 @@ def test_it_reaches_the_minimum_that_scipy_finds():
         assert truth.cost > 0.1
 
 
+@dataclass(frozen=True)
+class Rows:
+    """Rows X theta - y: linear."""
+
+    x: torch.Tensor
+    y: torch.Tensor
+
+    def count(self, theta):
+        return self.x.shape[0]
+
+    def total(self, theta):
+        return (theta @ self.x.T - self.y).square().sum(-1)
+
+    def linearise(self, theta, workspace=None):
+        r = theta @ self.x.T - self.y
+        return {"fit": self.total(theta)}, r, self.x.expand(len(theta), -1, -1), self
+
+
+def fitted(floor: float, rows: int) -> tuple[float, float]:
+    """The error between the points, and the damping, after 60 steps on ever new rows with errors of 0.1."""
+    scale = torch.arange(1, 61, dtype=torch.float64) ** -2
+    truth, theta = random(1, 60, seed=5), torch.zeros(1, 60).double()
+    method = LevenbergMarquardt(1, floor=floor)
+    for step in range(60):
+        x = random(rows, 60, seed=10 + step) * scale
+        y = truth @ x.T + 0.1 * random(1, rows, seed=100 + step)
+        method.step(theta, lambda keep, x=x, y=y: Rows(x / rows**0.5, y / rows**0.5), torch.arange(1))
+    return float(((theta - truth) * scale).norm()), float(method.dampings)
+
+
+def test_with_a_floor_few_rows_that_are_new_at_every_step_are_not_met_exactly():
+    followed, held = fitted(0.0, 40), fitted(1e-3, 40)
+    assert held[0] < 0.3 * followed[0]  # 0.04, 0.25
+    assert followed[1] < 1e-12 and 5e-4 < held[1] < 2e-3  # the trace is about 1
+    assert fitted(1e-3, 80) == fitted(0.0, 80)  # more rows than numbers: none is met exactly
+
+
 def kovasznay():
     """Three tasks of adapters on Kovasznay flow, and the physics objective of any of them."""
     problem, lora = tiny("kovasznay", "lora")

@@ -1,6 +1,7 @@
 """Training by budget: the optimiser that suits, settings that fit, steps from the watch, and an end in time."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,9 @@ from pinnlora.train import budget, loop
 from pinnlora.train.budget import paced, settings_within, suited
 from pinnlora.train.loop import train
 from pinnlora.train.settings import HypernetworkStage, PerTaskStage, StageSettings
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ("cylinder.py:Cylinder", "poisson.py:Poisson")
 
 
 @pytest.mark.parametrize(
@@ -152,3 +156,13 @@ def test_heat_is_within_what_is_offered():
     """An own problem of one number: Gauss-Newton on as many rows as are allowed."""
     physics = settings_within(Heat(), 2)["training"]["physics"]
     assert physics["optimiser"] == "auto" and "adaptive" not in physics and physics["tasks_per_step"] == 12
+
+
+def test_the_base_looks_where_a_shape_is_steep_and_does_not_follow_its_points():
+    """Around a hole, a small share of the domain, evenly spread points are hardly ever."""
+    of = {name: settings_within(load_problem(f"{ROOT}/examples/{name}"), 5)["training"] for name in EXAMPLES}
+    cylinder, poisson = of.values()
+    assert cylinder["base"]["adaptive"] and not poisson["base"]["adaptive"]
+    assert cylinder["base"]["damping_floor"] == poisson["base"]["damping_floor"] == budget.FLOOR
+    assert cylinder["base"]["seconds"] == pytest.approx(0.28 * 300)  # three unknowns
+    assert poisson["base"]["seconds"] == pytest.approx(0.2 * 300)

@@ -15,16 +15,16 @@ from pinnlora.train.checkpoint import Checkpoint
 from pinnlora.train.loop import History, Learner, train
 from pinnlora.train.settings import HypernetworkStage, StageSettings
 
-BASE, EVALUATION = 0.2, 0.12
-"""The base network's share of the whole time, and what is kept for evaluation."""
+BASE, FURTHER, EVALUATION = 0.2, 0.04, 0.12
+"""The base network's share of the whole time, more of it for each further unknown, and what is kept for evaluation."""
 ROWS = 480
 """Residual rows of a Gauss-Newton step, which costs their second to third power and gains about in proportion to them:
 in two minutes Poisson's with two parameters came to a relative L2 error of 1.5e-4 by 320 rows, of 2.2e-3 by 2,600."""
 LEAST, REPORTS = 160, 40
 """Steps that a method of second order should have at least, and entries of a history."""
 FLOOR = 6e-9
-"""The base network's least damping, relative to the trace of J J^T: the flow around a cylinder at Re 20 came in 25
-steps of 300 points from an error of 0.1 to 0.008, where without one 70 steps had kept it there."""
+"""The base network's least damping, relative to the trace of J J^T: with it the flow around a cylinder at Re 20 came in
+25 steps of 300 points from an error of 0.1 to 0.008, where 70 steps without one had kept it."""
 
 Trained = TypeVar("Trained", bound=Learner)
 
@@ -72,6 +72,7 @@ def settings_within(problem: Problem, minutes: float) -> dict[str, Any]:
     function, fields = bool(problem.task.functions), len(problem.unknowns)
     tasks = min(32, 8 + 4 * problem.task.size)
     points = max(16, ROWS // (tasks * fields))
+    share = BASE + FURTHER * min(3, fields - 1)
     auto = {"optimiser": "auto", "horizon": "auto", "balance": True, "steps": 10**6}
     base: dict[str, Any] = {"points": 250 * len(problem.coords.names), "condition_points": 60, "steps": 400}
     base |= {"damping_floor": FLOOR, "relaxation": 0.1}
@@ -82,10 +83,8 @@ def settings_within(problem: Problem, minutes: float) -> dict[str, Any]:
         "rows": 10**4,
     }
     physics |= {"steps": 10**5}  # points evenly spread: on Allen-Cahn ten times better than adaptive ones
-    if isinstance(
-        problem.coords, Shape
-    ):  # what is steep lies around a hole or a corner, a small share of the domain
-        base["adaptive"] = True
+    # what is steep around a hole or a corner is a small share of the domain
+    base["adaptive"] = isinstance(problem.coords, Shape) and not problem.coords.vectors
     if function:
         physics = {"points": 16, "condition_points": 12, "tasks_per_step": 72}
     if problem.coords.vectors:
@@ -99,8 +98,8 @@ def settings_within(problem: Problem, minutes: float) -> dict[str, Any]:
         "network": network,
         "hypernetwork": {"body": [128] * 3, "activation": "silu" if function else "tanh"},
         "training": {
-            "base": auto | base | {"seconds": 60 * minutes * (0.5 * BASE if function else BASE)},
-            "physics": auto | physics | {"seconds": 60 * minutes * (1 - BASE - EVALUATION)},
+            "base": auto | base | {"seconds": 60 * minutes * (0.5 * BASE if function else share)},
+            "physics": auto | physics | {"seconds": 60 * minutes * (1 - share - EVALUATION)},
         },
     }  # fmt: skip
 
