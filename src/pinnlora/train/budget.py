@@ -20,7 +20,7 @@ BASE, FURTHER, EVALUATION = 0.2, 0.04, 0.12
 ROWS = 480
 """Residual rows of a Gauss-Newton step, which costs their second to third power and gains about in proportion to them:
 in two minutes Poisson's with two parameters came to a relative L2 error of 1.5e-4 by 320 rows, of 2.2e-3 by 2,600."""
-LEAST, REPORTS = 160, 40
+LEAST, REPORTS = 300, 40
 """Steps that a method of second order should have at least, and entries of a history."""
 FLOOR = 6e-9
 """The base network's least damping, relative to the trace of J J^T: with it the flow around a cylinder at Re 20 came in
