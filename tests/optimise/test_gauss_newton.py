@@ -91,6 +91,14 @@ def test_a_step_is_the_damped_step_of_the_explicit_jacobian(setting):
     assert setting.explicit()[0].square().sum() < 0.8 * rows.square().sum()
 
 
+def test_the_damping_has_a_floor_relative_to_the_trace(setting):
+    rows, jacobian = setting.explicit()
+    before, newton = setting.weights(), GaussNewton(setting.hypernetwork, damping=1e-12, floor=1e-3)
+    newton.step(setting.embedding, setting.objective)
+    expected = damped_step(jacobian, rows, 1e-3 * float(jacobian.square().sum()))
+    assert relative(setting.weights() - before, expected) < 1e-9
+
+
 def test_momentum_is_that_of_spring(setting):
     newton, moves, steps = GaussNewton(setting.hypernetwork, damping=1.0, momentum=0.6), [0.0], 3
     for _ in range(steps):

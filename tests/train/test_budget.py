@@ -164,5 +164,6 @@ def test_the_base_looks_where_a_shape_is_steep_and_does_not_follow_its_points():
     cylinder, poisson = of.values()
     assert cylinder["base"]["adaptive"] and not poisson["base"]["adaptive"]
     assert cylinder["base"]["damping_floor"] == poisson["base"]["damping_floor"] == budget.FLOOR
+    assert cylinder["physics"]["damping_floor"] == budget.FLOOR
     assert cylinder["base"]["seconds"] == pytest.approx(0.28 * 300)  # three unknowns
     assert poisson["base"]["seconds"] == pytest.approx(0.2 * 300)

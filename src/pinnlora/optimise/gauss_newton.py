@@ -49,7 +49,8 @@ class GaussNewton:
     """Damped Gauss-Newton steps for all weights of a hypernetwork; `rows` bounds the memory of a step.
 
     `momentum` is SPRING's: the step solves for the residual that momentum times the previous step leaves.
-    `relaxation` is the length of the last steps, see `step_length`.
+    `relaxation` is the length of the last steps, see `step_length`; the damping never falls below `floor` times the
+    trace of K, for a step that meets its rows all but exactly is worse than none at the next step's tasks and points.
     Tasks whose rows or Jacobian are not finite are left out of a step; `sound` (task,) are the others of the last one.
     """
 
@@ -58,6 +59,7 @@ class GaussNewton:
     rows: int = 4000
     momentum: float = 0.0
     relaxation: float = 1.0
+    floor: float = 0.0
     sound: Tensor = field(init=False)
     _damping: Tensor = field(init=False)
     _previous: list[Tensor] | None = field(init=False, default=None)
@@ -96,6 +98,7 @@ class GaussNewton:
         if bool(self.sound.any()) and not bool(self.sound.all()):
             r[~self.sound], jacobian[~self.sound] = 0.0, 0.0
             gram = kernel(self.hypernetwork, embedding, jacobian)
+        self._damping = self._damping.clamp(min=self.floor * gram.diagonal().sum().nan_to_num(0.0, 0.0))
         before = r.square().sum().view(1)
         right, carried = self._carry(embedding, r.flatten(), jacobian)
         length = step_length(progress, self.relaxation)

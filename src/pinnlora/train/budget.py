@@ -81,8 +81,9 @@ def settings_within(problem: Problem, minutes: float) -> dict[str, Any]:
         "condition_points": max(8, points // 4),
         "tasks_per_step": tasks,
         "rows": 10**4,
-    }
-    physics |= {"steps": 10**5}  # points evenly spread: on Allen-Cahn ten times better than adaptive ones
+        "steps": 10**5,
+        "damping_floor": FLOOR,
+    }  # points evenly spread: on Allen-Cahn ten times better than adaptive ones
     # what is steep around a hole or a corner is a small share of the domain
     base["adaptive"] = isinstance(problem.coords, Shape) and not problem.coords.vectors
     if function:

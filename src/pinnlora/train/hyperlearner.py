@@ -61,7 +61,7 @@ class Hyperlearner:
         self._batch = Batch(settings.tasks_per_step)
         if settings.optimiser == "gauss_newton":
             bounds = settings.damping, settings.rows, settings.momentum, settings.relaxation
-            self._newton = GaussNewton(self.hypernetwork, *bounds)
+            self._newton = GaussNewton(self.hypernetwork, *bounds, settings.damping_floor)
         else:
             rule = schedule(settings, settings.steps), settings.optimiser, settings.clip, settings.normalise
             self._first_order = FirstOrder(list(self.hypernetwork.parameters()), *rule)
