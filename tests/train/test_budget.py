@@ -126,7 +126,7 @@ def test_a_second_order_method_gets_fewer_points_rather_than_too_few_steps(clock
         return paced(stage, lambda stage: Watched(stage, clock))
 
     short = found(400, 1.0)
-    assert 50 < short.points < 200 and short.steps > 30
+    assert 30 < short.points < 100 and short.steps > 150
     assert short.condition_points["walls"] == pytest.approx(0.75 * short.points, abs=1)
     assert found(40, 2.0).points == 40
 
