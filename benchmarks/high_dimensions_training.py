@@ -1,6 +1,7 @@
 """Errors of one task of the Hamilton-Jacobi-Bellman equation during equal times of Adam, by four ways to derivatives.
 
-The end in time is held exactly by all, points are fresh at every step, the rate falls as a cosine of the time.
+The end in time is held exactly by all, values on the faces of the cube are in the loss, points are fresh at every
+step, the rate falls as a cosine of the time.
 """
 
 from __future__ import annotations
@@ -33,12 +34,15 @@ from torch import Tensor
 from pinnlora.loss.residuals import Residuals
 from pinnlora.loss.terms import interior
 from pinnlora.nets.adapters import Full
+from pinnlora.nets.ansatz import fields_at
 from pinnlora.nets.mlp import MLP
 from pinnlora.problem.base import Problem
 from pinnlora.train.data import fields_of, grid_coords, task_set
 from pinnlora.train.settings import NetworkSettings
 from pinnlora.train.setup import network_of
 
+FACES = 10.0
+"""What the mean square on the faces counts beside that of the residual."""
 FEW, FIRST = 1000, 0.5
 """Points of the errors on the way, and seconds until the first of them; each next one after twice the time."""
 
@@ -95,12 +99,30 @@ def _loss(
     """What is trained, and the mean square of the residual at points (1, point, dim)."""
     if method == PLAIN:
         plain = plain_network(network, start)
-        return list(plain.parameters()), lambda coords: plain_rows(plain, coords[0], lifted).square().mean()
+
+        def at_once(coords: Tensor) -> Tensor:
+            inside = plain_rows(plain, coords[0], lifted).square().mean()
+            where, wanted = _faces(problem, generator)
+            return inside + FACES * (lifted(where[0], plain(where[0])[:, 0]) - wanted).square().mean()
+
+        return list(plain.parameters()), at_once
     theta, way = start.clone().requires_grad_(), way_of(method, generator)
     values = {"mu": torch.full((1,), MU)}
 
     def loss(coords: Tensor) -> Tensor:
         block = interior(problem, network, values, coords, derivatives=way)
-        return Residuals((block,), Full(network)).total(theta).sum()
+        inside = Residuals((block,), Full(network)).total(theta).sum()
+        where, wanted = _faces(problem, generator)
+        found = fields_at(problem, network, network.unflatten(theta), where, values)[0, :, 0]
+        return inside + FACES * (found - wanted).square().mean()
 
     return [theta], loss
+
+
+def _faces(problem: Problem, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Points (1, point, dim) on the faces of the cube, and the solution there, (point,)."""
+    coords = points_of(problem, POINTS, generator)
+    axis = torch.randint(0, coords.shape[-1] - 1, (POINTS,), generator=generator)
+    coords[0, torch.arange(POINTS), axis] = torch.randint(0, 2, (POINTS,), generator=generator) * 2.0 - 1
+    exact = problem.exact_at(coords.double(), {"mu": torch.full((1,), MU, dtype=torch.float64)})
+    return coords, exact["u"][0].float()

@@ -24,7 +24,10 @@ class Bellman(Problem):
     def end(self, x):
         return {"u": ((1 + x.square().sum(-1)) / 2).log()}
 
-    conditions = [Condition(end, on="t=1")]
+    def faces(self, x, t, mu):  # without them nothing says what comes in from the rest of space
+        return self.exact(x, t, mu)
+
+    conditions = [Condition(end, on="t=1"), Condition(faces, on="boundary")]
 
     def exact(self, x, t, mu):
         """-log(E a^-mu) / mu, a = (1 + |x + sqrt(2 (1 - t)) z|^2) / 2, z normal: with a^-mu as an integral of
