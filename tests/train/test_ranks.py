@@ -11,8 +11,9 @@ from pinnlora.errors import UserError
 from pinnlora.files import read_netcdf
 from pinnlora.nets.adapters import LowRank
 from pinnlora.query.refine import improved
+from pinnlora.report.summaries import rows
 from pinnlora.study.job_settings import job_settings
-from pinnlora.study.jobs import fit, hypernetwork, reference, tasks
+from pinnlora.study.jobs import evaluate, fit, hypernetwork, reference, tasks
 from pinnlora.study.settings import load_settings
 from pinnlora.train.ranks import LEAST
 
@@ -103,3 +104,16 @@ def test_modes_with_teachers_ask_for_a_number(made, tmp_path, mode):
     with pytest.raises(UserError, match="rank auto is for modes data and physics"):
         trained(made, tmp_path / "auto", mode)
     assert not (tmp_path / "auto").exists()
+
+
+def test_an_evaluation_has_a_row_for_ranks_that_were_found(made, tmp_path):
+    _, found = trained(made, tmp_path / "auto", steps=20)
+    trained(made, tmp_path / "two", rank=2, steps=20)
+    own = job_settings(study(), "kovasznay", "evaluate")
+    paths = [tmp_path / "auto", tmp_path / "two"]
+    evaluate.run(own, **made, surrogate=paths, output=tmp_path / "evaluation.nc", device="cpu")
+    dataset = read_netcdf(tmp_path / "evaluation.nc")
+    assert dataset["rank"].values.tolist() == ["2", "auto", "full"]
+    row = next(row for row in rows(dataset) if row.rank == "auto")
+    assert row.number("parameters") == found["outputs"] and row.trained("ranks") == found["ranks"]
+    assert row.mse() == pytest.approx(found["test_mse"], rel=1e-6)
