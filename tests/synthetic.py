@@ -68,6 +68,16 @@ def evaluation(name: str = "kovasznay", smoke: bool = False) -> xr.Dataset:
     )
 
 
+def with_found_ranks(dataset: xr.Dataset, ranks: list[int]) -> xr.Dataset:
+    """The same, its rows of rank 8 now those of a rank that was found."""
+    settings = json.loads(dataset.attrs["settings"])
+    named = {key: key.replace(" 8", " auto") for key in settings["trained"] if key.endswith(" 8")}
+    for key, name in named.items():
+        settings["trained"][name] = settings["trained"].pop(key) | {"ranks": ranks}
+    order = ["auto" if rank == "8" else rank for rank in dataset["rank"].values]
+    return dataset.assign_coords(rank=order).assign_attrs(settings=json.dumps(settings))
+
+
 def present(method: str, rank: str) -> bool:
     """Which pairs a full study trains."""
     if method in (*BASELINES, "pinn", "finetuned"):

@@ -7,7 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import LogNorm
 from matplotlib.text import Text
-from synthetic import evaluation
+from synthetic import evaluation, with_found_ranks
 
 from pinnlora.errors import UserError
 from pinnlora.report.curves import error_against_rank, error_against_time
@@ -125,6 +125,14 @@ def test_error_scale():
     assert (narrow.vmin, narrow.vmax) == (pytest.approx(1e-5), pytest.approx(1e-3))
     exact = error_norm(np.zeros(4))
     assert 0 < exact.vmin < exact.vmax
+
+
+def test_ranks_that_were_found_stand_apart_right_of_the_numbers(full):
+    axes = error_against_rank([with_found_ranks(full[0], [1, 2, 3])]).axes[0]
+    ticks = [tick.get_text() for tick in axes.get_xticklabels()]
+    assert ticks[-2:] == ["auto", "full"] and "64" in ticks[:-2]
+    bars = [bar for bar in axes.containers if bar.get_label() == "kovasznay physics"]
+    assert [len(bar.lines[0].get_ydata()) for bar in bars] == [3, 1, 1]  # numbers, found, full
 
 
 def test_rank_figure_shows_ours_and_the_papers(full):

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from synthetic import evaluation
+from synthetic import evaluation, with_found_ranks
 
 from pinnlora.errors import UserError
 from pinnlora.report import columns
@@ -136,6 +136,15 @@ def test_a_row_with_another_budget_than_its_methods_other_ranks_says_so(full):
     changed = full[0].assign_attrs(settings=json.dumps(settings))
     assert "LoRA, rank 4: points 400 instead of 40." in page(1, [changed])
     assert "Another budget" not in page(1, full[:1])
+
+
+def test_ranks_that_were_found_stand_in_the_notes_and_between_numbers_and_full_rank(full):
+    found = with_found_ranks(full[0], [1, 2, 3])
+    notes = page(2, [found]).split("## Notes")[1]
+    assert "Kovasznay flow, physics, rank found: 1, 2, 3, a number an adapted map" in notes
+    assert "rank found" not in page(2, full[:1])
+    order = HYPERNETWORKS.frame([found])
+    assert order.loc[order["mode"] == "physics", "rank"].tolist() == ["1", "2", "4", "auto", "full"]
 
 
 def test_a_budget_with_points_for_each_condition_and_two_optimisers(full):

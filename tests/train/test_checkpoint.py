@@ -33,7 +33,7 @@ LEARNERS = {
     "soap": {"optimiser": "soap", "steps": 25, "dtype": "float32"},
     "newton": {"optimiser": "gauss_newton", "steps": 8, "momentum": 0.75, "adaptive": True},
     "balanced": {"optimiser": "gauss_newton", "steps": 8, "balance": True, "fresh_tasks": False},
-    "ranks found": {"optimiser": "gauss_newton", "steps": 12},
+    "ranks found": {"optimiser": "gauss_newton", "steps": 20},
 }
 SMALL = {"points": 24, "condition_points": 8, "tasks_per_step": 3, "report_every": 2}
 

@@ -11,10 +11,11 @@ from pinnlora.errors import UserError
 from pinnlora.files import read_netcdf
 from pinnlora.nets.adapters import LowRank
 from pinnlora.query.refine import improved
+from pinnlora.report.summaries import rows
 from pinnlora.study.job_settings import job_settings
-from pinnlora.study.jobs import fit, hypernetwork, reference, tasks
+from pinnlora.study.jobs import evaluate, fit, hypernetwork, reference, tasks
 from pinnlora.study.settings import load_settings
-from pinnlora.train.ranks import SHARE
+from pinnlora.train.ranks import LEAST
 
 NEWTON = {"optimiser": "gauss_newton", "dtype": "float64", "steps": 40, "points": 24, "tasks_per_step": 4}
 
@@ -64,14 +65,14 @@ def test_the_history_is_of_both_parts(made, tmp_path):
     _, config = trained(made, tmp_path / "auto")
     history = read_netcdf(tmp_path / "auto" / "history.nc")
     assert config["iterations"] == history["step"].values[-1] == 40
-    assert SHARE * 40 in history["step"].values
+    assert LEAST in history["step"].values  # more than the share of so few steps
     assert (history["step"].diff("sample") > 0).all() and (history["seconds"].diff("sample") > 0).all()
     assert history.attrs["seconds"] == config["seconds"] >= history["seconds"].values[-1]
 
 
 def test_more_tolerance_leaves_fewer_numbers(made, tmp_path):
     sizes = [
-        trained(made, tmp_path / str(tolerance), steps=8, tolerance=tolerance)[1]["outputs"]
+        trained(made, tmp_path / str(tolerance), steps=20, tolerance=tolerance)[1]["outputs"]
         for tolerance in (1e-9, 0.02, 0.5)
     ]
     assert sizes[0] > sizes[1] > sizes[2]
@@ -82,7 +83,7 @@ def test_a_budget_of_seconds_serves_both_parts(made, tmp_path):
     assert 1 < config["seconds"] < 4
 
 
-def test_tasks_come_all_their_way_before_the_cut(made, tmp_path, capsys):
+def test_tasks_come_their_way_in_both_parts(made, tmp_path, capsys):
     more = {"continuation": {"re": "base"}, "continuation_steps": 8, "horizon": "none"}
     _, config = trained(made, tmp_path / "auto", **more)
     assert config["iterations"] == 40 and "ranks found: " in capsys.readouterr().out
@@ -103,3 +104,16 @@ def test_modes_with_teachers_ask_for_a_number(made, tmp_path, mode):
     with pytest.raises(UserError, match="rank auto is for modes data and physics"):
         trained(made, tmp_path / "auto", mode)
     assert not (tmp_path / "auto").exists()
+
+
+def test_an_evaluation_has_a_row_for_ranks_that_were_found(made, tmp_path):
+    _, found = trained(made, tmp_path / "auto", steps=20)
+    trained(made, tmp_path / "two", rank=2, steps=20)
+    own = job_settings(study(), "kovasznay", "evaluate")
+    paths = [tmp_path / "auto", tmp_path / "two"]
+    evaluate.run(own, **made, surrogate=paths, output=tmp_path / "evaluation.nc", device="cpu")
+    dataset = read_netcdf(tmp_path / "evaluation.nc")
+    assert dataset["rank"].values.tolist() == ["2", "auto", "full"]
+    row = next(row for row in rows(dataset) if row.rank == "auto")
+    assert row.number("parameters") == found["outputs"] and row.trained("ranks") == found["ranks"]
+    assert row.mse() == pytest.approx(found["test_mse"], rel=1e-6)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,8 +22,8 @@ from pinnlora.train.hyperlearner import Hyperlearner
 from pinnlora.train.loop import History
 from pinnlora.train.settings import StageSettings
 
-SHARE = 0.25
-"""Of the steps and seconds, with all directions, before the cut."""
+SHARE, LEAST = 0.1, 10
+"""Of the steps and seconds, with all directions, before the cut; and steps that it should be, up to half of all."""
 POINTS, SEED = 100, 4
 """Where fields are compared, of each validation task; the points are a fixed set of their own."""
 
@@ -68,30 +67,26 @@ def train_cutting(
     if start[0].network.smoothing:
         raise UserError("rank: auto needs exact derivatives, which a smoothed network has not: give a number")
     checkpoint = checkpoint or Checkpoint()
-    first, rest = _parts(stage)
-    known = checkpoint.found("cut")
+    known, share = checkpoint.found("cut"), max(SHARE, min(0.5, LEAST / stage.steps))
     if known is None:
-        learner, history = train_within(first, partial(learner_of, *start), title, checkpoint)
+        learner, history = train_within(_part(stage, share), partial(learner_of, *start), title, checkpoint)
         if learner.failed(history.best):
             return learner, history
         cut = _cut(learner, history, tolerance)
     else:
         cut = Cut.of(known, next(start[1].parameters()).device)
     checkpoint.part("cut", cut.state_dict)
+    rest = _part(stage, 1 - share)
     learner, history = train_within(rest, partial(learner_of, *_smaller(start, cut)), title, checkpoint)
     return learner, _joined(cut.history, history)
 
 
-def _parts(stage: StageSettings) -> tuple[StageSettings, StageSettings]:
-    """Before and after the cut; tasks and time have come all their way before."""
-    steps = max(1, round(SHARE * stage.steps))
-    eased = round(SHARE * stage.continuation_steps)
-    first = {"steps": steps, "seconds": SHARE * stage.seconds, "continuation_steps": eased}
-    rest: dict[str, Any] = {
-        "steps": max(1, stage.steps - steps), "seconds": (1 - SHARE) * stage.seconds,
-        "continuation": {}, "continuation_steps": 0, "horizon": "none",
-    }  # fmt: skip
-    return stage.model_copy(update=first), stage.model_copy(update=rest)
+def _part(stage: StageSettings, share: float) -> StageSettings:
+    """A share of a stage, with its own way of tasks and time: a cut goes back almost to the beginning."""
+    counts = {"steps": max(1, round(share * stage.steps)), "seconds": share * stage.seconds}
+    if stage.continuation:
+        counts["continuation_steps"] = max(1, round(share * stage.continuation_steps))
+    return stage.model_copy(update=counts)
 
 
 def _cut(learner: Hyperlearner, history: History, tolerance: float) -> Cut:
