@@ -10,6 +10,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from pinnlora.report.style import COLOURS, MARKERS, RC, method_label, problem_label, row_label
 from pinnlora.report.summaries import (
@@ -134,6 +135,9 @@ def error_against_time(datasets: Sequence[xr.Dataset]) -> Figure:
                 if _history(axes, row):
                     labels.setdefault(row.method, {})[row_label(row.method, row.rank)] = None
             axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.xaxis.set_major_formatter("{x:g}")
+            axes.xaxis.set_minor_formatter(NullFormatter())
             below = "seconds, with base,\nreferences and teachers"
             _finish(axes, dataset, below, "MSE of the test tasks,\nbest so far", "both")
             if not compared(dataset):
