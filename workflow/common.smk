@@ -98,3 +98,12 @@ def command_of(stage):
         return PLAN.command(job_of(stage, wildcards), given)
 
     return words
+
+
+def measured_code(wildcards):
+    """All files of the benchmark of many dimensions; which of its cells they make invalid it finds out itself."""
+    from pinnlora.problem.code import closure
+
+    root = Path(workflow.basedir)
+    given = [*(root / "examples").glob("*.py"), root / "examples/high_dimensions.yaml", root / "examples/stein.yaml"]
+    return [*closure(root / "benchmarks/high_dimensions.py"), *given]
