@@ -105,5 +105,9 @@ def measured_code(wildcards):
     from pinnlora.problem.code import closure
 
     root = Path(workflow.basedir)
-    given = [*(root / "examples").glob("*.py"), root / "examples/high_dimensions.yaml", root / "examples/stein.yaml"]
+    given = [
+        *(root / "examples").glob("*.py"),
+        root / "examples/high_dimensions.yaml",
+        root / "examples/stein.yaml",
+    ]
     return [*closure(root / "benchmarks/high_dimensions.py"), *given]
