@@ -58,8 +58,9 @@ def deeponet_of(
     widths, fields = [layer.out_features for layer in body.layers], len(problem.fields)
     trunk = [network.coords, *[network.width] * network.hidden_layers, network.width * fields]
     branch = [body.layers[0].in_features, *widths, network.width * fields]
+    split = "split_both" if fields > 1 else None
     net = deepxde.nn.DeepONetCartesianProd(
-        branch, trunk, "tanh", "Glorot normal", num_outputs=fields, multi_output_strategy="split_both"
+        branch, trunk, "tanh", "Glorot normal", num_outputs=fields, multi_output_strategy=split
     )
     points = torch.from_numpy(places).float()
     one = {name: torch.as_tensor(np.asarray(value)[None]).float() for name, value in tasks.items()}
