@@ -1,5 +1,7 @@
 """Weights of terms from the traces of their tangent kernels: the traces against the whole Jacobian, and their use."""
 
+import statistics
+
 import pytest
 import torch
 from small import CPU, generator, random_theta, task_values, tiny
@@ -40,6 +42,15 @@ def test_traces_are_right_on_average():
     samples = [traces(residuals, THETA, stream) for _ in range(300)]
     for name, expected in by_jacobian(residuals).items():
         assert sum(sample[name] for sample in samples) / 300 == pytest.approx(expected, rel=0.2)
+
+
+def test_one_estimate_of_the_traces_is_near_enough_to_weigh_terms():
+    """Random signs alone are off by the trace's own size."""
+    residuals, stream = objective(20, 12), generator(3)
+    samples = [traces(residuals, THETA, stream) for _ in range(60)]
+    for name in TERMS:
+        each = [sample[name] for sample in samples]
+        assert statistics.stdev(each) < 0.5 * statistics.mean(each)
 
 
 def test_terms_count_with_the_inverse_of_their_trace():

@@ -14,6 +14,7 @@ from pinnlora.errors import UserError
 from pinnlora.files import read_netcdf
 from pinnlora.query.calibration import Calibration
 from pinnlora.query.invert import derivative_of
+from pinnlora.query.posterior import fit_unknowns
 
 FLOW = """
 from torch import exp, sin
@@ -117,6 +118,34 @@ def test_the_error_of_the_surrogate_widens_the_interval(kovasznay):
     plain = kovasznay.invert(data, noise=1e-3)
     careful = replace(kovasznay, calibration=Calibration({"residual": [0.01] * 20})).invert(data, noise=1e-3)
     assert careful.re_high - careful.re_low > 2 * (plain.re_high - plain.re_low)
+
+
+def test_more_measurements_do_not_average_out_the_error_of_the_surrogate(kovasznay):
+    sure = replace(kovasznay, calibration=Calibration({"residual": [1e-2] * 20}))
+
+    def width(surrogate, points):
+        data = measured(kovasznay, {"re": np.array([40.0])}, points, 0.0).isel(task=0)
+        found = surrogate.invert(data, noise=1e-4)
+        return float(found.re_high - found.re_low)
+
+    assert width(kovasznay, 640) < 0.4 * width(kovasznay, 40)  # noise does, by the root of the number
+    assert width(sure, 640) > 0.7 * width(sure, 40)
+
+
+def test_a_search_ends_where_its_cost_hardly_falls():
+    """A slope along which the cost falls for ever, by less than any measurement could tell."""
+    asked = []
+
+    def linearise(z, which):
+        asked.append(len(z))
+        return 10 + 1e-5 * torch.exp(-z), -1e-5 * torch.exp(-z).unsqueeze(-1)
+
+    fit_unknowns(linearise, torch.zeros(3, 1, dtype=torch.float64), torch.tensor([True]))
+    assert asked == [3, 3]
+    asked.clear()
+    fit_unknowns(lambda z, k: (asked.append(len(z)), (10 * z.cos(), -10 * z.sin().unsqueeze(-1)))[1],
+                 torch.full((1, 1), 0.3, dtype=torch.float64), torch.tensor([False]), 2)  # fmt: skip
+    assert len(asked) == 3  # the start, and the steps that were asked for
 
 
 def test_values_may_be_missing_and_on_a_grid(kovasznay):

@@ -1,5 +1,7 @@
 """Learners whose problem changes on the way, by its horizon or its weights: what they minimise, when it settles."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
@@ -104,22 +106,24 @@ def test_balanced_losses_are_the_weighted_ones_until_the_end(learner):
 
 
 def test_balance_replaces_the_search_for_a_weight():
-    """Poisson with soft walls: an MSE of 1e-3 with weight 1, 2e-7 so; more in benchmarks/balance.py."""
+    """Poisson with soft walls, two seeds: far nearer than with weight 1; more in benchmarks/balance.py."""
     problem, values = Poisson(), {"a": np.array([1.0]), "b": np.array([0.7])}
     network = NetworkSettings(width=32, hidden_layers=3, conditions="soft")
     truth = torch.from_numpy(problem.reference(values)["u"]).reshape(1, -1)
-    errors = {}
-    for balance in (True, False):
+    tasks, grid = (
+        task_set(problem, values, False, CPU, torch.float64),
+        grid_coords(problem, CPU, torch.float64),
+    )
+    errors = {True: 1.0, False: 1.0}
+    for balance, seed in product(errors, range(2)):
         stage = StageSettings(
             optimiser="levenberg_marquardt", dtype="float64", steps=60, points=300, condition_points=80,
             balance=balance,
         )  # fmt: skip
-        theta = fit(problem, values, stage, network, "pinn", "full", 1, "cpu")[0]
-        tasks = task_set(problem, values, False, CPU, torch.float64)
-        grid = grid_coords(problem, CPU, torch.float64)
+        theta = fit(problem, values, stage, network, "pinn", "full", seed, "cpu")[0]
         found = fields_of(Full(network_of(problem, network)), theta, tasks, grid)[..., 0]
-        errors[balance] = float((found - truth).square().mean())
-    assert errors[True] < 1e-5 and errors[True] < errors[False] / 10
+        errors[balance] *= float((found - truth).square().mean()) ** 0.5  # the geometric mean
+    assert errors[True] < 1e-5 and errors[True] < errors[False] / 30
 
 
 def test_a_horizon_needs_points_that_are_drawn_anew():
