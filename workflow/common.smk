@@ -13,6 +13,7 @@ try:
     from pinnlora.study.memory import mem_mb
     from pinnlora.study.settings import load_study, read_config
     from pinnlora.study.settings_files import save_resolved
+    from pinnlora.train.kinds import rank_or_name
 except ImportError as error:
     raise WorkflowError(f"cannot import the package ({error}); install it first: pip install -e .")
 
@@ -84,8 +85,8 @@ def memory_of(stage):
 
     def megabytes(wildcards, attempt):
         job = job_of(stage, wildcards)
-        rank = job.rank if job.rank in (None, "auto", "full") else int(job.rank)
-        return attempt * mem_mb(SETTINGS.problem(job.problem), stage, rank or "full", job.which or "")
+        problem, rank = SETTINGS.problem(job.problem), rank_or_name(job.rank or "full")
+        return attempt * mem_mb(problem, stage, rank, job.which or "")
 
     return megabytes
 

@@ -11,6 +11,7 @@ from torch.func import functional_call, jacrev
 from pinnlora.errors import UserError
 from pinnlora.loss.draw import Draw
 from pinnlora.loss.points import draw_points
+from pinnlora.loss.residuals import Residuals
 from pinnlora.loss.terms import physics
 from pinnlora.nets.hypernetwork import Hypernetwork
 from pinnlora.optimise.damping import shortened, step_length
@@ -184,3 +185,18 @@ def test_a_step_that_always_fails_is_given_up(monkeypatch):
     monkeypatch.setattr("pinnlora.optimise.gauss_newton.adapt", lambda damping, *_: (4 * damping, never))
     GaussNewton(setting.hypernetwork).step(setting.embedding, setting.objective)
     assert torch.equal(setting.weights(), before)
+
+
+def test_a_move_that_memory_does_not_hold_is_taken_back(monkeypatch):
+    setting, kept = Setting(), []
+
+    def ends(residuals, theta):
+        kept.append(setting.weights())
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    start = setting.weights().clone()
+    monkeypatch.setattr(Residuals, "total", ends)
+    with pytest.raises(torch.OutOfMemoryError):
+        GaussNewton(setting.hypernetwork).step(setting.embedding, setting.objective)
+    assert not torch.equal(kept[0], start)  # it was moved when memory ended
+    assert torch.equal(setting.weights(), start)

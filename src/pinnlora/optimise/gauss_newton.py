@@ -124,17 +124,21 @@ class GaussNewton:
         """Go `length` of the move, or take it back if it does not lower the loss; adapts the damping."""
         parameters = list(self.hypernetwork.parameters())
         old = [p.clone() for p in parameters]
-        for p, m in zip(parameters, move, strict=True):
-            p.add_(m, alpha=length)
-        after = frozen.total(self.hypernetwork(embedding))
-        after = (torch.where(self.sound, after, 0.0) if bool(self.sound.any()) else after).mean().view(1)
-        self._damping, accepted = adapt(self._damping, before, after, shortened(predicted, length))
+        accepted = False
+        try:
+            for p, m in zip(parameters, move, strict=True):
+                p.add_(m, alpha=length)
+            after = frozen.total(self.hypernetwork(embedding))
+            after = (torch.where(self.sound, after, 0.0) if bool(self.sound.any()) else after).mean().view(1)
+            self._damping, better = adapt(self._damping, before, after, shortened(predicted, length))
+            accepted = bool(better)
+        finally:  # also where memory ends
+            if not accepted:
+                for p, o in zip(parameters, old, strict=True):
+                    p.copy_(o)
         if self.momentum:
-            self._previous = move if bool(accepted) else None
-        if not bool(accepted):
-            for p, o in zip(parameters, old, strict=True):
-                p.copy_(o)
-        return bool(accepted)
+            self._previous = move if accepted else None
+        return accepted
 
     def _check(self, tasks: int, objective: Residuals, theta: Tensor) -> None:
         """Before the Jacobian takes its memory, once: the number of rows does not change."""

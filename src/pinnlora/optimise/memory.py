@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
-from torch import nn
 
 from pinnlora.errors import UserError
 
@@ -26,20 +25,16 @@ class Batch:
 
     tasks: int
 
-    def step(self, take: Callable[[int], Result], network: nn.Module) -> Result:
-        """`take(tasks)`, a step of the network; where its memory ends, the same of half as many, from the weights that
-        were there before. UserError where a single task is too large."""
+    def step(self, take: Callable[[int], Result], on_gpu: bool) -> Result:
+        """`take(tasks)`, a step that leaves the weights as they were where its memory ends: then the same of half as
+        many. UserError where a single task is too large."""
         while True:
-            before = [p.detach().clone() for p in network.parameters()]
             try:
                 return take(self.tasks)
             except (MemoryError, RuntimeError) as error:
                 if not out_of_memory(error):
                     raise
-            with torch.no_grad():
-                for p, old in zip(network.parameters(), before, strict=True):
-                    p.copy_(old)
-            self._halve(before[0].is_cuda)
+            self._halve(on_gpu)
 
     def _halve(self, on_gpu: bool) -> None:
         if self.tasks == 1:

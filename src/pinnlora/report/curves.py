@@ -25,7 +25,8 @@ from pinnlora.report.summaries import (
     rows,
     shown,
 )
-from pinnlora.study.names import BASELINES, NAMED_RANKS, rank_value
+from pinnlora.study.names import BASELINES, rank_value
+from pinnlora.train.kinds import NAMED_RANKS
 
 DODGE = 0.085  # in powers of two: bars of neighbouring methods at one rank stay apart
 NAMED_DODGE = 2.0  # times as much at ranks that are no number, where every method has a point

@@ -7,6 +7,7 @@ from typing import Any
 
 from pinnlora.errors import UserError
 from pinnlora.study.settings import REFERENCES, ProblemSettings, Settings
+from pinnlora.train.kinds import rank_or_name
 
 STAGES = ("tasks", "reference", "base", "fit", "teachers", "hypernetwork", "evaluate", "table", "figure")
 
@@ -47,9 +48,7 @@ def job_settings(
     if stage in ("table", "figure"):
         return {"number": int(mode or "")} if stage == "table" else {"kind": mode}
     chosen = settings.problem(problem or "")
-    if isinstance(rank, str) and rank not in ("auto", "full"):
-        rank = int(rank)
-    own = _own_part(chosen, stage, rank or "full", mode or "")
+    own = _own_part(chosen, stage, rank_or_name(rank or "full"), mode or "")
     return {"problem": chosen.spec, "seed": settings.seed} | own
 
 

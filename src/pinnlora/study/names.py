@@ -1,12 +1,11 @@
 """The methods, in the order of every table and figure."""
 
+from pinnlora.train.kinds import NAMED_RANKS
 from pinnlora.train.settings import MODES
 
 BASELINES = ("ansatz", "base")
 """What training starts from: the trial function without its network, and the network of T0 for every task."""
 PER_TASK = ("pinn", "finetuned", "lora")
-NAMED_RANKS = ("auto", "full")
-"""Those that are no numbers: ranks found by training, and whole networks."""
 METHODS = (*BASELINES, *PER_TASK, *MODES)
 
 

@@ -72,7 +72,7 @@ def settings_within(problem: Problem, minutes: float) -> dict[str, Any]:
     function, fields = bool(problem.task.functions), len(problem.unknowns)
     tasks = min(32, 8 + 4 * problem.task.size)
     points = max(16, ROWS // (tasks * fields))
-    share = BASE + FURTHER * min(3, fields - 1)
+    share = 0.5 * BASE if function else BASE + FURTHER * min(3, fields - 1)
     auto = {"optimiser": "auto", "horizon": "auto", "balance": True, "steps": 10**6}
     base: dict[str, Any] = {"points": 250 * len(problem.coords.names), "condition_points": 60, "steps": 400}
     base |= {"damping_floor": FLOOR, "relaxation": 0.1}
@@ -99,7 +99,7 @@ def settings_within(problem: Problem, minutes: float) -> dict[str, Any]:
         "network": network,
         "hypernetwork": {"body": [128] * 3, "activation": "silu" if function else "tanh"},
         "training": {
-            "base": auto | base | {"seconds": 60 * minutes * (0.5 * BASE if function else share)},
+            "base": auto | base | {"seconds": 60 * minutes * share},
             "physics": auto | physics | {"seconds": 60 * minutes * (1 - share - EVALUATION)},
         },
     }  # fmt: skip

@@ -77,7 +77,7 @@ class Hyperlearner:
 
     def step(self, step: int) -> dict[str, Tensor]:
         """Draw tasks and points, build the mode's objective, take one step; fewer tasks where memory ends."""
-        return self._batch.step(lambda tasks: self._step(step, tasks), self.hypernetwork)
+        return self._batch.step(lambda tasks: self._step(step, tasks), self.draw.device.type == "cuda")
 
     def _step(self, step: int, tasks: int) -> dict[str, Tensor]:
         self._latest = values, chosen = self._draw_tasks(step, tasks)

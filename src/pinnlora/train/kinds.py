@@ -44,9 +44,13 @@ def start(value: Any) -> float | str:
     return value
 
 
+NAMED_RANKS = ("auto", "full")
+"""Those that are no numbers: ranks found by training, and whole networks."""
+
+
 def rank_or_name(value: Any) -> int | str:
-    """A positive whole number, 'auto' or 'full'."""
-    if value in ("auto", "full"):
+    """A positive whole number, also as text, 'auto' or 'full'."""
+    if value in NAMED_RANKS:
         return value
     return positive_rank(value, "a positive rank, 'auto' or 'full'")
 
@@ -71,7 +75,7 @@ def adapter_rank(value: Any) -> int:
 
 A_RANK = {"type": "integer", "minimum": 1}
 Rank = Annotated[
-    int | str, PlainValidator(rank_or_name), WithJsonSchema({"anyOf": [A_RANK, {"enum": ["auto", "full"]}]})
+    int | str, PlainValidator(rank_or_name), WithJsonSchema({"anyOf": [A_RANK, {"enum": list(NAMED_RANKS)}]})
 ]
 AdapterRank = Annotated[int, PlainValidator(adapter_rank), WithJsonSchema(A_RANK)]
 Start = Annotated[

@@ -108,9 +108,7 @@ def _sensitivities(learner: Hyperlearner, parametrisation: LowRank) -> Iterator[
     for k in range(len(theta)):  # task by task, in bounded memory
         one = {name: value[k : k + 1] for name, value in values.items()}
         coords = problem.coords.scale(inside(draw, 1, POINTS, one, problem.coords))
-        nothing = coords.new_zeros(
-            1, POINTS, len(problem.fields)
-        )  # fields minus targets: what targets is no matter
+        nothing = coords.new_zeros(1, POINTS, len(problem.fields))  # rows are the fields themselves
         objective = supervised(problem, parametrisation, one, coords, nothing)
         yield theta[k : k + 1], objective.linearise(theta[k : k + 1])[2]
 
