@@ -14,8 +14,8 @@ from pinnlora.errors import UserError
 from truths import Solved, distance, one_by_one
 
 POINTS, TOLERANCE, MU = 256, 1e-10, 0.04
-"""Points of the finer solution, of whose waves the lowest two thirds are kept, and its tolerance; the coarser one, whose
-distance to it is the error given, has half and a hundred times."""
+"""Points of the finer solution, which keeps the lowest two thirds of their waves, and its tolerance; the coarser one,
+whose distance to it is the error given, has half and a hundred times."""
 
 
 def solve(problem: Any, values: dict[str, np.ndarray], axes: list[np.ndarray]) -> Solved:
