@@ -69,6 +69,11 @@ class Fed(Carried):
     conditions = [Condition(start, on="t=0")]
 
 
+class Remembering(Carried):
+    def residual(self, u, u_t, u_x, u0):
+        return {"relaxation": u_t + u_x + u - u0}
+
+
 class Aging(Carried):
     def residual(self, t, u_t, u_x):
         return {"advection": u_t + torch.exp(-t) * u_x}
@@ -121,6 +126,7 @@ def test_of_potentials_it_is_the_field_that_they_make():
         (Plucked, "its start prescribes u_t by something else than a function"),
         (Doubled, "no condition on t=0 gives a field as a function of the task"),
         (Fed, "no condition on t=0 gives a field as a function of the task"),
+        (Remembering, "its equations or ends hold u0, which is another function in each window"),
         (Aging, "its equations depend on t"),
         (Driven, "condition inlet depends on t"),
         (Commanded, "g is a function of t"),

@@ -9,7 +9,7 @@ from pinnlora.problem.base import Problem
 from pinnlora.problem.domain.box import Box
 from pinnlora.problem.domain.sides import Face
 from pinnlora.problem.probe import Probe
-from pinnlora.problem.signature import BoundCondition, lookup, parse
+from pinnlora.problem.signature import BoundCondition, lookup, parse, split
 
 SAME = 1e-9
 """Up to which a field at the start is the function, relative to its size."""
@@ -38,14 +38,21 @@ def initial_states(problem: Problem) -> dict[str, str]:
             if bool((value - function).abs().max() <= SAME * function.abs().max()):
                 found[name] = state
     if not found:
-        raise _refused(
-            problem,
-            f"no condition on {start.words(box)} gives a field as a function of the task, {{'u': u0}}",
-        )
+        expected = "gives a field as a function of the task, {'u': u0}"
+        raise _refused(problem, f"no condition on {start.words(box)} {expected}")
     if len(found) < number:
         others = sorted({name for c in at_start for name in (*c.targets, *c.rows)} - set(found.values()))
         raise _refused(problem, f"its start prescribes {', '.join(others)} by something else than a function")
+    asked = [
+        problem.residual_signature,
+        *(c.signature for c in problem.bound_conditions if c not in at_start),
+    ]
+    stems = {split(box.names, name)[0] for signature in asked for name in signature.names}
     for name in found:
+        if name in stems:
+            raise _refused(
+                problem, f"its equations or ends hold {name}, which is another function in each window"
+            )
         rest = [axis for axis in box.names if axis not in ("t", problem.task.functions[name].on)]
         if rest:
             raise _refused(
@@ -56,7 +63,8 @@ def initial_states(problem: Problem) -> dict[str, str]:
 
 def _given(probe: Probe, conditions: list[BoundCondition], start: Face) -> tuple[dict[str, Tensor], int]:
     """What the start gives (task, point) by name, of potentials the fields they make; and how much it prescribes."""
-    problem, coords, given = probe.problem, probe.coords(start), {}
+    problem, coords = probe.problem, probe.coords(start)
+    given: dict[str, Tensor] = {}
     for condition in conditions:
         found = probe.targets(condition, coords, probe.jet(condition.channels))
         given |= {name: value for name, value in found.items() if name in condition.targets}

@@ -48,76 +48,71 @@ def marched(
     """
     networks = networks_of(**task)
     problem = networks.problem
-    states, box = initial_states(problem), problem.coords
-    first, last = (ends[box.time] for ends in (box.low, box.high))
-    length, count = last - first, _windows(until, first, last - first)
-    where = _places(problem, at, times, until, count)
+    states, (first, last) = initial_states(problem), problem.coords.boxes()["t"]
+    length, count = last - first, _windows(until, first, last)
+    where = _places(problem, at, _times(problem, until, count) if times is None else times, until)
+    if at is not None and times is not None:
+        raise UserError("march: at and times are both given; expected one of them")
     along, asked = str(where["t"].dims[0]), where["t"].values
     window = np.clip(np.ceil((asked - first) / length - SLACK) - 1, 0, count - 1).astype(int)
     parts: list[xr.Dataset] = []
     for k in range(count):
         here = np.flatnonzero(window == k)
-        local = np.clip(asked[here] - k * length, first, last)
+        local = where.isel({along: here}).assign(
+            {"t": (along, np.clip(asked[here] - k * length, first, last))}
+        )
         try:
             if k:
                 task = {**task, **_next_states(networks, states, parts[-1])}
                 networks = networks_of(**task)
-            part = predicted(
-                networks, where.isel({along: here}).assign({"t": (along, local)}), fields, estimate
-            )
+            parts.append(predicted(networks, local, fields, estimate))
         except UserError as error:
             raise UserError(f"window {k + 1} of {count}: {error}") from None
-        parts.append(part)
-    starts = first + length * np.arange(count)
-    out = _joined(parts, states, along, asked, window, starts)
+    out = _joined(parts, states, along, asked, window, first + length * np.arange(count))
     return out if at is None or np.ndim(at["t"]) else out.squeeze(along)
 
 
-def _windows(until: float, first: float, length: float) -> int:
+def _windows(until: float, first: float, last: float) -> int:
+    """How many windows of the trained length end at `until` or after; UserError where it is no time to march to."""
     until = float(reals("until", until))
     if not first < until < math.inf:
         raise UserError(f"until = {until:g}; expected a time after {first:g}")
-    count = math.ceil((until - first) / length - SLACK)
+    count = math.ceil((until - first) / (last - first) - SLACK)
     if count > MOST:
         raise UserError(
-            f"until = {until:g} takes {count} windows of length {length:g}; at most {MOST} are marched"
+            f"until = {until:g} takes {count} windows of length {last - first:g}; at most {MOST} are marched"
         )
     return count
 
 
+def _times(problem: Problem, until: float, count: int) -> np.ndarray:
+    """Those of the evaluation grid in every window, and `until`."""
+    first, last = problem.coords.boxes()["t"]
+    own = problem.axes()["t"] + (last - first) * np.arange(count)[:, None]
+    own = np.unique(np.round(own, 12))
+    return np.append(own[own < until - SLACK * (last - first)], until)
+
+
 def _places(
-    problem: Problem,
-    at: Mapping[str, Any] | xr.Dataset | None,
-    times: Sequence[float] | None,
-    until: float,
-    count: int,
+    problem: Problem, at: Mapping[str, Any] | xr.Dataset | None, times: Any, until: float
 ) -> xr.Dataset:
     """Coordinates as they were asked for, t along one dimension; UserError for times outside."""
-    box, axes = problem.coords, problem.axes()
-    if at is None:
-        if times is None:
-            own = (
-                axes["t"]
-                - box.low[box.time]
-                + np.arange(count)[:, None] * (box.high[box.time] - box.low[box.time])
-            )
-            own = np.unique(np.round(own + box.low[box.time], 12))
-            times = [*own[own < until - SLACK * abs(until)], until]
-        at = xr.Dataset(coords=axes | {"t": np.atleast_1d(reals("times", times))})
-    elif times is not None:
-        raise UserError("march: at and times are both given; expected one of them")
-    found = coordinates_of(problem, at)
+    first, last = problem.coords.boxes()["t"]
+    grid = xr.Dataset(coords=problem.axes() | {"t": np.atleast_1d(reals("times", times))})
+    found = coordinates_of(problem, grid if at is None else at)
     if found["t"].ndim == 0:
         found["t"] = found["t"].expand_dims("t")
-    if found["t"].ndim > 1 or found["t"].dims == ("task",):
+    t = found["t"]
+    if t.ndim > 1 or t.dims == ("task",):
         raise UserError(
-            f"at: t has dimensions {', '.join(map(str, found['t'].dims))}; expected times for all tasks"
+            f"at: t has dimensions {', '.join(map(str, t.dims))}; expected times that all tasks share"
         )
-    outside = (found["t"] < box.low[box.time]) | (found["t"] > until * (1 + SLACK))
-    if bool(outside.any()):
+    reach = SLACK * (last - first)
+    outside = t.values[(t.values < first - reach) | (t.values > until + reach)]
+    if outside.size:
         raise UserError(
-            f"at: {int(outside.sum())} of {outside.size} times lie outside, t = {found['t'].values[outside][0]:g}; "
-            f"expected {box.low[box.time]:g} to until = {until:g}"
+            f"at: {outside.size} of {t.size} times lie outside, t = {outside[0]:g}; "
+            f"expected {first:g} to until = {until:g}"
         )
     return xr.Dataset(found)
 
@@ -126,15 +121,14 @@ def _next_states(networks: Networks, states: Mapping[str, str], window: xr.Datas
     """Functions of the next tasks, the state at the end of t where each function is given.
 
     What the law never draws, such as a mean where it has none, is left out where it is within the window's estimated
-    error, for then it is no sign of another law.
+    error, for then it is no sign of another law; without an estimate nothing is.
     """
     problem, found = networks.problem, {}
-    box = problem.coords
+    names, end = problem.coords.names, problem.coords.boxes()["t"][1]
     for name, state in states.items():
         function = problem.task.functions[name]
-        points = np.empty((1, function.points, len(box.names)))
-        points[..., box.names.index(function.on)] = function.grid
-        points[..., box.time] = box.high[box.time]
+        columns = {function.on: function.grid, "t": np.full(function.points, end)}
+        points = np.stack([columns[axis] for axis in names], -1)[None]
         value = networks.fields(points, [read_order(problem, state)])[..., 0].double().cpu().numpy()
         rest = function.never_drawn(value)
         error = np.atleast_1d(window["estimated_error"].values if "estimated_error" in window else np.nan)

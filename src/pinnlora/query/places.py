@@ -65,7 +65,7 @@ def places_of(problem: Problem, at: Mapping[str, Any] | xr.Dataset | None, tasks
     return Places(points, dims, shape, described)
 
 
-def coordinates_of(problem: Problem, at: Mapping[str, Any]) -> dict[str, xr.DataArray]:
+def coordinates_of(problem: Problem, at: Mapping[str, Any] | xr.Dataset) -> dict[str, xr.DataArray]:
     """Each coordinate of `at` by name, finite numbers along named dimensions; UserError where one is missing."""
     if not isinstance(at, Mapping):
         raise _no_places(at)
