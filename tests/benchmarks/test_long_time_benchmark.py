@@ -37,7 +37,7 @@ def test_the_long_waves_start_as_they_should_and_keep_what_the_equation_keeps():
 
 @pytest.fixture(scope="module")
 def march(tmp_path_factory):
-    network = {"input_map": "periodic", "modes": 2, "conditions": "auto"}
+    network = {"input_map": "periodic", "modes": 2, "lift": True}
     calibration = Calibration({"residual": [1e3] * 20})
     surrogate = bundle(tmp_path_factory.mktemp("waves") / "bundle", WAVES, 2, "float64", network, calibration)
     return long_time.measured(surrogate, long_time.waves, 2, 3)

@@ -1,7 +1,6 @@
 """Trial functions G + D N: derivatives against torch.func, conditions on every face, what stays soft and why."""
 
 import math
-from pathlib import Path
 
 import pytest
 import torch
@@ -347,8 +346,3 @@ def test_a_random_function_stays_in_the_loss_unless_it_is_insisted_on():
         "initial"
     ]
     assert ("initial", "u") in hard_conditions(problem, own=False, insist=True).held
-
-
-def test_a_random_start_is_held_where_the_equations_ask_for_no_second_derivative_of_it():
-    example = Path(__file__).parents[2] / "examples" / "long_wave.py"  # u_xxt: of the start it is zero
-    assert ("start", "u") in hard_conditions(load_problem(f"{example}:LongWave"), own=False).held

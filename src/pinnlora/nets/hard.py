@@ -23,7 +23,6 @@ from pinnlora.problem.channels import Channels, product
 from pinnlora.problem.domain.sides import Face, Side
 from pinnlora.problem.mismatch import prescribed
 from pinnlora.problem.normal import derived
-from pinnlora.problem.operators import operator
 from pinnlora.problem.signature import BoundCondition, Values, parse
 
 MISSED = 1e-6
@@ -113,10 +112,13 @@ def hard_conditions(problem: Problem, own: bool, insist: bool = False) -> HardCo
             plan.soft.append((condition.name, "all", "what is prescribed at the start is not periodic"))
     held = [(problem.bound_conditions[number].name, target) for number, target in plan.held]
     held += [(name, "all") for _, name in periodic]
-    patches = plan.patches() if any(plan.given) or any(plan.kept) else ()
-    sides = tuple(plan.kept) if any(plan.kept) else ()
-    axes = tuple(axis for axis, _ in periodic)
-    found = HardConditions(patches, sides, tuple(held), tuple(plan.soft), axes)
+    found = HardConditions(
+        plan.patches() if any(plan.given) or any(plan.kept) else (),
+        tuple(plan.kept) if any(plan.kept) else (),
+        tuple(held),
+        tuple(plan.soft),
+        tuple(axis for axis, _ in periodic),
+    )
     if insist and found.soft:
         name, target, why = found.soft[0]
         raise UserError(
@@ -232,19 +234,6 @@ def _is_periodic(plan: _Plan, condition: BoundCondition, values: Values) -> bool
 
 
 def _random(problem: Problem, condition: BoundCondition) -> str:
-    """Says so when a target holds a random function: its second derivatives are noise, and would be a source. At the
-    start it may where the equations ask for none of them."""
+    """Says so when a target holds a random function: its second derivatives are noise, and would be a source."""
     found = sorted(set(condition.signature.names) & set(problem.task.functions))
-    start = all(face.axis == problem.coords.time for face in condition.faces)
-    if not found or (start and not any(_bends(problem, name) for name in problem.residual_signature.names)):
-        return ""
-    return f"it prescribes {found[0]}, a random function, whose derivatives are noise"
-
-
-def _bends(problem: Problem, name: str) -> bool:
-    """Whether an argument of the equations is a second or higher derivative in space alone."""
-    try:
-        order = parse(problem, name)[1]
-    except KeyError:
-        return operator(problem, name) is not None
-    return len(order) > 1 and problem.coords.time not in order
+    return f"it prescribes {found[0]}, a random function, whose derivatives are noise" if found else ""
