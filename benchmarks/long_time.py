@@ -161,7 +161,7 @@ def draw(marches: list[March], path: Path) -> None:
         under.plot(found["x"], found["u"].values[k, :, -1], "C1--", label="marched")
         under.set(xlabel="x", title="the task with the median error")
     panels[0, 0].set_ylabel("root mean square over x")
-    panels[0, -1].legend(fontsize=7)
+    panels[0, 0].legend(fontsize=7, loc="lower right")
     panels[1, -1].legend(fontsize=7)
     figure.tight_layout()
     with atomic(path) as temporary:
