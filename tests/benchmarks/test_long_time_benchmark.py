@@ -5,10 +5,13 @@ import json
 import long_time
 import numpy as np
 import pytest
+import torch
 from long_time import DOCS, HERE, WAVES
 from test_surrogate import bundle
 from truths import long_wave
 
+from pinnlora.problem.channels import Channels
+from pinnlora.problem.load import load_problem
 from pinnlora.query.calibration import Calibration
 
 
@@ -68,3 +71,19 @@ def test_the_page_in_the_documentation_says_what_the_results_say():
     result = json.loads((HERE / "results" / "long_time.json").read_text())
     assert (DOCS / "long-time.md").read_text() == long_time.page(result)
     assert len(result["rows"]) == 2 * long_time.UNTIL and not result["options"]["quick"]
+
+
+def test_the_lift_of_the_example_is_the_linear_waves():
+    problem, channels = load_problem(WAVES), Channels.of([(0, 0, 1)])
+    u0 = torch.from_numpy(problem.task.sample(2, np.random.default_rng(0))["u0"])
+    coords = torch.from_numpy(np.random.default_rng(1).uniform(size=(2, 9, 2)))
+    offset, factor = problem.lift(coords, {"u0": u0}, channels)
+    rows = {order: offset[:, channels.position(order), :, 0] for order in channels.orders}
+    left = rows[(1,)] + rows[(0,)] - long_wave.MU * rows[(0, 0, 1)]
+    assert left.abs().max() < 1e-10 * rows[(0,)].abs().max()
+    start = coords * torch.tensor([1.0, 0.0])
+    offset, factor = problem.lift(start, {"u0": u0}, channels)
+    torch.testing.assert_close(
+        offset[:, 0, :, 0], problem.function_values("u0", u0, start), rtol=0, atol=1e-12
+    )
+    assert factor[:, 0].abs().max() == 0 and (factor[:, channels.position((1,))] == 1).all()
