@@ -85,7 +85,8 @@ loses its energy; the long waves keep theirs, and pass through each other for ev
 ![error against time for both problems, above; the state at the end beside its solution, below](long-time.png)
 
 Relative errors are L2 over x at one time; a decaying solution makes them larger. The *accumulated estimate* is what
-a user sees at the end of a window, beside the true error there; its *upper end* should be above nine of ten errors."""
+a user sees at the end of a window, beside the true error there; its *upper end* should be above nine of ten errors,
+and is infinite once a state was out of range."""
 Solver = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
