@@ -155,7 +155,7 @@ def draw(marches: list[March], path: Path) -> None:
             t, missed.min(0).clip(1e-6), missed.max(0), color="C1", alpha=0.2, label="best to worst task"
         )
         over.semilogy(t, found["accumulated_error"].mean("task"), "C0--", label="accumulated estimate, mean")
-        over.set(title=name, xlabel="t", ylim=(1e-4, 2))
+        over.set(title=name, xlabel="t", ylim=(1e-5, 2))
         k = int(np.argsort(missed[:, -1])[len(missed) // 2])
         under.plot(found["x"], known[k, :, 0], "0.7", label="u at t = 0")
         under.plot(found["x"], known[k, :, -1], "k", label=f"solution at t = {t[-1]:g}")
