@@ -132,7 +132,9 @@ def test_a_slider_redraws_the_fields_of_its_task(browser, surrogates):
             input.dispatchEvent(new Event("input"));
         })"""
     )
-    page.wait_for_function("before => document.getElementById('field-u').toDataURL() !== before", arg=before)
+    whole = f"last.points.length === {3 * explore.SHOWN**2}"
+    page.wait_for_function(f"() => !({whole})")  # at once on a coarser grid
+    page.wait_for_function(f"before => {whole} && element('field-u').toDataURL() !== before", arg=before)
     points = np.array(page.evaluate("Array.from(last.points)")).reshape(-1, 3)
     assert len(points) == explore.SHOWN**2 and set(points[:, 2]) == {0.25}
     shown = np.array(page.evaluate("Array.from(last.fields.u)"))
@@ -235,7 +237,7 @@ OPERATORS = {
 @pytest.fixture(scope="module")
 def interpreter(browser):
     page = browser.new_page()
-    for name in ("kernels.js", "graph.js"):
+    for name in ("kernels.js", "fuse.js", "graph.js"):
         page.add_script_tag(path=PAGE / name)
     code = list((PAGE / "kernels.wasm").read_bytes())
     page.evaluate("(code) => { kernels.start(Uint8Array.from(code)); }", code)

@@ -21,6 +21,9 @@ from pinnlora.problem.channels import Channels
 CACHE = 2**21
 """Bytes of one layer's jet in a chunk, a thread; measured: half and twice as much are no faster."""
 
+MANY = 256
+"""Rows of a product from which on it is worth the way to oneDNN and back."""
+
 
 @dataclass
 class Memory:
@@ -161,8 +164,17 @@ def _push(entry: Entry, channels: Channels, maps: Sequence[Tensor], room) -> Ten
 
 
 def _product(jet: Tensor, matrix: Tensor, out: Tensor) -> Tensor:
-    """The matrix (task, in, out) on all channels and points of a jet (task, channel, point, in)."""
-    torch.bmm(jet.flatten(1, 2), matrix, out=out.flatten(1, 2))
+    """The matrix (task, in, out) on all channels and points of a jet (task, channel, point, in).
+
+    Of one task in float32 by oneDNN, which has kernels for the CPU at hand where torch's own library may not.
+    """
+    rows, products = jet.flatten(1, 2), out.flatten(1, 2)
+    single = len(rows) == 1 and rows.shape[1] >= MANY and rows.dtype == torch.float32
+    if single and rows.device.type == "cpu" and torch.backends.mkldnn.is_available():
+        found = torch.nn.functional.linear(rows[0].to_mkldnn(), matrix[0].mT.contiguous())
+        products[0].copy_(found.to_dense())
+    else:
+        torch.bmm(rows, matrix, out=products)
     return out
 
 
