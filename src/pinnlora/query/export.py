@@ -134,7 +134,9 @@ def traced(
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         try:
             module.eval()(*inputs)  # what is computed once and kept must be numbers, not what stands for them
-            exported = in_double(torch.export.export(module, tuple(inputs), dynamic_shapes=free, strict=False))
+            exported = in_double(
+                torch.export.export(module, tuple(inputs), dynamic_shapes=free, strict=False)
+            )
             program = torch.onnx.export(
                 exported, input_names=list(names), output_names=list(outputs), dynamo=True, verbose=False,
                 custom_translation_table=scalars_in_double(),

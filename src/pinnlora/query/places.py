@@ -52,12 +52,14 @@ def places_of(problem: Problem, at: Mapping[str, Any] | xr.Dataset | None, tasks
     for name in () if isinstance(at, xr.Dataset) else at:
         if name not in names:
             raise UserError(f"at: no coordinate {name!r}{did_you_mean(name, list(names))}")
-    given = {name: _array(name, at[name]) for name in names}
-    try:
-        mesh = xr.broadcast(*given.values())
-    except ValueError:
-        sizes = ", ".join(f"{name} {given[name].size}" for name in names)
-        raise UserError(f"at: arrays of different lengths ({sizes}); expected arrays of one length") from None
+    given = {name: _variable(name, at[name]) for name in names}
+    sizes: dict[Any, int] = {}
+    for array in given.values():
+        for dim, size in array.sizes.items():
+            if sizes.setdefault(dim, size) != size:
+                lengths = ", ".join(f"{name} {given[name].size}" for name in names)
+                raise UserError(f"at: arrays of different lengths ({lengths}); expected arrays of one length")
+    mesh = [array.set_dims(sizes) for array in given.values()]
     dims = tuple(str(dim) for dim in mesh[0].dims if dim != "task")
     own = "task" in mesh[0].dims
     if own and mesh[0].sizes["task"] != tasks:
@@ -73,17 +75,17 @@ def places_of(problem: Problem, at: Mapping[str, Any] | xr.Dataset | None, tasks
     return Places(points, dims, shape, described)
 
 
-def _array(name: str, value: Any) -> xr.DataArray:
+def _variable(name: str, value: Any) -> xr.Variable:
     if isinstance(value, xr.DataArray):
-        array = value.reset_coords(drop=True).copy(data=reals(f"at: {name}", value.values))
+        found = value.variable.copy(data=reals(f"at: {name}", value.values))
     else:
         numbers = reals(f"at: {name}", value)
         if numbers.ndim > 1:
             raise UserError(f"at: {name} has shape {numbers.shape}; expected one number a point")
-        array = xr.DataArray(numbers, dims=("point",)[: numbers.ndim])
-    if not np.isfinite(array.values).all():
+        found = xr.Variable(("point",)[: numbers.ndim], numbers)
+    if not np.isfinite(found.values).all():
         raise UserError(f"at: {name} holds NaN or infinite values")
-    return array
+    return found
 
 
 def in_domain(

@@ -41,7 +41,9 @@ def waves(x, count):
     j, far = i[: -(-count // 16)], 16 * x.unsqueeze(-2)
     fine, coarse = (2 * math.pi * turns for turns in (i * x.unsqueeze(-2), j * (far - far.floor())))
     c, s, cos, sin = (
-        part.unsqueeze(axis) for angle, axis in ((coarse, -2), (fine, -3)) for part in (angle.cos(), angle.sin())
+        part.unsqueeze(axis)
+        for angle, axis in ((coarse, -2), (fine, -3))
+        for part in (angle.cos(), angle.sin())
     )
     both = torch.addcmul(c * cos, s, sin, value=-1), torch.addcmul(s * cos, c, sin)
     return [part.flatten(-3, -2)[..., :count, :] for part in both]
