@@ -52,8 +52,8 @@ TIMED = """(rounds) => {
 
 
 def timed(page: Path, rounds: int) -> dict[str, list[float]]:
-    """Seconds of each round in a fresh browser: of a redraw while a slider moves, of one on the whole grid, of the fields
-    of the latter alone and of its estimate alone."""
+    """Seconds of each round in a fresh browser: of a redraw while a slider moves, of one on the whole grid, and of the
+    latter's fields and estimate alone."""
     with sync_playwright() as started:
         path = chromium(started)
         if path is None:

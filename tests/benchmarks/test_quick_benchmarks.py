@@ -1,4 +1,4 @@
-"""Benchmarks in their quick form: they run, and report a number for all that they compare."""
+"""Benchmarks in their quick form, those that take seconds: they run, and report numbers in every row."""
 
 import json
 import runpy
@@ -15,7 +15,6 @@ QUICK = {
     "shapes": [],
     "step_time": [],
     "balance": ["--seeds", "1"],
-    "versions": ["--before", str(BENCHMARKS.parent / "src")],
 }
 
 
