@@ -20,7 +20,8 @@ def scalars_in_double() -> dict[Callable[..., Any], Callable[..., Any]]:
     def scalar_tensor(
         s: float, dtype: int = 1, layout: str = "", device: str = "", pin_memory: bool = False
     ) -> Any:
-        return operators.Constant(value=ir.tensor(s, dtype=ir.DataType(dtype)))
+        value: Any = ir.tensor(s, dtype=ir.DataType(dtype))
+        return operators.Constant(value=value)
 
     return {aten.scalar_tensor.default: scalar_tensor}
 
