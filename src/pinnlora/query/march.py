@@ -101,7 +101,7 @@ def _places(
     grid = xr.Dataset(coords=problem.axes() | {"t": np.atleast_1d(reals("times", times))})
     found = coordinates_of(problem, grid if at is None else at)
     if found["t"].ndim == 0:
-        found["t"] = found["t"].expand_dims("t")
+        found["t"] = found["t"].set_dims(["t"])
     t = found["t"]
     if t.ndim > 1 or t.dims == ("task",):
         raise UserError(
