@@ -9,7 +9,7 @@ import pytest
 from pinnlora.errors import UserError
 from pinnlora.problem.load import load_problem
 from pinnlora.study.settings import load_settings, load_study, problem_name
-from pinnlora.train.settings import MODES, PER_TASK_STAGES, StageSettings
+from pinnlora.train.settings import StageSettings, Training
 
 CONFIG = Path(__file__).parents[2] / "config"
 
@@ -211,7 +211,7 @@ def test_the_papers_points_and_weights_are_the_papers():
     settings = load_settings(CONFIG / "paper.yaml")
     for problem in settings.problems:
         chosen = settings.problem(problem)
-        for name in (*PER_TASK_STAGES, *MODES):
+        for name in Training.model_fields:
             stage = chosen.stage(name, 4)
             assert not stage.adaptive and not stage.residual_weight and not stage.continuation
             assert stage.points_on == ("grid" if problem == "kovasznay" else "domain")
