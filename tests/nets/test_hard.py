@@ -25,6 +25,7 @@ from pinnlora.loss.points import draw_points
 from pinnlora.loss.terms import physics
 from pinnlora.nets.adapters import Full
 from pinnlora.nets.ansatz import fields_at, lifted
+from pinnlora.nets.hard import hard_conditions
 from pinnlora.problem.channels import Channels
 from pinnlora.problem.load import load_problem
 from pinnlora.problem.signature import lookup, parse
@@ -260,3 +261,12 @@ def test_single_precision_holds_conditions_to_its_rounding():
     values = {name: value.float() for name, value in values.items()}
     fields = fields_at(problem, full.network, full.weights(theta.float()), coords, values)
     assert fields.dtype == torch.float32 and float((fields - 2).abs().max()) < 1e-6
+
+
+def test_a_random_function_stays_in_the_loss_unless_it_is_insisted_on():
+    problem = load_problem("burgers1d")
+    left = hard_conditions(problem, own=False)
+    assert ("initial", "u") not in left.held and "random function" in dict((n, w) for n, _, w in left.soft)[
+        "initial"
+    ]
+    assert ("initial", "u") in hard_conditions(problem, own=False, insist=True).held

@@ -93,12 +93,3 @@ def test_a_hand_written_ansatz_wins_and_is_asked_what_it_holds():
     network = full.network.forward(full.weights(theta), at, Channels.of([]))[:, 0]
     found = fields_at(problem, full.network, full.weights(theta), at, values)
     torch.testing.assert_close(found, offset[:, 0] + factor[:, 0] * network)
-
-
-def test_a_random_function_stays_in_the_loss_unless_it_is_insisted_on():
-    problem = load_problem("burgers1d")
-    left = hard_conditions(problem, own=False)
-    assert ("initial", "u") not in left.held and "random function" in dict((n, w) for n, _, w in left.soft)[
-        "initial"
-    ]
-    assert ("initial", "u") in hard_conditions(problem, own=False, insist=True).held
