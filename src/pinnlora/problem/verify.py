@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -24,11 +27,15 @@ def verify_problem(problem: Problem) -> list[Finding]:
     found: dict[Finding, None] = {}
     for check in checks:
         try:
-            of_it = guarded(type(problem).__name__, lambda check=check: check(Probe.of(problem)))
+            of_it = guarded(type(problem).__name__, partial(_checked, check, problem))
             found |= dict.fromkeys(of_it)
         except UserError as error:
             found[Finding("error", str(error))] = None
     return list(found)
+
+
+def _checked(check: Callable[[Probe], list[Finding]], problem: Problem) -> list[Finding]:
+    return check(Probe.of(problem))
 
 
 def _axes(probe: Probe) -> list[Finding]:
