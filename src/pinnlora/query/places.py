@@ -39,20 +39,12 @@ def places_of(problem: Problem, at: Mapping[str, Any] | xr.Dataset | None, tasks
     """
     names = problem.coords.names
     if not isinstance(at, Mapping | None):
-        raise UserError(f"at: a {type(at).__name__}; expected a dict of coordinates, or an xarray.Dataset")
+        raise _no_places(at)
     if problem.coords.vectors:
         points, coords = scattered_places(problem, at)
         _inside(problem, points[None])
         return Places(points[None], ("point",), points.shape[:1], coords)
-    if at is None:
-        at = xr.Dataset(coords=problem.axes())
-    for name in names:
-        if name not in at:
-            raise UserError(f"at: no coordinate {name!r}; expected {', '.join(names)}")
-    for name in () if isinstance(at, xr.Dataset) else at:
-        if name not in names:
-            raise UserError(f"at: no coordinate {name!r}{did_you_mean(name, list(names))}")
-    given = {name: _array(name, at[name]) for name in names}
+    given = coordinates_of(problem, xr.Dataset(coords=problem.axes()) if at is None else at)
     try:
         mesh = xr.broadcast(*given.values())
     except ValueError:
@@ -71,6 +63,24 @@ def places_of(problem: Problem, at: Mapping[str, Any] | xr.Dataset | None, tasks
         for name, array in given.items()
     }
     return Places(points, dims, shape, described)
+
+
+def coordinates_of(problem: Problem, at: Mapping[str, Any] | xr.Dataset) -> dict[str, xr.DataArray]:
+    """Each coordinate of `at` by name, finite numbers along named dimensions; UserError where one is missing."""
+    if not isinstance(at, Mapping):
+        raise _no_places(at)
+    names = problem.coords.names
+    for name in names:
+        if name not in at:
+            raise UserError(f"at: no coordinate {name!r}; expected {', '.join(names)}")
+    for name in () if isinstance(at, xr.Dataset) else at:
+        if name not in names:
+            raise UserError(f"at: no coordinate {name!r}{did_you_mean(name, list(names))}")
+    return {name: _array(name, at[name]) for name in names}
+
+
+def _no_places(at: Any) -> UserError:
+    return UserError(f"at: a {type(at).__name__}; expected a dict of coordinates, or an xarray.Dataset")
 
 
 def _array(name: str, value: Any) -> xr.DataArray:
