@@ -10,6 +10,15 @@ import pytest
 from pinnlora.cli import main
 from pinnlora.errors import UserError
 
+LONG = "n" * 300
+"""A name that is too long for a file."""
+
+
+def written(folder: Path, ending: str, texts: dict[str, str]) -> None:
+    """A file for each text."""
+    for name, text in texts.items():
+        (folder / f"{name}.{ending}").write_text(text)
+
 
 def contents(folder: Path) -> dict[str, bytes | None]:
     """All that lies in a folder: bytes of files, None for folders."""

@@ -21,6 +21,7 @@ LEVEL = {
     "physics": 6e-8,
 }
 FIELDS = {"kovasznay": ("u", "v", "p"), "burgers2d": ("u", "v"), "burgers1d": ("u",)}
+PROBLEMS = tuple(FIELDS)
 SIZES = {"kovasznay": (20, 20, 20), "burgers2d": (20, 20, 20), "burgers1d": (100, 20, 20)}
 
 
@@ -66,6 +67,14 @@ def evaluation(name: str = "kovasznay", smoke: bool = False) -> xr.Dataset:
         floor_precision=7e-15,
         floor_precision_dtype="float32",
     )
+
+
+def row(frame, **keys):
+    """The one row of a table's frame with these values."""
+    for key, value in keys.items():
+        frame = frame[frame[key] == value]
+    assert len(frame) == 1
+    return frame.iloc[0]
 
 
 def with_found_ranks(dataset: xr.Dataset, ranks: list[int]) -> xr.Dataset:

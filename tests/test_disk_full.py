@@ -6,8 +6,8 @@ import subprocess
 import textwrap
 
 import pytest
-from test_cli import CONFIG, run  # noqa: F401 (a fixture)
 from test_surrogate import OWN, bundle
+from test_train_command import CONFIG
 
 from pinnlora.files import MARKER, load_weights, read_netcdf
 
@@ -51,13 +51,13 @@ def says_so(answer: tuple[int, str, str]) -> None:
 
 @pytest.mark.parametrize("ending", ["nc", "csv", "npz"])
 @pytest.mark.parametrize("room", [4, 40])
-def test_a_prediction(run, flow, disk, ending, room):  # noqa: F811
+def test_a_prediction(run, flow, disk, ending, room):
     where = disk(room)
     says_so(run("predict", flow, "--set", "re=42", "-o", where / f"out.{ending}"))
     assert not list(where.iterdir())
 
 
-def test_refined_networks_and_fields(run, flow, disk, tmp_path):  # noqa: F811
+def test_refined_networks_and_fields(run, flow, disk, tmp_path):
     where = disk(8)
     asked = ("refine", flow, "--set", "re=42", "--steps", 1)
     says_so(run(*asked, "-o", where / "out.nc"))
@@ -65,7 +65,7 @@ def test_refined_networks_and_fields(run, flow, disk, tmp_path):  # noqa: F811
     assert not list(where.iterdir()) and not (tmp_path / "out.nc").exists()
 
 
-def test_what_stood_there_stays(run, flow, disk):  # noqa: F811
+def test_what_stood_there_stays(run, flow, disk):
     where = disk(600)
     asked = ("predict", flow, "--set", "re=42", "-o", where / "out.nc")
     assert run(*asked)[0] == 0
@@ -76,7 +76,7 @@ def test_what_stood_there_stays(run, flow, disk):  # noqa: F811
 
 
 @pytest.mark.parametrize("room", [8, 24, 60, 100])
-def test_a_training(run, disk, tmp_path, room):  # noqa: F811
+def test_a_training(run, disk, tmp_path, room):
     """Whatever it has come to: what is there is whole."""
     where = disk(room)
     (tmp_path / "heat.py").write_text(textwrap.dedent(OWN))
@@ -93,7 +93,7 @@ def test_a_training(run, disk, tmp_path, room):  # noqa: F811
                 assert path.name == ".lock" or (path.name == "base" and (path / MARKER).exists()), path
 
 
-def test_a_job_of_a_study(run, disk):  # noqa: F811
+def test_a_job_of_a_study(run, disk):
     where = disk(4)
     settings = {"problem": "kovasznay", "seed": 1, "tasks": {"train": 1000, "validation": 100, "test": 100}}
     words = f"job study.jobs.tasks --output {where / 'tasks.nc'} --settings"

@@ -8,7 +8,6 @@ from declared import (
     Dispersion,
     Heat,
     Jerk,
-    Mixed,
     Plate,
     Poisson,
     Released,
@@ -21,7 +20,6 @@ from declared import (
 from small import CPU, dense, function_jet, generator, plain, plain_rows, random_theta, relative, task_values
 from torch.func import jacfwd, jacrev
 
-from pinnlora.errors import UserError
 from pinnlora.loss.draw import Draw
 from pinnlora.loss.points import draw_points
 from pinnlora.loss.terms import physics
@@ -30,7 +28,7 @@ from pinnlora.nets.ansatz import fields_at, lifted
 from pinnlora.nets.hard import hard_conditions
 from pinnlora.problem.channels import Channels
 from pinnlora.problem.load import load_problem
-from pinnlora.problem.signature import Condition, lookup, parse
+from pinnlora.problem.signature import lookup, parse
 from pinnlora.train.settings import NetworkSettings
 from pinnlora.train.setup import network_of
 
@@ -246,66 +244,6 @@ def test_jacobian_with_a_trial_function(name):
         assert relative(jacobian[task], expected) < 1e-10
 
 
-def test_what_cannot_be_held_stays_in_the_loss_and_says_why():
-    problem = Mixed()
-    hard = hard_conditions(problem, own=False)
-    assert hard.held == (("start", "u"),)
-    why = {name: reason for name, _, reason in hard.soft}
-    assert list(why) == ["robin", "lid", "flux"]
-    assert "where they meet, by 3.3e-01" in why["lid"]  # one and two differ by a third of 1 + 2
-    assert "derivative where the value is not prescribed" in why["flux"]
-    assert "the unknown itself" in why["robin"]
-    assert "start (u)" in hard.describe()[0] and len(hard.describe()) == 4
-    full, theta, values = setting(problem, "auto")
-    points = draw_points(problem, Draw(generator(1), CPU, torch.float64), values, 6, 4)
-    losses = physics(problem, full, values, points).losses(theta)
-    assert list(losses) == ["heat", "lid_u", "flux_u_x", "robin_u_x"]
-    with pytest.raises(UserError, match="conditions: hard, but condition robin"):
-        network_of(problem, NetworkSettings(conditions="hard"))
-
-
-def rough(function):
-    """Heat from another start."""
-
-    class Rough(Heat):
-        def start(self, x):
-            return {"u": function(x)}
-
-        conditions = [Condition(start, on="t=0"), Condition(Heat.ends, on=("x=0", "x=2"))]
-
-    return Rough()
-
-
-@pytest.mark.parametrize(
-    "start",
-    [
-        lambda x: x + (x - 1).abs() - 1,  # a kink: its second derivative is a source that no residual sees
-        lambda x: x + (x > 1).to(x.dtype) * (2 - x),  # a jump
-        lambda x: x + torch.sin(math.pi * x.detach()),  # torch does not see the slope
-        lambda x: torch.sqrt(x * 2),  # no slope at x = 0
-        lambda x: x + torch.round(100 * torch.sin(math.pi * x)) / 100,  # stairs
-    ],
-    ids=["kink", "jump", "detached", "root", "stairs"],
-)
-def test_a_start_that_is_not_smooth_stays_soft(start):
-    hard = hard_conditions(rough(start), own=False)
-    assert ("start", "u") not in hard.held and ("ends", "u") in hard.held
-    assert any(name == "start" and "smooth" in why for name, _, why in hard.soft)
-
-
-def test_a_start_that_contradicts_the_periodic_ends_is_said():
-    class Broken(Schroedinger):
-        def start(self, x, a):
-            return {"u": a * x, "v": 0.0}
-
-        conditions = [Condition(start, on="t=0"), Schroedinger.conditions[1]]
-
-    hard = hard_conditions(Broken(), own=False)
-    assert hard.periodic == () and hard.soft == (
-        ("periodic", "all", "what is prescribed at the start is not periodic"),
-    )
-
-
 def test_two_periodic_axes():
     problem = Torus()
     full, theta, values = setting(problem)
@@ -314,20 +252,6 @@ def test_two_periodic_axes():
     there = coords + torch.tensor([1.0, -2.0])
     fields = [fields_at(problem, full.network, full.weights(theta), at, values) for at in (coords, there)]
     assert relative(fields[1], fields[0]) < 1e-12
-
-
-def test_a_hand_written_ansatz_wins_and_is_asked_what_it_holds():
-    problem = load_problem("burgers1d")
-    hard = hard_conditions(problem, own=True)
-    assert hard.held == (("initial", "u"), ("periodic", "all")) and not hard.patches
-    full, theta, values = setting(problem, "auto", lift=True)
-    points = draw_points(problem, Draw(generator(1), CPU, torch.float64), values, 6, 4)
-    assert list(physics(problem, full, values, points).losses(theta)) == ["burgers"]
-    at = interior(problem)
-    offset, factor = problem.lift(at, values, Channels.of([(0, 0), (1,)]))
-    network = full.network.forward(full.weights(theta), at, Channels.of([]))[:, 0]
-    found = fields_at(problem, full.network, full.weights(theta), at, values)
-    torch.testing.assert_close(found, offset[:, 0] + factor[:, 0] * network)
 
 
 def test_single_precision_holds_conditions_to_its_rounding():

@@ -1,13 +1,16 @@
 """The hash of a job's code: what changes it, and what does not."""
 
+import inspect
 import shutil
 from pathlib import Path
 
 import pytest
 
+import pinnlora
 from pinnlora.problem import code as module
 from pinnlora.problem.load import problem_file
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 JOBS = sorted(
     f"pinnlora.{path.parent.parent.name}.jobs.{path.stem}" for path in module.PACKAGE.glob("*/jobs/[!_]*.py")
 )
@@ -66,6 +69,19 @@ def test_a_problem_brings_its_own_file_only(package):
 def test_public_names_bring_what_they_name(package):
     (package / "jobs/figure.py").write_text("from pinnlora import load")
     assert names(package, "pinnlora.jobs.figure") == {"jobs/figure.py", "__init__.py", "everything.py"}
+
+
+def test_a_problem_of_ones_own_holds_the_code_behind_the_names_that_it_imports(tmp_path):
+    """The package's own public names, which are imported when they are first used."""
+    for name in pinnlora.__all__:
+        (tmp_path / "mine.py").write_text(f"from pinnlora import {name}\n")
+        home = Path(inspect.getsourcefile(getattr(pinnlora, name)))
+        assert home in module.closure(tmp_path / "mine.py"), name
+    shape = module.closure(EXAMPLES / "l_shape.py")
+    assert {"polygon.py", "scalars.py"} <= {path.name for path in shape}
+    assert not {"query", "study"} & {path.parent.name for path in shape}
+    (tmp_path / "mine.py").write_text("import pinnlora as p\n")
+    assert {"gaussian_field.py", "round.py"} <= {path.name for path in module.closure(tmp_path / "mine.py")}
 
 
 def test_a_file_of_ones_own_and_its_neighbour(package, tmp_path):

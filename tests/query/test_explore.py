@@ -11,7 +11,6 @@ import wasmtime
 from onnx.reference import ReferenceEvaluator
 from playwright.sync_api import sync_playwright
 from redraw_time import TIMED, chromium
-from test_cli import run  # noqa: F401 (a fixture)
 from test_export import predicted_at
 from test_surrogate import KINDS, bundle
 
@@ -196,7 +195,7 @@ def test_the_kernels_are_those_of_their_source():
     assert wasmtime.wat2wasm((PAGE / "kernels.wat").read_text()) == (PAGE / "kernels.wasm").read_bytes()
 
 
-def test_a_bundle_becomes_a_page_by_one_command(run, tmp_path):  # noqa: F811
+def test_a_bundle_becomes_a_page_by_one_command(run, tmp_path):
     bundle(tmp_path / "bundle", *KINDS["kovasznay, rank 2"])
     status, said, error = run("explore", tmp_path / "bundle", "-o", tmp_path / "page.html")
     assert status == 0 and "open it in a browser" in said, error

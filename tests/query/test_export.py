@@ -6,7 +6,6 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from test_cli import run  # noqa: F401 (a fixture)
 from test_surrogate import KINDS, OWN, bundle, task_of
 
 from pinnlora.errors import UserError
@@ -38,7 +37,7 @@ def predicted_at(surrogate, points, **task):
     return np.stack([fields[name].values for name in surrogate.problem.fields], -1)
 
 
-def test_onnx_is_the_prediction(run, tmp_path):  # noqa: F811
+def test_onnx_is_the_prediction(run, tmp_path):
     surrogate = bundle(tmp_path / "bundle", *HARD)
     points = np.random.default_rng(1).random((30, 3)).astype("float32")
     for nu, more in ((3e-4, ["--set", "nu=3e-4"]), (7e-4, [])):
@@ -52,7 +51,7 @@ def test_onnx_is_the_prediction(run, tmp_path):  # noqa: F811
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("kind", ["burgers1d", "burgers1d, potential"])
-def test_onnx_of_tasks_that_are_functions_and_of_potentials(run, tmp_path, kind, dtype):  # noqa: F811
+def test_onnx_of_tasks_that_are_functions_and_of_potentials(run, tmp_path, kind, dtype):
     """Fourier transforms, symmetries, derivatives of the network: the family with u0 as an input, and one task."""
     name, rank, _, network = KINDS[kind]
     surrogate, u0 = bundle(tmp_path / "bundle", name, rank, dtype, network), task_of(kind)["u0"]
@@ -87,7 +86,7 @@ def test_functions_of_angles_keep_double_precision(tmp_path):
     np.testing.assert_allclose(found, Angles()(x, y).numpy(), rtol=1e-14, atol=1e-15)
 
 
-def test_what_cannot_be_exported_is_one_line(run, tmp_path):  # noqa: F811
+def test_what_cannot_be_exported_is_one_line(run, tmp_path):
     text = textwrap.dedent(OWN).replace(
         "torch.sin(torch.pi * x)", "torch.sin(torch.pi * x) * torch.special.i0(x)"
     )

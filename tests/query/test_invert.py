@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 import torch
 import xarray as xr
-from test_cli import run  # noqa: F401 (a fixture)
 from test_surrogate import bundle
 
 from pinnlora.errors import UserError
@@ -174,7 +173,7 @@ def test_wrong_measurements_are_one_line(kovasznay, data, noise, words):
         kovasznay.invert(data, noise=noise)
 
 
-def test_on_the_command_line(run, kovasznay, tmp_path):  # noqa: F811
+def test_on_the_command_line(run, kovasznay, tmp_path):
     bundle(tmp_path / "bundle", "kovasznay", 2, "float64")
     data = measured(kovasznay, {"re": np.array([40.0])}, 30, 1e-4).isel(task=0)
     pd.DataFrame({name: data[name].values for name in data.data_vars}).to_csv(

@@ -6,7 +6,6 @@ import textwrap
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from test_cli import run  # noqa: F401 (a fixture)
 from test_surrogate import OWN, bundle
 
 import pinnlora
@@ -68,7 +67,7 @@ def without(path, name):
 
 
 @pytest.mark.parametrize("what", ["another key", "another file", "no seal"])
-def test_code_from_elsewhere_runs_with_trust_only(run, tmp_path, monkeypatch, what):  # noqa: F811
+def test_code_from_elsewhere_runs_with_trust_only(run, tmp_path, monkeypatch, what):
     (tmp_path / "heat.py").write_text(textwrap.dedent(OWN))
     bundle(tmp_path / "bundle", f"{tmp_path / 'heat.py'}:Heat")
     assert pinnlora.load(tmp_path / "bundle").problem.name == "heat"

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from matplotlib.image import imread
-from test_cli import run  # noqa: F401 (a fixture)
 from test_surrogate import KINDS, bundle
 
 from pinnlora.query.calibration import Calibration
@@ -26,7 +25,7 @@ def test_errors_are_shown_beside_the_field(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["kovasznay", "burgers2d"])
-def test_a_plot_is_written(run, tmp_path, name):  # noqa: F811
+def test_a_plot_is_written(run, tmp_path, name):
     bundle(tmp_path / "bundle", name)
     value = {"kovasznay": "re=420", "burgers2d": "nu=3e-4"}[name]
     status, said, error = run("plot", tmp_path / "bundle", "--set", value, "-o", tmp_path / "out.png")

@@ -7,7 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import LogNorm
 from matplotlib.text import Text
-from synthetic import evaluation, with_found_ranks
+from synthetic import PROBLEMS, evaluation, with_found_ranks
 
 from pinnlora.errors import UserError
 from pinnlora.report.curves import error_against_rank, error_against_time
@@ -15,13 +15,6 @@ from pinnlora.report.fields import error_norm, fields
 from pinnlora.report.jobs import figure as job
 from pinnlora.report.showcase import cut
 from pinnlora.report.style import MARKERS, save
-
-PROBLEMS = ("kovasznay", "burgers2d", "burgers1d")
-
-
-@pytest.fixture(scope="module")
-def full():
-    return [evaluation(name) for name in PROBLEMS]
 
 
 def meshes(figure):

@@ -9,7 +9,7 @@ import pytest
 from pinnlora.errors import UserError
 from pinnlora.problem.load import load_problem
 from pinnlora.study.settings import load_settings, load_study, problem_name
-from pinnlora.train.settings import MODES, PER_TASK_STAGES, StageSettings
+from pinnlora.train.settings import StageSettings, Training
 
 CONFIG = Path(__file__).parents[2] / "config"
 
@@ -148,7 +148,7 @@ def test_ranks_are_found_where_no_teacher_has_one():
     (line,) = messages({"lora_ranks": ["auto"]})
     assert line.startswith("config: lora_ranks[0]: 'auto' finds ranks over many tasks")
     (line,) = messages({"hypernetwork": {"tolerance": 1}})
-    assert "hypernetwork.tolerance" in line
+    assert line == "config: hypernetwork.tolerance: 1 is not less than 1"
     small = {"network": {"width": 6}, "hypernetwork_ranks": ["auto"], "problems": ["kovasznay"]}
     with pytest.raises(UserError, match="rank 8 of kovasznay is above the width of its network, 6"):
         load_study(small)
@@ -211,7 +211,7 @@ def test_the_papers_points_and_weights_are_the_papers():
     settings = load_settings(CONFIG / "paper.yaml")
     for problem in settings.problems:
         chosen = settings.problem(problem)
-        for name in (*PER_TASK_STAGES, *MODES):
+        for name in Training.model_fields:
             stage = chosen.stage(name, 4)
             assert not stage.adaptive and not stage.residual_weight and not stage.continuation
             assert stage.points_on == ("grid" if problem == "kovasznay" else "domain")
@@ -245,14 +245,12 @@ def test_a_problem_of_ones_own(tmp_path):
     assert line == "config: problems: heat stands there twice"
 
 
-def test_no_torch_and_quick():
+def test_planning_imports_nothing_slow():
     code = (
-        "import sys, time; start = time.time()\n"
-        "import pinnlora.study.graph, pinnlora.study.interpreter  # what planning imports\n"
-        "assert not {'torch', 'xarray'} & set(sys.modules); print(time.time() - start)"
+        "import sys, pinnlora.study.graph, pinnlora.study.interpreter\n"
+        "sys.exit(bool({'torch', 'xarray', 'scipy', 'pandas', 'matplotlib'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert float(done.stdout) < 2  # 0.2 on an idle machine
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_variant_is_the_same_problem_under_other_settings():

@@ -8,7 +8,7 @@ import pytest
 from pinnlora.errors import UserError
 from pinnlora.study.job_settings import job_settings
 from pinnlora.study.settings import Settings, load_settings
-from pinnlora.train.settings import PER_TASK_STAGES, StageSettings, Training
+from pinnlora.train.settings import PerTaskStage, StageSettings, Training
 
 CONFIG = Path(__file__).parents[2] / "config"
 
@@ -68,7 +68,7 @@ def test_the_papers_protocol():
     for problem, points in {"kovasznay": 2601, "burgers2d": 10000, "burgers1d": 10000}.items():
         for name in Training.model_fields:
             chosen = paper.problem(problem).stage(name, 4)
-            pinn = name in PER_TASK_STAGES
+            pinn = issubclass(Training.model_fields[name].annotation, PerTaskStage)
             assert chosen.optimiser == ("adam+lbfgs" if pinn else "adam")
             assert (chosen.steps, chosen.patience) == ((30000, 1000) if pinn else (15000, 0))
             assert (chosen.points, chosen.resample, chosen.schedule) == (points, 0, "steps")

@@ -62,8 +62,9 @@ def test_every_way_trains(stage, network, bound):
 
 
 def test_exact_derivatives_serve_levenberg_marquardt():
-    stage = {"optimiser": "levenberg_marquardt", "dtype": "float64", "steps": 15, "points": 60}
-    assert error_after(stage, {})[0] < 0.1
+    """As near as the other ways in an eighth of their steps; one step leaves 0.4."""
+    stage = {"optimiser": "levenberg_marquardt", "dtype": "float64", "steps": 30, "points": 200}
+    assert error_after(stage, {})[0] < 0.03
 
 
 def test_soft_conditions_on_the_sphere_are_rows_of_the_loss():

@@ -15,6 +15,8 @@ from pinnlora.report.summaries import rows
 from pinnlora.study.job_settings import job_settings
 from pinnlora.study.jobs import evaluate, fit, hypernetwork, reference, tasks
 from pinnlora.study.settings import load_settings
+from pinnlora.train import ranks
+from pinnlora.train.budget import train_within
 from pinnlora.train.ranks import LEAST
 
 NEWTON = {"optimiser": "gauss_newton", "dtype": "float64", "steps": 40, "points": 24, "tasks_per_step": 4}
@@ -54,11 +56,11 @@ def trained(made, output, mode: str = "physics", rank: int | str = "auto", **mor
 def test_half_the_numbers_of_the_largest_rank_do_nearly_as_well(made, tmp_path, mode):
     surrogate, config = trained(made, tmp_path / "auto", mode)
     _, whole = trained(made, tmp_path / "four", mode, rank=4)
-    ranks = surrogate.parametrisation.ranks
-    assert config["rank"] == "auto" and tuple(config["ranks"]) == ranks and max(ranks) <= 4
+    own = surrogate.parametrisation.ranks
+    assert config["rank"] == "auto" and tuple(config["ranks"]) == own and max(own) <= 4
     assert config["outputs"] == surrogate.parametrisation.size < 0.6 * whole["outputs"]
     assert config["test_mse"] < 10 * whole["test_mse"] < 1e-3
-    assert f"rank auto ({', '.join(map(str, ranks))})" in (tmp_path / "auto" / "README.md").read_text()
+    assert f"rank auto ({', '.join(map(str, own))})" in (tmp_path / "auto" / "README.md").read_text()
 
 
 def test_the_history_is_of_both_parts(made, tmp_path):
@@ -78,9 +80,16 @@ def test_more_tolerance_leaves_fewer_numbers(made, tmp_path):
     assert sizes[0] > sizes[1] > sizes[2]
 
 
-def test_a_budget_of_seconds_serves_both_parts(made, tmp_path):
-    _, config = trained(made, tmp_path / "auto", seconds=2.0, steps=10**5)
-    assert 1 < config["seconds"] < 4
+def test_a_budget_of_seconds_serves_both_parts(made, tmp_path, monkeypatch):
+    asked = []
+
+    def within(stage, *others):
+        asked.append((stage.steps, stage.seconds))
+        return train_within(stage.model_copy(update={"steps": 3, "seconds": 0.0}), *others)
+
+    monkeypatch.setattr(ranks, "train_within", within)
+    trained(made, tmp_path / "auto", seconds=2.0, steps=10**5)
+    assert asked == [(10**4, pytest.approx(0.2)), (9 * 10**4, pytest.approx(1.8))]
 
 
 def test_tasks_come_their_way_in_both_parts(made, tmp_path, capsys):

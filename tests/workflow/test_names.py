@@ -7,9 +7,8 @@ import textwrap
 
 import pytest
 from stub_project import SMALL, planned, run, snakemake, write
-from test_cli import CONFIG
-from test_cli import run as command  # noqa: F401 (a fixture)
 from test_surrogate import OWN
+from test_train_command import CONFIG
 
 from pinnlora.study.graph import Job, Plan
 from pinnlora.study.settings import load_settings
@@ -57,14 +56,14 @@ def test_a_jobs_command_is_words_whatever_its_settings_hold(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_training_and_a_prediction_there(command, tmp_path, monkeypatch):  # noqa: F811
+def test_a_training_and_a_prediction_there(run, tmp_path, monkeypatch):
     folder = tmp_path / NASTY
     folder.mkdir()
     monkeypatch.chdir(folder)
     (folder / f"{NASTY}.py").write_text(textwrap.dedent(OWN))
     (folder / f"{NASTY}.yaml").write_text(CONFIG)
-    status, _, error = command("train", f"{NASTY}.py:Heat", "-o", f"{NASTY}", "--config", f"{NASTY}.yaml")
+    status, _, error = run("train", f"{NASTY}.py:Heat", "-o", f"{NASTY}", "--config", f"{NASTY}.yaml")
     assert status == 0, error
     asked = ("predict", f"{NASTY}/bundle", "--set", "alpha=0.5", "-o", f"{NASTY}.nc")
-    assert command(*asked)[0] == 0 and (folder / f"{NASTY}.nc").is_file()
+    assert run(*asked)[0] == 0 and (folder / f"{NASTY}.nc").is_file()
     assert not list(tmp_path.rglob("pwned"))

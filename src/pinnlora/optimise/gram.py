@@ -8,11 +8,10 @@ from torch import Tensor
 BLOCKS = 8
 
 
-def lower_gram(rows: Tensor, out: Tensor | None = None) -> Tensor:
+def lower_gram(rows: Tensor) -> Tensor:
     """rows rows^T of (..., n, m), correct on and below the diagonal: (..., n, n), little more than half the work."""
     count = rows.shape[-2]
-    if out is None:
-        out = rows.new_zeros(*rows.shape[:-1], count)
+    out = rows.new_zeros(*rows.shape[:-1], count)
     size = max(64, -(-count // BLOCKS))
     for start in range(0, count, size):
         stop = min(start + size, count)

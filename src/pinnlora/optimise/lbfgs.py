@@ -11,19 +11,16 @@ import torch
 from torch import Tensor
 
 Loss = Callable[[Tensor], Tensor]
+MEMORY, TRIALS = 20, 12
+"""Pairs that are remembered, and lengths of a step that are tried."""
 
 
 @dataclass
 class LBFGS:
     """Limited-memory BFGS (Nocedal & Wright, algorithm 7.4) with backtracking under Armijo's condition."""
 
-    memory: int = 20
-    trials: int = 12
-    _pairs: deque = field(init=False)
+    _pairs: deque = field(init=False, default_factory=lambda: deque(maxlen=MEMORY))
     _previous: tuple[Tensor, Tensor] | None = field(init=False, default=None)
-
-    def __post_init__(self) -> None:
-        self._pairs = deque(maxlen=self.memory)
 
     def step(self, theta: Tensor, loss: Loss) -> tuple[Tensor, Tensor]:
         """One iteration from theta (task, size) under `loss`, (task, size) -> (task,); returns new theta and losses.
@@ -58,15 +55,14 @@ class LBFGS:
 
     def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
         """Take them back."""
-        pairs = [tuple(part.to(device) for part in pair) for pair in state["pairs"]]
-        self._pairs = deque(pairs, maxlen=self.memory)
+        self._pairs.extend(tuple(part.to(device) for part in pair) for pair in state["pairs"])
         previous = state["previous"]
         self._previous = None if previous is None else (previous[0].to(device), previous[1].to(device))
 
     def keep(self, going: Tensor) -> None:
         """Forget the tasks of the batch that are not `going` (task,)."""
         pairs = [tuple(part[going] for part in pair) for pair in self._pairs]
-        self._pairs = deque(pairs, maxlen=self.memory)
+        self._pairs = deque(pairs, maxlen=MEMORY)
         if self._previous is not None:
             theta, gradient = self._previous
             self._previous = (theta[going], gradient[going])
@@ -95,7 +91,7 @@ class LBFGS:
     def _search(self, loss: Loss, theta, value, direction, slope, length) -> tuple[Tensor, Tensor]:
         best, best_value = theta.clone(), value.clone()
         open_ = torch.ones_like(value, dtype=torch.bool)
-        for _ in range(self.trials):
+        for _ in range(TRIALS):
             trial = theta + length.unsqueeze(-1) * direction
             with torch.no_grad():
                 after = loss(trial)

@@ -8,25 +8,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-LARGEST, RENEW = 1024, 10
-"""A longer side of a matrix gets no basis; steps between two renewals of a basis."""
+LARGEST, RENEW, BETA = 1024, 10, 0.95
+"""A longer side of a matrix gets no basis; steps between two renewals of a basis; both betas."""
 
 
 class Soap(torch.optim.Optimizer):
-    """For a matrix W (out, in) with gradient G, Q_L and Q_R orthogonal, betas b1 and b2, rate h:
+    """For a matrix W (out, in) with gradient G, Q_L and Q_R orthogonal, b = BETA, rate h:
 
-        L = b2 L + (1 - b2) G G^T,  R = b2 R + (1 - b2) G^T G,  every RENEW steps Q_L = qr(L Q_L), Q_R = qr(R Q_R)
-        M = b1 M + (1 - b1) G,      V = b2 V + (1 - b2) (Q_L^T G Q_R)^2
+        L = b L + (1 - b) G G^T,  R = b R + (1 - b) G^T G,  every RENEW steps Q_L = qr(L Q_L), Q_R = qr(R Q_R)
+        M = b M + (1 - b) G,      V = b V + (1 - b) (Q_L^T G Q_R)^2
         W = W - h Q_L (Q_L^T M Q_R / sqrt(V)) Q_R^T,  M and V freed from their start at zero
 
     A basis starts as the eigenvectors of the first gradient's Gram matrix, and that step moves nothing. Vectors
-    (biases) are moved by Adam with the same betas.
+    (biases) are moved by Adam with the same beta for both.
     """
 
-    def __init__(
-        self, parameters: Iterable[Tensor], lr: float = 3e-3, betas: tuple[float, float] = (0.95, 0.95)
-    ) -> None:
-        super().__init__(parameters, {"lr": lr, "betas": betas, "eps": 1e-8})
+    def __init__(self, parameters: Iterable[Tensor], lr: float = 3e-3) -> None:
+        super().__init__(parameters, {"lr": lr, "eps": 1e-8})
 
     @torch.no_grad()
     def step(self, closure=None):
@@ -34,37 +32,27 @@ class Soap(torch.optim.Optimizer):
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is not None:
-                    self._move(
-                        p, p.grad, self.state[p], **{key: group[key] for key in ("lr", "betas", "eps")}
-                    )
+                    self._move(p, p.grad, self.state[p], group["lr"], group["eps"])
 
-    def _move(
-        self,
-        p: Tensor,
-        gradient: Tensor,
-        state: dict[str, Any],
-        lr: float,
-        betas: tuple[float, float],
-        eps: float,
-    ) -> None:
-        first, second = betas
+    def _move(self, p: Tensor, gradient: Tensor, state: dict[str, Any], lr: float, eps: float) -> None:
         if not state:
             state |= {"step": 0, "exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)}
-            state |= _bases(gradient, 1 - second)
+            state |= _bases(gradient, 1 - BETA)
             if p.ndim == 2:
                 return
         state["step"] += 1
         sides = [state.get(f"basis_{side}") for side in range(2)]
-        state["exp_avg"].lerp_(gradient, 1 - first)
+        state["exp_avg"].lerp_(gradient, 1 - BETA)
         rotated = _rotate(gradient, sides)
-        state["exp_avg_sq"].mul_(second).addcmul_(rotated, rotated, value=1 - second)
-        size = (state["exp_avg_sq"] / (1 - second ** state["step"])).sqrt_().add_(eps)
+        state["exp_avg_sq"].mul_(BETA).addcmul_(rotated, rotated, value=1 - BETA)
+        short = 1 - BETA ** state["step"]
+        size = (state["exp_avg_sq"] / short).sqrt_().add_(eps)
         move = _rotate(state["exp_avg"], sides) / size
-        p.add_(_rotate(move, sides, back=True), alpha=-lr / (1 - first ** state["step"]))
+        p.add_(_rotate(move, sides, back=True), alpha=-lr / short)
         for side, basis in enumerate(sides):
             if basis is not None:
                 gram = state[f"gram_{side}"]
-                gram.lerp_(_gram(gradient, side), 1 - second)
+                gram.lerp_(_gram(gradient, side), 1 - BETA)
                 if state["step"] % RENEW == 0:
                     state[f"basis_{side}"] = torch.linalg.qr(gram @ basis).Q
 

@@ -2,7 +2,8 @@
 
 The hash covers the job's module and all that it imports from this package, also inside functions. Modules
 are parsed, comments and docstrings dropped: rewording, reformatting and `touch` change nothing. Imports by
-computed name are not seen, so what is loaded that way (a problem's file) is passed as one more root.
+computed name are not seen, but for the package's public names; what is loaded that way (a problem's file) is passed as
+one more root.
 """
 
 import ast
@@ -176,9 +177,9 @@ def _targets(node: ast.AST, path: Path) -> Iterator[Path]:
 def _absolute(parts: list[str], path: Path, root: Path | None = None) -> Iterator[Path]:
     """The files that `import a.b.c` or `from a.b import c` runs.
 
-    The packages on the way count, except this package itself where only something inside it was asked for:
-    its `__init__` names the public functions, which bring everything with them. For a file of the user's own,
-    modules and packages beside it are found (below `root`, which a relative import names).
+    The packages on the way count, except this package itself where only something inside it was asked for. A public
+    name of it, `from pinnlora import Box`, is that of the module that its `__init__` says it lives in. For a file of
+    the user's own, modules and packages beside it are found (below `root`, which a relative import names).
     """
     if parts[0] != "pinnlora" or root is not None:
         if not _ours(path):
@@ -189,7 +190,22 @@ def _absolute(parts: list[str], path: Path, root: Path | None = None) -> Iterato
         inside = inside[:-1]
     if not inside:
         yield PACKAGE / "__init__.py"
+        for home in _homes(parts[1:]):
+            yield from _modules(home.split("."), PACKAGE)
     yield from _modules(inside, PACKAGE)
+
+
+def _homes(names: list[str]) -> list[str]:
+    """Where public names live, from the text of `__init__`, which imports them by computed names; all that there are
+    where something else than one of them is asked for."""
+    body = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8")).body
+    texts = [
+        node.value
+        for node in body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_HOMES"
+    ]
+    known = ast.literal_eval(texts[0]) if texts else {}
+    return [known[name] for name in names if name in known] or list(known.values())
 
 
 def _folder(path: Path) -> Path:

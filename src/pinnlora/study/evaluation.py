@@ -107,20 +107,22 @@ def measure(truth: Truth, fields: np.ndarray, split: str) -> dict[str, np.ndarra
     squares, norm = (fields - reference) ** 2, (reference**2).mean(1, where=there)
     norm = np.where(norm > 0, norm, norm.mean(1, keepdims=True))
     norm = np.where(norm > 0, norm, 1.0)
-    mean = np.nan_to_num(squares.mean(1, where=there), nan=np.inf, posinf=np.inf)
-    mean = np.where(known, mean, np.nan)
+    mean = _told(squares.mean(1, where=there), known)
     out = {"mse": mean, "relative_l2": np.sqrt(mean / norm)}
     size = np.abs(reference).mean(1, where=there)
     size = np.where(size > 0, size, np.sqrt(norm))
-    distance = np.nan_to_num(np.abs(fields - reference).mean(1, where=there), nan=np.inf, posinf=np.inf)
-    out["relative_l1"] = np.where(known, distance / size, np.nan)
+    out["relative_l1"] = _told(np.abs(fields - reference).mean(1, where=there), known) / size
     named = {name: reference[..., k] for k, name in enumerate(truth.problem.fields)}
     band = truth.problem.front(values, named)
     if band is not None:
         weight = band[..., None] / np.maximum(band.sum(1), 1)[:, None, None]
-        front = np.nan_to_num((squares * weight).sum(1, where=there), nan=np.inf, posinf=np.inf)
-        out["mse_front"] = np.where(band.any(1, keepdims=True) & known, front, np.nan)
+        out["mse_front"] = _told((squares * weight).sum(1, where=there), band.any(1, keepdims=True) & known)
     return out
+
+
+def _told(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Infinite where a task has diverged, nan where nothing is known of it."""
+    return np.where(known, np.nan_to_num(values, nan=np.inf, posinf=np.inf), np.nan)
 
 
 def evaluate_fit(path: Path, truth: Truth, base: Tensor, device: torch.device, shown: set[str]) -> Result:

@@ -43,7 +43,7 @@ def gather(results: list[Result], truth: Truth) -> xr.Dataset:
     dataset = xr.Dataset(
         coords={
             "method": ("method", methods, {"long_name": "method"}),
-            "rank": ("rank", ranks, {"long_name": "rank of the adapters, or full"}),
+            "rank": ("rank", ranks, {"long_name": "rank of the adapters, auto where it was found, or full"}),
             "split": ("split", list(SPLITS), {"long_name": "split of the tasks"}),
             "field": ("field", list(truth.problem.fields), {"long_name": "field"}),
         }
@@ -53,12 +53,23 @@ def gather(results: list[Result], truth: Truth) -> xr.Dataset:
         values = np.full((len(methods), len(ranks)), np.nan)
         for r in results:
             values[place[r.method, r.rank]] = r.numbers.get(name, np.nan)
-        dataset[name] = (("method", "rank"), values, {"long_name": long_name, "units": units})
+        _put(dataset, name, ("method", "rank"), values, long_name, units)
     _add_failures(dataset, results, place)
     _add_histories(dataset, results, place)
     _add_tasks(dataset, truth)
     _add_showcase(dataset, results, truth)
     return dataset
+
+
+def _put(
+    dataset: xr.Dataset,
+    name: str,
+    dims: tuple[str, ...],
+    values: np.ndarray,
+    long_name: str,
+    units: str = "1",
+) -> None:
+    dataset[name] = (dims, values, {"long_name": long_name, "units": units})
 
 
 def _add_errors(dataset: xr.Dataset, results: list[Result], place, truth: Truth) -> None:
@@ -73,7 +84,7 @@ def _add_errors(dataset: xr.Dataset, results: list[Result], place, truth: Truth)
                 if name in errors:
                     there = values[place[r.method, r.rank]][SPLITS.index(split)]
                     there[: len(errors[name])] = errors[name]
-        dataset[name] = (dims[:depth], values, {"long_name": long_name, "units": "1"})
+        _put(dataset, name, dims[:depth], values, long_name)
 
 
 def _add_failures(dataset: xr.Dataset, results: list[Result], place) -> None:
@@ -83,26 +94,19 @@ def _add_failures(dataset: xr.Dataset, results: list[Result], place) -> None:
         for split, errors in r.errors.items():
             infinite = np.isinf(errors["mse"]).any(1) | np.isinf(errors["residual"])
             counts[place[r.method, r.rank]][SPLITS.index(split)] = infinite.sum()
-    described = {"long_name": "tasks that failed: their error or residual is infinite", "units": "1"}
-    dataset["failed"] = (("method", "rank", "split"), counts, described)
+    why = "tasks that failed: their error or residual is infinite"
+    _put(dataset, "failed", ("method", "rank", "split"), counts, why)
 
 
 def _add_histories(dataset: xr.Dataset, results: list[Result], place) -> None:
     histories = {place[r.method, r.rank]: r.history for r in results if r.history is not None}
     longest = max((history.sizes.get("sample", 0) for history in histories.values()), default=0)
-    described = {
-        "seconds": ("wall time since the start of training", "s"),
-        "mse": (
-            "mean squared error of the best state so far on the test tasks, on a sample of grid points",
-            "1",
-        ),
-    }
-    for name, (long_name, units) in described.items():
+    best = "mean squared error of the best state so far on the test tasks, on a sample of grid points"
+    for name, *about in (("seconds", "wall time since the start of training", "s"), ("mse", best)):
         values = np.full((len(dataset.method), len(dataset["rank"]), longest), np.nan)
         for at, history in histories.items():
             values[at][: history.sizes["sample"]] = history[name].values
-        dims = ("method", "rank", "sample")
-        dataset[f"history_{name}"] = (dims, values, {"long_name": long_name, "units": units})
+        _put(dataset, f"history_{name}", ("method", "rank", "sample"), values, *about)
 
 
 def _add_tasks(dataset: xr.Dataset, truth: Truth) -> None:
@@ -113,11 +117,7 @@ def _add_tasks(dataset: xr.Dataset, truth: Truth) -> None:
         for k, split in enumerate(SPLITS):
             own = value[truth.splits == split]
             padded[k, : len(own)] = own
-        dataset[f"task_{name}"] = (
-            ("split", "task"),
-            padded,
-            {"long_name": f"task parameter {name}", "units": "1"},
-        )
+        _put(dataset, f"task_{name}", ("split", "task"), padded, f"task parameter {name}")
 
 
 def _add_showcase(dataset: xr.Dataset, results: list[Result], truth: Truth) -> None:
@@ -131,29 +131,18 @@ def _add_showcase(dataset: xr.Dataset, results: list[Result], truth: Truth) -> N
     fields = len(truth.problem.fields)
     inside = truth.inside("test")
     if inside is not None:
-        described = {"long_name": "which points are in the domain of that task", "units": "1"}
-        dataset["showcase_inside"] = (tuple(axes), inside[0].reshape(shape).astype("int8"), described)
+        there = inside[0].reshape(shape).astype("int8")
+        _put(dataset, "showcase_inside", tuple(axes), there, "which points are in the domain of that task")
     one = of_split(truth.values, truth.splits, "test")
     if known_and_there(truth.problem, one, truth.chosen("test"))[0][0]:
-        described = {"long_name": "reference of one test task", "units": "1"}
-        dataset["showcase_reference"] = (("field", *axes), reference.T.reshape(fields, *shape), described)
+        solution = reference.T.reshape(fields, *shape)
+        _put(dataset, "showcase_reference", ("field", *axes), solution, "reference of one test task")
     if shown:
         stacked = np.stack([r.showcase.T.reshape(fields, *shape) for r in shown if r.showcase is not None])
         residuals = [r.showcase_residual.reshape(shape) for r in shown if r.showcase_residual is not None]
-        dataset.coords["showcase_method"] = (
-            "showcase_method",
-            labels,
-            {"long_name": "method and rank shown"},
-        )
-        dims = ("showcase_method", "field", *axes)
-        dataset["showcase_prediction"] = (
-            dims,
-            stacked,
-            {"long_name": "predictions for that task", "units": "1"},
-        )
-        dataset["showcase_residual"] = (
-            ("showcase_method", *axes),
-            np.stack(residuals),
-            {"long_name": "root mean square over the equations of the residuals of those", "units": "1"},
-        )
+        own = "showcase_method"
+        dataset.coords[own] = (own, labels, {"long_name": "method and rank shown"})
+        _put(dataset, "showcase_prediction", (own, "field", *axes), stacked, "predictions for that task")
+        what = "root mean square over the equations of the residuals of those"
+        _put(dataset, "showcase_residual", (own, *axes), np.stack(residuals), what)
     dataset.attrs["showcase_task"] = 0

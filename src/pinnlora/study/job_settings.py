@@ -53,7 +53,10 @@ def job_settings(
 
 
 def _own_part(chosen: ProblemSettings, stage: str, rank: int | str, mode: str) -> dict[str, Any]:
-    network = chosen.network.model_dump(mode="json")
+    def trained(name: str, rank: int | str) -> dict[str, Any]:
+        own = chosen.stage(name, rank).model_dump(mode="json")
+        return {"rank": rank, "network": chosen.network.model_dump(mode="json"), "stage": own}
+
     match stage:
         case "tasks":
             return {"tasks": chosen.tasks.model_dump(mode="json")}
@@ -61,19 +64,17 @@ def _own_part(chosen: ProblemSettings, stage: str, rank: int | str, mode: str) -
             file = chosen.reference if chosen.reference not in REFERENCES else None
             return {"reference": chosen.reference} | ({"sha256": digest(file)} if file else {})
         case "base":
-            own: dict[str, Any] = {"method": "base", "split": "base", "rank": "full"}
-            return own | {"network": network, "stage": _stage(chosen, "base", "full")}
+            return {"method": "base", "split": "base"} | trained("base", "full")
         case "fit":
-            own = {"method": mode, "split": "test", "rank": rank}
-            return own | {"network": network, "stage": _stage(chosen, mode, rank)}
+            return {"method": mode, "split": "test"} | trained(mode, rank)
         case "teachers":
-            method = "finetuned" if rank == "full" else "lora"
-            own = {"method": method, "split": "train", "rank": rank}
-            return own | {"network": network, "stage": _stage(chosen, "teachers", rank)}
+            return {"method": "finetuned" if rank == "full" else "lora", "split": "train"} | trained(
+                stage, rank
+            )
         case "hypernetwork":
-            body = chosen.hypernetwork.model_dump(mode="json")
-            own = {"mode": mode, "rank": rank, "network": network, "hypernetwork": body}
-            return own | {"stage": _stage(chosen, mode, rank)}
+            return {"mode": mode, "hypernetwork": chosen.hypernetwork.model_dump(mode="json")} | trained(
+                mode, rank
+            )
     evaluation = chosen.evaluation.model_dump(mode="json")
     return {"evaluation": evaluation | {"figure_rank": figure_rank(chosen)}}
 
@@ -81,10 +82,6 @@ def _own_part(chosen: ProblemSettings, stage: str, rank: int | str, mode: str) -
 def digest(file: str) -> str:
     """A hash of what stands in a file."""
     return sha256(Path(file).read_bytes()).hexdigest()[:16]
-
-
-def _stage(chosen: ProblemSettings, stage: str, rank: int | str) -> dict:
-    return chosen.stage(stage, rank).model_dump(mode="json")
 
 
 def figure_rank(chosen: ProblemSettings) -> int | str:

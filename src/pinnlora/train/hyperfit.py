@@ -99,7 +99,10 @@ def _sound(learner: Hyperlearner, history: History, title: str) -> Hyperlearner:
 
 def _known(solutions: Solutions) -> Solutions:
     if not bool(solutions.known.any()):
-        raise UserError("mode data: no training task has a reference solution to learn from")
+        raise UserError(
+            "mode data: no training task has a reference solution to learn from; leave data out of modes, or give "
+            "reference: FILE.nc"
+        )
     return solutions.take(solutions.known.nonzero()[:, 0])
 
 
@@ -113,7 +116,7 @@ def _taught(
         raise UserError(f"mode {mode} learns from per-task PINNs: give --teachers DIR")
     there = teachers.isfinite().all(-1).nonzero()[:, 0]
     if not len(there):
-        raise UserError(f"mode {mode}: all teachers failed, there is nothing to learn from")
+        raise UserError(f"mode {mode}: all teachers failed, there is nothing to learn from: see their log")
     if len(there) < len(teachers):
         print(f"{len(teachers) - len(there)} training tasks have no teacher: their fits failed", flush=True)
     return training.take(there.to(device)), teachers[there].to(device, dtype)

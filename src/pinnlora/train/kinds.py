@@ -56,6 +56,7 @@ def rank_or_name(value: Any) -> int | str:
 
 
 def positive_rank(value: Any, expected: str = "a positive rank") -> int:
+    """A whole number above 0, also as text; ValueError for anything else, saying what was `expected`."""
     if isinstance(value, str) and value.isdecimal():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:

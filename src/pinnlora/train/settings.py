@@ -10,7 +10,6 @@ from pydantic import Field, model_validator
 from pinnlora.train.kinds import Count, Integer, PartOf, Positive, PositiveReal, Rank, Real, Start, Strict
 
 Mode = Literal["data", "weights", "distilled", "physics"]
-PER_TASK_STAGES = ("base", "pinn", "finetuned", "lora", "teachers")
 MODES: tuple[Mode, ...] = get_args(Mode)
 FROM_TEACHERS: tuple[Mode, ...] = ("weights", "distilled")
 

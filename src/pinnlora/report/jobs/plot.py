@@ -23,6 +23,6 @@ def draw(bundle: Path, output: Path, assignments: list[str], trust: bool) -> Non
         raise UserError(f"{bundle} is refined networks of given tasks: plot, without --set")
     networks = surrogate.networks if isinstance(surrogate, Solved) else surrogate.networks(**task)
     if len(networks) != 1:
-        raise UserError(f"a figure shows one task, got {len(networks)}")
+        raise UserError(f"a figure shows one task, got {len(networks)}: ask for one")
     save(figure_of(answer_of(networks)), output)
     print(f"wrote {output}")

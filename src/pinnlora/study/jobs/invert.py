@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from pinnlora.errors import UserError
-from pinnlora.files import read_netcdf
 from pinnlora.query.load import load
 from pinnlora.query.surrogate import Surrogate
-from pinnlora.study.jobs.query import check_ending, read_table, write_dataset
+from pinnlora.study.jobs.query import check_ending, read_points, write_dataset
 
 
 def run(bundle: Path, data: Path, output: Path, noise: str, device: str, trust: bool = False) -> None:
@@ -20,11 +19,7 @@ def run(bundle: Path, data: Path, output: Path, noise: str, device: str, trust: 
     surrogate = load(bundle, device, trust)
     if not isinstance(surrogate, Surrogate):
         raise UserError(f"{bundle} is refined networks of given tasks: an inversion needs the hypernetwork")
-    if data.suffix in (".nc", ".nc4"):
-        found = surrogate.invert(read_netcdf(data), deviations)
-    else:
-        columns = {str(name): column.to_numpy(float) for name, column in read_table(data).items()}
-        found = surrogate.invert(columns, deviations)
+    found = surrogate.invert(read_points(data), deviations)
     kept = found if output.suffix != ".csv" else found.drop_dims(["parameter", "other"])
     write_dataset(kept, output, f"{surrogate.problem.name}, the task that explains {data.name}")
     for name in surrogate.problem.task.names:

@@ -36,7 +36,7 @@ def run(
     to a time `until`."""
     check_ending(output)
     surrogate = load(bundle, device, trust)
-    task, listed = assigned(assignments), read_tasks_table(tasks) if tasks else {}
+    task, listed = assigned(assignments), read_columns(tasks) if tasks else {}
     for name in listed.keys() & task.keys():
         raise UserError(f"{name} is given twice, by --set and in {tasks}")
     task = listed | task
@@ -142,8 +142,8 @@ def write_dataset(dataset: xr.Dataset, output: Path, title: str) -> None:
             np.savez_compressed(temporary, **arrays, attributes=json.dumps(dataset.attrs, default=str))
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """A CSV file of numbers with a line of names; UserError for anything else."""
+def read_columns(path: Path) -> dict[str, np.ndarray]:
+    """The columns of a CSV file of numbers with a line of names, (row,) each; UserError for anything else."""
     if not path.is_file():
         raise UserError(f"there is no file {path}; expected a CSV file")
     try:
@@ -154,19 +154,12 @@ def read_table(path: Path) -> pd.DataFrame:
     if bad or table.empty:
         what = "no rows" if table.empty else f"column {bad[0]!r} holds no numbers"
         raise UserError(f"{path}: {what}; expected numbers")
-    return table
-
-
-def read_tasks_table(path: Path) -> dict[str, np.ndarray]:
-    """Tasks of a CSV file, a row a task, a column a parameter."""
-    return {str(name): column.to_numpy(float) for name, column in read_table(path).items()}
+    return {str(name): column.to_numpy(float) for name, column in table.items()}
 
 
 def read_points(path: Path) -> dict[str, np.ndarray] | xr.Dataset:
-    """Where fields are asked for: a CSV of points, or a NetCDF file whose coordinates are a grid or points."""
-    if path.suffix in (".nc", ".nc4"):
-        return read_netcdf(path)
-    return {str(name): column.to_numpy(float) for name, column in read_table(path).items()}
+    """Points and what is known there: the columns of a CSV file, or a NetCDF file, whose points may be a grid's."""
+    return read_netcdf(path) if path.suffix in (".nc", ".nc4") else read_columns(path)
 
 
 def assigned(texts: Sequence[str]) -> dict[str, Any]:
