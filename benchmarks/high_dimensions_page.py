@@ -87,7 +87,7 @@ def _problems(cells: Cells) -> str:
     for cell in _of(cells, "problems"):
         task = ", ".join(f"{key} = {value:g}" for key, value in cell["task"].items())
         names = [f"`examples/{cell['file']}.py`", str(cell["d"]), task, cell["setting"]]
-        on_the_way = [f"{_after(cell, share):.1e}" for share in (0.25, 0.5)]
+        on_the_way = [_after(cell, share) for share in (0.25, 0.5)]
         numbers = [f"{cell['used']:.0f}", str(cell["steps"]), *on_the_way]
         rows.append([*names, *numbers, f"{cell['l2']:.1e}", f"{cell['l1']:.1e}", str(cell["points"])])
         if "standard_error" in cell:
@@ -101,9 +101,11 @@ def _problems(cells: Cells) -> str:
     return _table(columns, rows, " ".join(notes))
 
 
-def _after(cell: Mapping[str, Any], share: float) -> float:
-    """The error on the way, next to that share of the steps."""
-    return min(cell["curve"], key=lambda row: abs(row[0] - share * cell["steps"]))[2]
+def _after(cell: Mapping[str, Any], share: float) -> str:
+    """The error on the way, next to that share of the steps; a dash where older code kept none."""
+    if "curve" not in cell:
+        return "-"
+    return f"{min(cell['curve'], key=lambda row: abs(row[0] - share * cell['steps']))[2]:.1e}"
 
 
 def _family(cells: Cells) -> str:
