@@ -12,6 +12,7 @@ import resource
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -103,19 +104,16 @@ def step_of(method: str, dimension: int) -> tuple[Callable[[], float], Callable[
     if method == PLAIN:
         plain = plain_network(network, start)
         adam = torch.optim.Adam(plain.parameters(), RATE)
+        rows = partial(plain_rows, problem, {"mu": MU}, plain)
 
         def step() -> float:
             adam.zero_grad()
-            loss = (
-                plain_rows(problem, {"mu": MU}, plain, points_of(problem, POINTS, generator)[0])
-                .square()
-                .mean()
-            )
+            loss = rows(points_of(problem, POINTS, generator)[0]).square().mean()
             loss.backward()
             adam.step()
             return float(loss.detach())
 
-        return step, lambda: float(plain_rows(problem, {"mu": MU}, plain, fixed[0]).detach().square().mean())
+        return step, lambda: float(rows(fixed[0]).detach().square().mean())
     theta, way = start.clone().requires_grad_(), way_of(method, generator)
     first_order = FirstOrder([theta], Schedule("constant", RATE, 1))
 
