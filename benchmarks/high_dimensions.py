@@ -23,7 +23,7 @@ from high_dimensions_figure import draw
 from high_dimensions_page import publish, table
 from high_dimensions_problems import CASES, MUS, of_family, of_problem
 from high_dimensions_races import BELLMAN, SINE
-from high_dimensions_training import trained
+from high_dimensions_training import NO_EQUATION, trained
 from high_dimensions_ways import DIMENSIONS, METHODS, measured
 
 from pinnlora.errors import UserError
@@ -39,6 +39,7 @@ SHORT, SHARE = 10, 1 / 6
 CELLS = (
     *(f"steps-{dimension}" for dimension in DIMENSIONS),
     *(f"errors-{name}-{dimension}-{method}" for name, dimension in RACED for method in METHODS),
+    *(f"errors-{name}-{dimension}-{NO_EQUATION}" for name, dimension in RACED if name == BELLMAN),
     *(f"problems-{name}" for name in CASES),
     *(f"family-{which}" for which in ("all", *(f"{mu:g}" for mu in MUS))),
 )

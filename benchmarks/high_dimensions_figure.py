@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from high_dimensions_races import RACES
-from high_dimensions_ways import EXACT, METHODS, PLAIN, RANDOM, STEIN
+from high_dimensions_training import NO_EQUATION
+from high_dimensions_ways import EXACT, PLAIN, RANDOM, STEIN
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -17,9 +18,10 @@ from pinnlora.report.style import COLOURS, MARKERS, RC, save
 
 LEAST = 100
 """Fewest dimensions of a panel."""
-LIKE = {PLAIN: "pinn", EXACT: "lora", RANDOM: "physics", STEIN: "data"}
+LIKE = {PLAIN: "pinn", EXACT: "lora", RANDOM: "physics", STEIN: "data", NO_EQUATION: "finetuned"}
 """Whose colour and marker in other figures a way takes."""
 LABELS = {PLAIN: "double backward, plain torch", EXACT: "exact", RANDOM: "random", STEIN: "stein"}
+LABELS |= {NO_EQUATION: "faces alone, no equation"}
 
 
 def draw(cells: Mapping[str, Mapping[str, Any]], path: Path) -> None:
@@ -37,13 +39,16 @@ def draw(cells: Mapping[str, Mapping[str, Any]], path: Path) -> None:
             _panel(panel, found)
             panel.set_title(f"{RACES[name]}, d = {dimension}")
         axes[0].set_ylabel("relative L2 error")
-        handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+        keys: dict[str, Any] = {}
+        for panel in axes:
+            lines, labels = panel.get_legend_handles_labels()
+            keys |= dict(zip(labels, lines, strict=True))
+        figure.legend(keys.values(), keys, loc="outside lower center", ncols=len(keys), frameon=False)
     save(figure, path)
 
 
 def _panel(axes: Axes, found: Mapping[str, Mapping[str, Any]]) -> None:
-    for method in (method for method in METHODS if method in found):
+    for method in (method for method in LABELS if method in found):
         seconds, errors = zip(*(row[:2] for row in found[method]["curve"] if row[0] > 0), strict=True)
         like = LIKE[method]
         style: dict[str, Any] = {"color": COLOURS[like], "marker": MARKERS[like], "markersize": 3.5}

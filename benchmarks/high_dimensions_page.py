@@ -65,7 +65,7 @@ def _steps(cells: Cells) -> str:
 
 def _errors(cells: Cells) -> str:
     rows = []
-    for cell in _of(cells, "errors"):
+    for cell in sorted(_of(cells, "errors"), key=lambda cell: (cell["problem"], cell["d"])):
         numbers = [f"{cell['used']:.0f}", str(cell["steps"]), f"{cell['l2']:.1e}", f"{cell['l1']:.1e}"]
         names = [RACES[cell["problem"]], str(cell["d"]), LABELS[cell["method"]]]
         rows.append([*names, *numbers, f"{cell['start']:.1e}"])

@@ -10,13 +10,14 @@ from high_dimensions import CELLS, HERE, is_done, read_cells, run_cell
 from high_dimensions_figure import draw
 from high_dimensions_page import MISSING, publish, table
 from high_dimensions_problems import CASES, MANY, fields, fitted, settings_of
-from high_dimensions_races import RACES, race_of
-from high_dimensions_training import loss_of, trained
+from high_dimensions_races import RACES, on_faces, race_of
+from high_dimensions_training import NO_EQUATION, loss_of, trained
 from high_dimensions_ways import METHODS, bellman, measured, points_of, same_losses
 from PIL import Image
 from truths.cole_hopf import by_monte_carlo
 
 from pinnlora.nets.adapters import Full
+from pinnlora.nets.ansatz import fields_at
 from pinnlora.train.settings import NetworkSettings
 from pinnlora.train.setup import network_of, parametrisation_of
 
@@ -67,6 +68,17 @@ def test_double_backward_trains_on_the_loss_of_the_forward_laplacian(name):
         _, loss = loss_of(method, race, network, start, torch.Generator().manual_seed(3))
         values.append(float(loss(coords).detach()))
     assert values[0] == pytest.approx(values[1], rel=1e-4)  # float32, second derivatives
+
+
+def test_without_an_equation_only_values_on_the_faces_are_learnt():
+    race = race_of("bellman", 4)
+    network = network_of(race.problem, NetworkSettings(width=16, hidden_layers=2, unadapted=()))
+    start = Full(network).initial(1, torch.Generator().manual_seed(1)).float()
+    _, loss = loss_of(NO_EQUATION, race, network, start, torch.Generator().manual_seed(3))
+    where, wanted = on_faces(race, torch.Generator().manual_seed(3))
+    found = fields_at(race.problem, network, network.unflatten(start), where, {"mu": torch.ones(1)})[0, :, 0]
+    nowhere = torch.full((1, 9, 5), torch.nan)
+    assert float(loss(nowhere)) == pytest.approx(10 * float((found - wanted).square().mean()), rel=1e-5)
 
 
 def test_points_of_a_ball_are_uniform_inside():
