@@ -122,8 +122,9 @@ def _family(cells: Cells) -> str:
         f"{whole['steps']} of the hypernetwork, adapters of rank {whole['rank']}"
     )
     others = [cell for which, cell in found.items() if which != "all"]
-    alone = "; ".join(f"{cell['used']:.0f} seconds, {cell['steps']} steps" for cell in others)
-    note += f"; alone: {alone}." if alone else "."
+    alone = ", ".join(f"{cell['steps']}" for cell in others)
+    together = sum(cell["used"] for cell in others)
+    note += f"; alone: {together:.0f} seconds together, {alone} steps." if alone else "."
     return _table(["mu", "one hypernetwork, relative L2", "one network alone, relative L2"], rows, note)
 
 
