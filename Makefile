@@ -9,7 +9,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 STAMP := $(VENV)/.installed
 
-.PHONY: run test test-faults test-cluster lint docs schema publish clean
+.PHONY: run test test-faults test-cluster slurm lint docs schema publish clean
 
 run: $(STAMP)
 	PATH="$(BIN):$$PATH" snakemake --cores $(CORES) --resources gpu=1
@@ -20,10 +20,12 @@ test: $(STAMP)
 test-faults: $(STAMP)
 	PATH="$(BIN):$$PATH" python -m pytest -q -m faults
 
-test-cluster: $(STAMP)
+test-cluster: $(STAMP) slurm
+	PATH="$(BIN):$$PATH" python -m pytest -q -m cluster
+
+slurm:
 	@command -v slurmctld >/dev/null && command -v munged >/dev/null || { \
 	    apt-get update -q && apt-get install -q -y --no-install-recommends slurm-wlm munge; }
-	PATH="$(BIN):$$PATH" python -m pytest -q -m cluster
 
 lint: $(STAMP)
 	PATH="$(BIN):$$PATH" ruff check .
