@@ -1,4 +1,4 @@
-"""Many dimensions: a step's time and memory, errors after equal times, problems and a family after some seconds.
+"""Many dimensions: a step's time and memory, errors after equal times, problems and a family after some minutes.
 
 Every cell is a process of its own with one thread, and results/high_dimensions/ keeps what it found; a rerun does what
 is missing, was made by other code or in other time, and writes the tables of docs/high-dimensions.md from all cells
@@ -19,9 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from common import HERE, run, where
+from high_dimensions_figure import draw
 from high_dimensions_page import publish, table
 from high_dimensions_problems import CASES, MUS, of_family, of_problem
-from high_dimensions_training import trained
+from high_dimensions_races import BELLMAN, SINE
+from high_dimensions_training import NO_EQUATION, trained
 from high_dimensions_ways import DIMENSIONS, METHODS, measured
 
 from pinnlora.errors import UserError
@@ -30,11 +32,14 @@ from pinnlora.problem.code import fingerprint
 
 EXAMPLES = HERE.parent / "examples"
 ROOTS = {"steps": "ways", "errors": "training", "problems": "problems", "family": "problems"}
-TRAINED = (250, 100, 10, 2)
-"""Dimensions of the errors after equal times, the most telling first."""
+RACED = ((BELLMAN, 250), (BELLMAN, 100), (SINE, 100), (BELLMAN, 10), (BELLMAN, 2))
+"""Problems and dimensions of the errors after equal times, the most telling first."""
+SHORT, SHARE = 10, 1 / 6
+"""Up to so many dimensions a race has that share of the time: errors are small long before."""
 CELLS = (
     *(f"steps-{dimension}" for dimension in DIMENSIONS),
-    *(f"errors-{dimension}-{method}" for dimension in TRAINED for method in METHODS),
+    *(f"errors-{name}-{dimension}-{method}" for name, dimension in RACED for method in METHODS),
+    *(f"errors-{name}-{dimension}-{NO_EQUATION}" for name, dimension in RACED if name == BELLMAN),
     *(f"problems-{name}" for name in CASES),
     *(f"family-{which}" for which in ("all", *(f"{mu:g}" for mu in MUS))),
 )
@@ -45,6 +50,7 @@ def code_of(kind: str) -> str:
     """A fingerprint of what makes the cells of a kind."""
     files = [EXAMPLES / f"{case.file}.py" for case in CASES.values()] if kind == "problems" else []
     files += [EXAMPLES / "hamilton_jacobi_bellman.py"]
+    files += [EXAMPLES / "sine_gordon.py"] if kind == "errors" else []
     files += sorted({case.config for case in CASES.values()}) if kind in ("problems", "family") else []
     return fingerprint(HERE / f"high_dimensions_{ROOTS[kind]}.py", files=tuple(dict.fromkeys(files)))
 
@@ -63,7 +69,9 @@ def run_cell(name: str, options: argparse.Namespace) -> None:
     if kind == "steps":
         found = measured(int(what[0]), options.rounds)
     elif kind == "errors":
-        found = trained(what[1], int(what[0]), options.seconds)
+        problem, dimension, method = what[0], int(what[1]), what[2]
+        share = SHARE if dimension <= SHORT else 1.0
+        found = trained(method, problem, dimension, share * options.seconds)
     else:
         found = (of_problem if kind == "problems" else of_family)(what[0], options.seconds)
     cell = {"cell": name, "kind": kind, "seconds": options.seconds, "code": code_of(kind), **found}
@@ -101,6 +109,7 @@ def main(options: argparse.Namespace) -> None:
     failed = [] if options.page_only else run_missing(options)
     cells = read_cells(options.results)
     publish(options.page, cells)
+    draw(cells, options.page.with_suffix(".png"))
     with atomic(options.table) as temporary:
         table(cells).to_csv(temporary, index=False)
     print(f"written: {options.page}, {options.table}")
@@ -112,7 +121,7 @@ def parser() -> argparse.ArgumentParser:
     """The options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cells", nargs="+", choices=CELLS, default=CELLS, metavar="NAME", help="not all")
-    parser.add_argument("--seconds", type=float, default=60.0, help="of the CPU, each training (60)")
+    parser.add_argument("--seconds", type=float, default=120.0, help="of the CPU, each training (120)")
     parser.add_argument("--rounds", type=int, default=15, help="timed steps, fewer in many dimensions (15)")
     parser.add_argument("--results", type=Path, default=HERE / "results" / "high_dimensions")
     parser.add_argument("--table", type=Path, default=HERE / "results" / "high_dimensions.csv")

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from high_dimensions_figure import LABELS
+from high_dimensions_races import RACES
 from high_dimensions_ways import METHODS, SETTING
 from tabulate import tabulate
 
 from pinnlora.files import atomic
 
 Cells = Mapping[str, Mapping[str, Any]]
-SHOWN = {"plain": "double backward, plain torch", "exact": "exact", "random": "random", "stein": "stein"}
 MISSING = "Not measured yet."
 
 
@@ -57,17 +58,27 @@ def _steps(cells: Cells) -> str:
         ]
         for cell in _of(cells, "steps")
     ]
-    columns = ["d", *(f"{SHOWN[name]}, ms" for name in METHODS)]
+    columns = ["d", *(f"{LABELS[name]}, ms" for name in METHODS)]
     columns += [*(f"{name}: times faster" for name in METHODS[1:]), *(f"{name}, MiB" for name in METHODS)]
     return _table(columns, rows, f"{SETTING}; `plain` is double backward in plain torch.")
 
 
 def _errors(cells: Cells) -> str:
     rows = []
-    for cell in sorted(_of(cells, "errors"), key=lambda cell: (cell["d"], METHODS.index(cell["method"]))):
-        numbers = [f"{cell['seconds']:g}", str(cell["steps"]), f"{cell['l2']:.1e}", f"{cell['l1']:.1e}"]
-        rows.append([str(cell["d"]), SHOWN[cell["method"]], *numbers, f"{cell['start']:.1e}"])
-    columns = ["d", "derivatives", "seconds", "steps", "relative L2", "relative L1", "at the start"]
+    for cell in sorted(_of(cells, "errors"), key=lambda cell: (cell["problem"], cell["d"])):
+        numbers = [f"{cell['used']:.0f}", str(cell["steps"]), f"{cell['l2']:.1e}", f"{cell['l1']:.1e}"]
+        names = [RACES[cell["problem"]], str(cell["d"]), LABELS[cell["method"]]]
+        rows.append([*names, *numbers, f"{cell['start']:.1e}"])
+    columns = [
+        "problem",
+        "d",
+        "derivatives",
+        "seconds",
+        "steps",
+        "relative L2",
+        "relative L1",
+        "at the start",
+    ]
     return _table(columns, rows, f"{SETTING}.")
 
 
@@ -75,17 +86,10 @@ def _problems(cells: Cells) -> str:
     rows, notes = [], []
     for cell in _of(cells, "problems"):
         task = ", ".join(f"{key} = {value:g}" for key, value in cell["task"].items())
-        numbers = [f"{cell['used']:.0f}", str(cell["steps"]), f"{cell['l2']:.1e}", f"{cell['l1']:.1e}"]
-        rows.append(
-            [
-                f"`examples/{cell['file']}.py`",
-                str(cell["d"]),
-                task,
-                cell["setting"],
-                *numbers,
-                str(cell["points"]),
-            ]
-        )
+        names = [f"`examples/{cell['file']}.py`", str(cell["d"]), task, cell["setting"]]
+        on_the_way = [_after(cell, share) for share in (0.25, 0.5)]
+        numbers = [f"{cell['used']:.0f}", str(cell["steps"]), *on_the_way]
+        rows.append([*names, *numbers, f"{cell['l2']:.1e}", f"{cell['l1']:.1e}", str(cell["points"])])
         if "standard_error" in cell:
             notes.append(
                 f"Hamilton-Jacobi-Bellman by Monte Carlo over the Cole-Hopf formula has a standard error of at most "
@@ -93,7 +97,15 @@ def _problems(cells: Cells) -> str:
                 f"closed form; against it the relative L2 error is {cell['l2_monte_carlo']:.1e}."
             )
     columns = ["problem", "d", "task", "hidden layers, derivatives, directions or pairs", "seconds", "steps"]
-    return _table([*columns, "relative L2", "relative L1", "points"], rows, " ".join(notes))
+    columns += ["relative L2 after a quarter", "after half", "at the end", "relative L1", "points"]
+    return _table(columns, rows, " ".join(notes))
+
+
+def _after(cell: Mapping[str, Any], share: float) -> str:
+    """The error on the way, next to that share of the steps; a dash where older code kept none."""
+    if "curve" not in cell:
+        return "-"
+    return f"{min(cell['curve'], key=lambda row: abs(row[0] - share * cell['steps']))[2]:.1e}"
 
 
 def _family(cells: Cells) -> str:
@@ -105,14 +117,14 @@ def _family(cells: Cells) -> str:
     for mu, error in whole["errors"].items():
         own = f"{found[mu]['errors'][mu]:.1e}" if mu in found else "not run"
         rows.append([mu, f"{error:.1e}", own])
-    steps, used = whole["steps"], whole["used"]
     note = (
-        f"The family: {used:.0f} seconds, {whole['base_steps']} steps of the base network and {steps} of the "
-        f"hypernetwork, adapters of rank {whole['rank']}"
+        f"The family: {whole['used']:.0f} seconds, {whole['base_steps']} steps of the base network and "
+        f"{whole['steps']} of the hypernetwork, adapters of rank {whole['rank']}"
     )
     others = [cell for which, cell in found.items() if which != "all"]
-    alone = "; ".join(f"{cell['used']:.0f} seconds, {cell['steps']} steps" for cell in others)
-    note += f"; alone: {alone}." if alone else "."
+    alone = ", ".join(f"{cell['steps']}" for cell in others)
+    together = sum(cell["used"] for cell in others)
+    note += f"; alone: {together:.0f} seconds together, {alone} steps." if alone else "."
     return _table(["mu", "one hypernetwork, relative L2", "one network alone, relative L2"], rows, note)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -29,6 +29,7 @@ from pinnlora.study.settings import ProblemSettings, load_settings
 from pinnlora.train.budget import BASE, settings_within, suited
 from pinnlora.train.data import fields_of, grid_coords, task_set
 from pinnlora.train.fit import fit
+from pinnlora.train.loop import History
 from pinnlora.train.settings import HypernetworkStage, NetworkSettings, PerTaskStage, StageSettings
 from pinnlora.train.setup import dtype_of, network_of, parametrisation_of
 
@@ -36,7 +37,8 @@ EXAMPLES = HERE.parent / "examples"
 MANY, STEIN = EXAMPLES / "high_dimensions.yaml", EXAMPLES / "stein.yaml"
 FAMILY, MUS = 100, (0.5, 1.0, 2.0)
 """Dimensions of the family, and its tasks that are measured."""
-REPORTS = 5
+REPORTS, TRIAL = 12, 0.04
+"""Entries of a curve, and the share of the time that a trial takes by which the number of steps is chosen."""
 
 
 class Case(NamedTuple):
@@ -70,31 +72,47 @@ def settings_of(spec: str, config: Path) -> tuple[ProblemSettings, PerTaskStage]
     return settings, suited(PerTaskStage(**settings.stage("base").model_dump()), problem)
 
 
+class Fitted(NamedTuple):
+    """One task's network (1, size), its steps, the CPU seconds of all, and what was found on the way: steps, mean
+    square of residuals and mismatches at points held out, relative L2 error of the best network until then."""
+
+    theta: Tensor
+    steps: int
+    used: float
+    curve: list[tuple[int, float, float]]
+
+
 def fitted(
     problem: Problem,
     task: Mapping[str, float],
     stage: StageSettings,
     network: NetworkSettings,
     seconds: float,
-) -> tuple[Tensor, int, float]:
-    """One task's network (1, size) after so many seconds of CPU time, its steps, the seconds that it took."""
+) -> Fitted:
+    """Train one task for so many seconds of CPU time, those by which the time of a step is found out among them."""
     began, values = time.process_time(), {name: np.array([value]) for name, value in task.items()}
+    truth = problem.reference(values)["u"].reshape(1, -1, 1)
 
-    def run(steps: int) -> Tensor:
-        own = stage.model_copy(
-            update={"steps": steps, "seconds": 0.0, "report_every": max(1, steps // REPORTS)}
-        )
+    def run(steps: int) -> tuple[Tensor, History]:
+        every = max(1, steps // REPORTS)
+        own = stage.model_copy(update={"steps": steps, "seconds": 0.0, "report_every": every})
         with contextlib.redirect_stdout(io.StringIO()):
-            return fit(problem, values, own, network, "base", "full", SEED, "cpu")[0]
+            return fit(problem, values, own, network, "base", "full", SEED, "cpu", reference=truth)
 
-    times = []
-    for steps in (1, 2, 6):
-        start = time.process_time()
-        run(steps)
-        times.append(time.process_time() - start)
-    steps = max(1, int((seconds - (time.process_time() - began)) / max(1e-6, (times[2] - times[1]) / 4)))
-    theta = run(steps)
-    return theta, steps, time.process_time() - began
+    times = [_seconds(run, steps) for steps in (1, 2, 6)]
+    many = int(TRIAL * seconds / max(1e-6, (times[2] - times[1]) / 4))
+    once = (_seconds(run, 2 + many) - times[1]) / many if many > 4 else (times[2] - times[1]) / 4
+    left = seconds - (time.process_time() - began)
+    theta, history = run(max(1, int(left / max(1e-6, once))))
+    size = float(np.sqrt(np.mean(truth**2)))
+    curve = [(int(row["step"]), row["validation"], row["mse"] ** 0.5 / size) for row in history.rows]
+    return Fitted(theta, history.iterations, time.process_time() - began, curve)
+
+
+def _seconds(run: Callable[[int], Any], steps: int) -> float:
+    began = time.process_time()
+    run(steps)
+    return time.process_time() - began
 
 
 def fields(
@@ -110,7 +128,7 @@ def of_problem(name: str, seconds: float) -> dict[str, Any]:
     """Errors of one task of an example."""
     case, problem = CASES[name], load_problem(CASES[name].spec)
     settings, stage = settings_of(case.spec, case.config)
-    theta, steps, used = fitted(problem, case.task, stage, settings.network, seconds)
+    theta, steps, used, curve = fitted(problem, case.task, stage, settings.network, seconds)
     full = parametrisation_of(network_of(problem, settings.network), "full", None, settings.network)
     found = fields(problem, full, theta, case.task)
     truth = problem.reference({k: np.array([v]) for k, v in case.task.items()})["u"].reshape(-1)
@@ -120,7 +138,7 @@ def of_problem(name: str, seconds: float) -> dict[str, Any]:
         "d": len(problem.residual_signature.channels.space), "points": len(truth), "steps": steps, "used": used,
         "setting": f"{settings.network.hidden_layers} x {settings.network.width}, {stage.derivatives}, "
         f"{stage.directions}, {stage.points} points",
-        "l2": l2, "l1": l1,
+        "l2": l2, "l1": l1, "curve": curve,
     }  # fmt: skip
     if case.cls != "Bellman":
         return out
@@ -131,17 +149,18 @@ def of_problem(name: str, seconds: float) -> dict[str, Any]:
 
 
 def of_family(which: str, seconds: float) -> dict[str, Any]:
-    """Relative L2 errors over mu of one hypernetwork ("all"), or of the network of one task, after as many seconds."""
+    """Relative L2 errors over mu of one hypernetwork ("all") after so many seconds, or of the network of one task after
+    its share of them: so many tasks alone take as long together as the family."""
     spec = CASES["bellman"].spec
     problem, (settings, stage) = bellman(FAMILY), settings_of(spec, MANY)
     network, errors = network_of(problem, settings.network), {}
     if which != "all":
         mu = float(which)
-        theta, steps, used = fitted(problem, {"mu": mu}, stage, settings.network, seconds)
+        theta, steps, used, _ = fitted(problem, {"mu": mu}, stage, settings.network, seconds / len(MUS))
         full = parametrisation_of(network, "full", None, settings.network)
         errors[which] = _error(problem, full, theta, mu)
         return {"which": which, "steps": steps, "used": used, "errors": errors}
-    base, steps, used = fitted(problem, {"mu": 1.0}, stage, settings.network, BASE * seconds)
+    base, base_steps, used, _ = fitted(problem, {"mu": 1.0}, stage, settings.network, BASE * seconds)
     own = suited(HypernetworkStage(**settings.stage("physics").model_dump()), problem)
     few = settings.model_copy(
         update={"tasks": settings.tasks.model_copy(update={"train": 1, "validation": 1})}
@@ -151,19 +170,17 @@ def of_family(which: str, seconds: float) -> dict[str, Any]:
         stage = own.model_copy(update={"steps": steps, "seconds": 0.0})
         return hyperlearner(bellman(FAMILY, 600), few, stage, settings.hypernetwork, base)
 
-    def step(learner: Any, number: int) -> float:
-        start = time.process_time()
-        learner.step(number)
-        return time.process_time() - start
-
     trial = learner_of(4)
-    once = median([step(trial, k) for k in range(4)][1:])
-    count = max(1, int((seconds - used) / once))
+    times = [_seconds(trial.step, k) for k in range(4)]
+    used += sum(times)
+    count = max(1, int((seconds - used) / median(times[1:])))
     learner = learner_of(count)
-    used += sum(step(learner, k) for k in range(count))
+    used += sum(_seconds(learner.step, k) for k in range(count))
     for mu in MUS:
         errors[f"{mu:g}"] = _family_error(problem, learner, mu)
-    return {"which": which, "steps": count, "base_steps": steps, "used": used, "errors": errors, "rank": RANK}
+    return {
+        "which": which, "steps": count, "base_steps": base_steps, "used": used, "errors": errors, "rank": RANK
+    }  # fmt: skip
 
 
 def _family_error(problem: Problem, learner: Any, mu: float) -> float:

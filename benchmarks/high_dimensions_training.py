@@ -1,7 +1,7 @@
-"""Errors of one task of the Hamilton-Jacobi-Bellman equation during equal times of Adam, by four ways to derivatives.
+"""Errors of one task during equal times of Adam, by four ways to derivatives.
 
-The end in time is held exactly by all, values on the faces of the cube are in the loss, points are fresh at every
-step, the rate falls as a cosine of the time.
+Conditions at the end in time and on a sphere are held exactly by all, values on the faces of a cube are in the loss,
+points are fresh at every step, the rate falls as a cosine of the time.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import Any
 import numpy as np
 import torch
 from common import CPU, SEED
+from high_dimensions_races import Race, on_faces, race_of
 from high_dimensions_ways import (
+    EXACT,
     LAYERS,
-    MU,
     PLAIN,
     POINTS,
     RATE,
     SIGMA,
     STEIN,
     WIDTH,
-    bellman,
     plain_rows,
     points_of,
     way_of,
@@ -36,20 +36,17 @@ from pinnlora.loss.terms import interior
 from pinnlora.nets.adapters import Full
 from pinnlora.nets.ansatz import fields_at
 from pinnlora.nets.mlp import MLP
-from pinnlora.problem.base import Problem
 from pinnlora.train.data import fields_of, grid_coords, task_set
 from pinnlora.train.settings import NetworkSettings
 from pinnlora.train.setup import network_of
 
+NO_EQUATION = "faces"
+"""Beside the ways to derivatives: trained on the values on the faces alone, which says how much those give away."""
 FACES = 10.0
 """What the mean square on the faces counts beside that of the residual."""
-FEW, FIRST = 1000, 0.5
-"""Points of the errors on the way, and seconds until the first of them; each next one after twice the time."""
-
-
-def lifted(coords: Tensor, value: Tensor) -> Tensor:
-    """The end held exactly: what the package's trial function does for this problem."""
-    return ((1 + coords[:, :-1].square().sum(-1)) / 2).log() + (1 - coords[:, -1]) * value
+FEW, TIMES, FIRST = 1000, 12, 1 / 250
+"""Points of the errors on the way, how many of them, each after the same multiple of the time of the one before, and
+the share of the time at which the first is due."""
 
 
 def relative(found: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
@@ -58,71 +55,91 @@ def relative(found: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
     return float(np.linalg.norm(gap) / np.linalg.norm(truth)), float(np.abs(gap).sum() / np.abs(truth).sum())
 
 
-def trained(method: str, dimension: int, seconds: float) -> dict[str, Any]:
-    """Errors at the points of the problem after so many seconds of CPU time in steps, and on the way there."""
-    problem, generator = bellman(dimension), torch.Generator().manual_seed(SEED)
-    network = network_of(problem, NetworkSettings(width=WIDTH, hidden_layers=LAYERS, unadapted=()))
+def trained(method: str, name: str, dimension: int, seconds: float) -> dict[str, Any]:
+    """Errors at the points of the problem after so many seconds of CPU time in steps, and on the way there: the curve
+    has seconds, relative L2, relative L1, and the mean loss of the steps since the entry before."""
+    race, generator = race_of(name, dimension), torch.Generator().manual_seed(SEED)
+    network = network_of(race.problem, NetworkSettings(width=WIDTH, hidden_layers=LAYERS, unadapted=()))
     network = replace(network, smoothing=SIGMA if method == STEIN else 0.0)
     start = Full(network).initial(1, generator).float()
-    parameters, loss = _loss(method, problem, network, start, generator)
-    adam, tasks = torch.optim.Adam(parameters, RATE), _tasks(problem)
-    grid, truth = grid_coords(problem, CPU, torch.float32), problem.reference({"mu": np.array([MU])})["u"][0]
-
-    def errors(count: int | None = None) -> tuple[float, float]:
-        theta = torch.cat([p.detach().flatten() for p in parameters]).view(1, -1)
-        fields = fields_of(Full(network), theta, tasks, grid[:, :count])[0, :, 0]
-        return relative(fields.double().numpy(), truth[:count])
-
-    used, count, due, curve = 0.0, 0, FIRST, [(0.0, *errors(FEW))]
+    parameters, loss_at = loss_of(method, race, network, start, generator)
+    adam, errors = torch.optim.Adam(parameters, RATE), _judge(race, network, parameters)
+    used, count, losses = 0.0, 0, []
+    due, curve = list(seconds * np.geomspace(FIRST, 1, TIMES)), [(0.0, *errors(FEW), None)]
     while used < seconds:
         began = time.process_time()
         adam.param_groups[0]["lr"] = RATE * (0.5 + 0.5 * np.cos(np.pi * used / seconds)) + 1e-6
         adam.zero_grad()
-        loss(points_of(problem, POINTS, generator)).backward()
+        loss = loss_at(points_of(race.problem, POINTS, generator))
+        loss.backward()
         adam.step()
         used, count = used + time.process_time() - began, count + 1
-        if used >= due:
-            due = 2 * used
-            curve.append((used, *errors(FEW)))
-    l2, l1 = errors()
-    found = {"d": dimension, "method": method, "steps": count, "used": used, "l2": l2, "l1": l1}
+        losses.append(float(loss.detach()))
+        if due and used >= due[0]:
+            curve.append((used, *errors(FEW), float(np.mean(losses))))
+            due, losses = [later for later in due if later > used], []
+    l2, l1 = errors(None)
+    found = {
+        "problem": name,
+        "d": dimension,
+        "method": method,
+        "steps": count,
+        "used": used,
+        "l2": l2,
+        "l1": l1,
+    }
     return found | {"start": curve[0][1], "curve": curve}
 
 
-def _tasks(problem: Problem) -> Any:
-    return task_set(problem, {"mu": np.array([MU])}, False, CPU, torch.float32)
+def _judge(race: Race, network: MLP, parameters: list[Tensor]) -> Callable[[int | None], tuple[float, float]]:
+    """The errors at so many of the problem's points, or at all of them, of what the parameters are by then."""
+    task = {name: np.array([value]) for name, value in race.task.items()}
+    tasks, truth = (
+        task_set(race.problem, task, False, CPU, torch.float32),
+        race.problem.reference(task)["u"][0],
+    )
+    grid = grid_coords(race.problem, CPU, torch.float32)
+
+    def errors(count: int | None) -> tuple[float, float]:
+        theta = torch.cat([p.detach().flatten() for p in parameters]).view(1, -1)
+        fields = fields_of(Full(network), theta, tasks, grid[:, :count])[0, :, 0]
+        return relative(fields.double().numpy(), truth[:count])
+
+    return errors
 
 
-def _loss(
-    method: str, problem: Problem, network: MLP, start: Tensor, generator: torch.Generator
+def loss_of(
+    method: str, race: Race, network: MLP, start: Tensor, generator: torch.Generator
 ) -> tuple[list[Tensor], Callable[[Tensor], Tensor]]:
-    """What is trained, and the mean square of the residual at points (1, point, dim)."""
+    """What is trained, and the mean square of the residual at points (1, point, dim), and of what faces miss."""
+    values = {name: torch.full((1,), value) for name, value in race.task.items()}
     if method == PLAIN:
-        plain = plain_network(network, start)
+        plain, lift = plain_network(network, start), race.lift(network)
+        parameters = list(plain.parameters())
 
-        def at_once(coords: Tensor) -> Tensor:
-            inside = plain_rows(plain, coords[0], lifted).square().mean()
-            where, wanted = _faces(problem, generator)
-            return inside + FACES * (lifted(where[0], plain(where[0])[:, 0]) - wanted).square().mean()
+        def inside(coords: Tensor) -> Tensor:
+            return plain_rows(race.problem, race.task, plain, coords[0], lift).square().mean()
 
-        return list(plain.parameters()), at_once
-    theta, way = start.clone().requires_grad_(), way_of(method, generator)
-    values = {"mu": torch.full((1,), MU)}
+        def u(where: Tensor) -> Tensor:
+            return lift(where[0], plain(where[0])[:, 0])
+
+    else:
+        theta = start.clone().requires_grad_()
+        way = way_of(EXACT if method == NO_EQUATION else method, generator)
+        parameters = [theta]
+
+        def inside(coords: Tensor) -> Tensor:
+            block = interior(race.problem, network, values, coords, derivatives=way)
+            return Residuals((block,), Full(network)).total(theta).sum()
+
+        def u(where: Tensor) -> Tensor:
+            return fields_at(race.problem, network, network.unflatten(theta), where, values)[0, :, 0]
 
     def loss(coords: Tensor) -> Tensor:
-        block = interior(problem, network, values, coords, derivatives=way)
-        inside = Residuals((block,), Full(network)).total(theta).sum()
-        where, wanted = _faces(problem, generator)
-        found = fields_at(problem, network, network.unflatten(theta), where, values)[0, :, 0]
-        return inside + FACES * (found - wanted).square().mean()
+        if not race.faces:
+            return inside(coords)
+        where, wanted = on_faces(race, generator)
+        outside = FACES * (u(where) - wanted).square().mean()
+        return outside if method == NO_EQUATION else inside(coords) + outside
 
-    return [theta], loss
-
-
-def _faces(problem: Problem, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Points (1, point, dim) on the faces of the cube, and the solution there, (point,)."""
-    coords = points_of(problem, POINTS, generator)
-    axis = torch.randint(0, coords.shape[-1] - 1, (POINTS,), generator=generator)
-    coords[0, torch.arange(POINTS), axis] = torch.randint(0, 2, (POINTS,), generator=generator) * 2.0 - 1
-    exact = problem.exact_at(coords.double(), {"mu": torch.full((1,), MU, dtype=torch.float64)})
-    return coords, exact["u"][0].float()
+    return parameters, loss

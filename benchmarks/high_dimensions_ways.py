@@ -11,7 +11,8 @@ import multiprocessing
 import resource
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -55,7 +56,11 @@ def bellman(dimension: int, points: int = 10_000) -> Problem:
 
 def points_of(problem: Problem, count: int, generator: torch.Generator) -> Tensor:
     """Uniform points (1, count, dim), float32."""
-    return problem.coords.scale(torch.rand(1, count, len(problem.coords.names), generator=generator))
+
+    def unit(many: int) -> Tensor:
+        return torch.rand(1, many, len(problem.coords.names), generator=generator)
+
+    return problem.coords.scale(problem.coords.uniform(unit, count, {}))
 
 
 def way_of(method: str, generator: torch.Generator) -> Derivatives:
@@ -67,17 +72,27 @@ def way_of(method: str, generator: torch.Generator) -> Derivatives:
     return Stein(PAIRS, SIGMA, generator)
 
 
-def plain_rows(network: torch.nn.Module, coords: Tensor, lift: Callable | None = None) -> Tensor:
-    """The residual at coords (point, dim), one reverse pass for the gradient and one for each second derivative."""
+def plain_rows(
+    problem: Problem,
+    task: Mapping[str, float],
+    network: torch.nn.Module,
+    coords: Tensor,
+    lift: Callable[[Tensor, Tensor], Tensor] | None = None,
+) -> Tensor:
+    """The residual at coords (point, dim), x first, one reverse pass for the gradient and one for each second
+    derivative."""
     coords = coords.detach().requires_grad_()
     value = network(coords)[:, 0]
     value = value if lift is None else lift(coords, value)
     (slope,) = torch.autograd.grad(value.sum(), coords, create_graph=True)
-    bend = torch.zeros_like(value)
-    for axis in range(coords.shape[1] - 1):
+    bend, space = torch.zeros_like(value), slice(0, len(problem.residual_signature.channels.space))
+    for axis in range(space.stop):
         (second,) = torch.autograd.grad(slope[:, axis].sum(), coords, create_graph=True)
         bend = bend + second[:, axis]
-    return slope[:, -1] + bend - MU * slope[:, :-1].square().sum(-1)
+    known = {"x": coords[:, space], "u": value, "u_t": slope[:, -1], "laplacian_u": bend, **task}
+    known["gradient_squared_u"] = slope[:, space].square().sum(-1)
+    (rows,) = problem.residual_signature(problem, known.__getitem__).values()
+    return rows
 
 
 def step_of(method: str, dimension: int) -> tuple[Callable[[], float], Callable[[], float]]:
@@ -89,15 +104,16 @@ def step_of(method: str, dimension: int) -> tuple[Callable[[], float], Callable[
     if method == PLAIN:
         plain = plain_network(network, start)
         adam = torch.optim.Adam(plain.parameters(), RATE)
+        rows = partial(plain_rows, problem, {"mu": MU}, plain)
 
         def step() -> float:
             adam.zero_grad()
-            loss = plain_rows(plain, points_of(problem, POINTS, generator)[0]).square().mean()
+            loss = rows(points_of(problem, POINTS, generator)[0]).square().mean()
             loss.backward()
             adam.step()
             return float(loss.detach())
 
-        return step, lambda: float(plain_rows(plain, fixed[0]).detach().square().mean())
+        return step, lambda: float(rows(fixed[0]).detach().square().mean())
     theta, way = start.clone().requires_grad_(), way_of(method, generator)
     first_order = FirstOrder([theta], Schedule("constant", RATE, 1))
 
