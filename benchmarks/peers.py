@@ -36,8 +36,8 @@ OPERATORS = ("pi-deeponet", "deeponet", "fno")
 def code_of(method: str) -> str:
     """A fingerprint of what makes a method's cells."""
     if method in OPERATORS:
-        return fingerprint(HERE / "peers_operators.py", HERE / "peers_training.py")
-    return fingerprint(HERE / "peers_methods.py", *(f"pinnlora.study.jobs.{job}" for job in STAGES))
+        return fingerprint(HERE / "peers_operators.py")
+    return fingerprint(HERE / "peers_physics.py", *(f"pinnlora.study.jobs.{job}" for job in STAGES))
 
 
 def place_of(results: Path, problem: str, method: str, minutes: float) -> Path:

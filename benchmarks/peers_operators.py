@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,14 +21,17 @@ import torch
 from common import SEED
 from examples_truth import Truth
 from opponents import deepxde, finder
-from peers_training import Values, cosine
+from peers_training import CHECKED, RATES, Peer, Values, best_of, cosine, solved
 from torch import Tensor
 
 from pinnlora.errors import UserError
 from pinnlora.problem.base import Problem
 from pinnlora.problem.gaussian_field import GaussianField
 from pinnlora.problem.interpolate import fourier
+from pinnlora.problem.load import load_problem
 
+TAUGHT = 100
+"""Training tasks of those that learn from data, as many as the paper's."""
 LAYERS, WIDTH, WAVES = 3, 128, 2
 """Of a DeepONet: hidden layers of branch and trunk, their width, and waves in x among the trunk's inputs."""
 FUNCTIONS, INTERIOR, START, FRESH = 32, 400, 64, 10
@@ -211,3 +216,31 @@ class FNOByData:
         """Fields (task, point, 1) on the evaluation grid."""
         found = self.net(self._inputs(values, 1))
         return (found.mT if self.flat else found[:, 0]).flatten(1).double().numpy()[..., None]
+
+
+def deeponet_by_physics(name: str, minutes: float, test: Truth) -> Peer:
+    """DeepXDE's, with the initial state held softly or exactly."""
+    problem = load_problem(name)
+    settings = [{"start": start, "rate": rate} for start in ("soft", "hard") for rate in RATES[:2]]
+    checked = solved(problem, "validation", CHECKED)
+    return best_of(partial(DeepONetByPhysics, problem), settings, 60 * minutes, checked, test)
+
+
+def _by_data(kind: type, settings: list[dict], name: str, minutes: float, test: Truth) -> Peer:
+    problem, began = load_problem(name), time.perf_counter()
+    data = solved(problem, "train", TAUGHT)
+    seconds = time.perf_counter() - began
+    checked = solved(problem, "validation", CHECKED)
+    found = best_of(partial(kind, problem, data), settings, 60 * minutes, checked, test)
+    return Peer(found.predict, found.seconds, found.setting, found.curve, found.tried, seconds)
+
+
+def deeponet_by_data(name: str, minutes: float, test: Truth) -> Peer:
+    """DeepXDE's, from solutions."""
+    return _by_data(DeepONetByData, [{"rate": rate} for rate in RATES], name, minutes, test)
+
+
+def fno_by_data(name: str, minutes: float, test: Truth) -> Peer:
+    """neuraloperator's, from solutions."""
+    settings = [{"shape": shape, "rate": rate} for shape in ("in x", "in x and t") for rate in RATES[:2]]
+    return _by_data(FNOByData, settings, name, minutes, test)

@@ -25,6 +25,10 @@ TRIAL = 0.1
 """The share of the time that each setting is tried for."""
 LOOKS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4)
 """Shares of the time after which the error is measured on the way."""
+RATES = (3e-3, 1e-3, 3e-4)
+"""First learning rates that are tried."""
+CHECKED = 20
+"""Validation tasks by which trials are judged."""
 FINAL = 0.01
 """The last learning rate, as a share of the first."""
 
