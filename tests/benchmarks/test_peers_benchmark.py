@@ -11,9 +11,10 @@ import pytest
 import torch
 from cells import read_cells
 from peers import CELLS, HERE, code_of
+from peers_methods import METHODS
 from peers_operators import TASKS, WEIGHT, DeepONetByPhysics, FNOByData, Functions
-from peers_page import draw, page
-from peers_training import TRIAL, best_of, solved, squared, trained
+from peers_page import BY_DATA, draw, page
+from peers_training import TRIAL, best_of, seconds_of_one, solved, squared, trained
 
 from pinnlora.problem.load import load_problem
 
@@ -159,6 +160,21 @@ def test_an_fno_learns_and_moves_with_its_task(burgers, few, shape, monkeypatch)
     assert squared(few, found).mean() < 0.8 * before
     moved = learner.predict({"u0": np.roll(few.values["u0"], 16, 1)}).reshape(6, 128, 101)
     np.testing.assert_allclose(moved, np.roll(found.reshape(6, 128, 101), 16, 1), atol=1e-4)
+
+
+@needs_deepxde
+@needs_neuralop
+@pytest.mark.parametrize("method", ["pi-deeponet", "deeponet", "fno"])
+def test_an_operator_network_is_tried_and_trained(few, method, monkeypatch):
+    monkeypatch.setattr("peers_operators.TAUGHT", 6)
+    monkeypatch.setattr("peers_operators.CHECKED", 2)
+    monkeypatch.setattr("peers_operators.TASKS", dict.fromkeys(TASKS, 6))
+    peer = METHODS[method]("burgers1d", 1e-3, few)
+    assert len(peer.tried) == (3 if method == "deeponet" else 4)
+    assert all(0 < error < np.inf for _, error in peer.tried)
+    assert (peer.data_seconds > 0) == (method in BY_DATA)
+    assert 0 < squared(few, peer.predict(few.values)).max() < np.inf
+    assert 0 < seconds_of_one(peer, few.values, rounds=1) < 60
 
 
 def test_time_is_that_of_steps():
