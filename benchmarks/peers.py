@@ -97,12 +97,12 @@ def run_missing(options: argparse.Namespace) -> list[str]:
 
 
 def publish(cells: list[dict[str, Any]], place: Path) -> None:
-    """The page, and its figure in the folder of its name beside it."""
-    figure = place.with_suffix("") / "errors.png"
-    draw(cells, figure)
+    """The page, and where there are cells its figure, in the folder of its name beside it."""
+    if cells:
+        draw(cells, place.with_suffix("") / "errors.png")
     with atomic(place) as temporary:
         temporary.write_text(page(cells))
-    print(f"written: {place}, {figure}")
+    print(f"written: {place}")
 
 
 def main(options: argparse.Namespace) -> None:
