@@ -17,17 +17,13 @@ from typing import Any
 
 from cells import is_done, read_cells, run_apart, write_cell
 from common import HERE, run, where
-from peers_page import draw, page
+from peers_page import CELLS, draw, page
 
 from examples import STAGES
 from pinnlora.errors import UserError
 from pinnlora.files import atomic
 from pinnlora.problem.code import fingerprint
 
-CELLS = {
-    "burgers1d": ("pinnlora", "pi-deeponet", "deeponet", "fno"),
-    "kovasznay": ("pinnlora", "hyperpinn", "deepxde"),
-}
 TESTED = 20
 """Test tasks, the same as those of the studies."""
 OPERATORS = ("pi-deeponet", "deeponet", "fno")

@@ -20,6 +20,10 @@ NAMES = {
     "pinnlora": "pinnlora", "pi-deeponet": "PI-DeepONet (DeepXDE)", "deeponet": "DeepONet (DeepXDE)",
     "fno": "FNO (neuraloperator)", "hyperpinn": "HyperPINN, full rank", "deepxde": "one network (DeepXDE)",
 }  # fmt: skip
+CELLS = {  # what is run on each problem
+    "burgers1d": ("pinnlora", "pi-deeponet", "deeponet", "fno"),
+    "kovasznay": ("pinnlora", "hyperpinn", "deepxde"),
+}
 BY_DATA = ("deeponet", "fno")
 
 HEAD = """# What you would pick instead
@@ -73,6 +77,9 @@ def page(cells: list[Cell]) -> str:
             ran = [cell for cell in cells if cell["problem"] == problem and cell["minutes"] == time]
             if ran:
                 parts += [f"After {time:g} minutes:", _errors(ran), _summary(ran)]
+        missing = set(CELLS[problem]) - {cell["method"] for cell in cells if cell["problem"] == problem}
+        if missing:
+            parts.append(f"Not run yet: {', '.join(NAMES[name] for name in NAMES if name in missing)}.")
     parts += ["## Cells", _trials(cells), _facts(cells), _made(cells)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -105,8 +112,9 @@ def _summary(cells: list[Cell]) -> str:
     if not others:
         return ""
     second = others[0]
+    times = second["mse"] / first["mse"]
     text = f"The least mean squared error is that of {NAMES[first['method']]}"
-    return f"{text}, {second['mse'] / first['mse']:.2g} times below that of {NAMES[second['method']]}."
+    return f"{text}, {times:{',.0f' if times > 10 else '.2g'}} times below that of {NAMES[second['method']]}."
 
 
 def _trials(cells: list[Cell]) -> str:
@@ -146,11 +154,12 @@ def _table(columns: list[str], rows: list[list[str]]) -> str:
 
 
 def draw(cells: list[Cell], path: Path) -> None:
-    """Mean squared error against minutes, a panel a problem, of the longest training of each method."""
-    figure, panels = plt.subplots(1, len(TITLES), figsize=(9.6, 3.6), dpi=100)
-    for panel, (problem, title) in zip(panels, TITLES.items(), strict=True):
+    """Mean squared error against minutes, a panel a problem that was run, of the longest training of each method."""
+    shown = [problem for problem in TITLES if any(cell["problem"] == problem for cell in cells)]
+    figure, panels = plt.subplots(1, len(shown), figsize=(4.8 * len(shown), 3.6), dpi=100, squeeze=False)
+    for panel, problem in zip(panels[0], shown, strict=True):
         ran = [cell for cell in cells if cell["problem"] == problem]
-        longest = max((cell["minutes"] for cell in ran), default=0)
+        longest = max(cell["minutes"] for cell in ran)
         for cell in _ordered([cell for cell in ran if cell["minutes"] == longest]):
             colour, data = f"C{list(NAMES).index(cell['method'])}", cell["method"] in BY_DATA
             minutes, errors = zip(*((at / 60, error) for at, error in cell["curve"]), strict=True)
@@ -158,11 +167,10 @@ def draw(cells: list[Cell], path: Path) -> None:
             label = NAMES[cell["method"]] + (", data" if data else "")
             panel.plot(minutes, errors, marker="o" if len(errors) < 20 else "", label=label, **style)
             panel.plot(minutes[-1:], errors[-1:], "o", color=colour, markersize=6)
-        panel.set(title=title, xlabel="minutes of training", yscale="log")
+        panel.set(title=TITLES[problem], xlabel="minutes of training", yscale="log")
         panel.grid(alpha=0.3)
-        if ran:
-            panel.legend(fontsize=7)
-    panels[0].set_ylabel("mean squared error, test tasks")
+        panel.legend(fontsize=7)
+    panels[0, 0].set_ylabel("mean squared error, test tasks")
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic(path) as temporary:

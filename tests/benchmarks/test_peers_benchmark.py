@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 from cells import read_cells
-from peers import CELLS, HERE, code_of
+from peers import HERE, code_of
 from peers_methods import METHODS
 from peers_operators import TASKS, WEIGHT, DeepONetByPhysics, FNOByData, Functions
-from peers_page import BY_DATA, draw, page
+from peers_page import BY_DATA, CELLS, draw, page
 from peers_training import TRIAL, best_of, seconds_of_one, solved, squared, trained
 
 from pinnlora.problem.load import load_problem
@@ -237,6 +237,8 @@ def test_the_page_says_who_is_ahead_and_what_needs_data(tmp_path):
     assert "1.0e-06" in kovasznay and "aaaaaaaaa" in kovasznay and "times below" not in kovasznay
     draw(cells, tmp_path / "errors.png")
     assert (tmp_path / "errors.png").stat().st_size > 1000
+    assert "Not run yet: DeepONet (DeepXDE)." in burgers
+    assert "Not run yet: pinnlora, HyperPINN, full rank." in kovasznay
     assert "Nothing was run yet" in page([])
 
 
