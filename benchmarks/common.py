@@ -28,6 +28,7 @@ from pinnlora.study.settings import ProblemSettings, load_settings
 from pinnlora.train.fit import fit
 
 HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "results"
 CPU = torch.device("cpu")
 SEED = 2023
 
@@ -157,7 +158,7 @@ def report(name: str, title: str, rows: list[dict[str, Any]], notes: list[str], 
     for note in notes:
         print(f"- {note}")
     print("- " + "; ".join(f"{key} {value}" for key, value in facts.items()))
-    path = HERE / "results" / f"{name}{'-quick' if options.quick else ''}.json"
+    path = RESULTS / f"{name}{'-quick' if options.quick else ''}.json"
     path.parent.mkdir(exist_ok=True)
     clean = [{key.removeprefix("_"): value for key, value in row.items()} for row in rows]
     content = {"title": title, "options": vars(options), "where": facts, "notes": notes, "rows": clean}

@@ -125,13 +125,14 @@ def predict(
     at: Points = None,
     fields: Fields = None,
     estimate: Annotated[str, typer.Option(help="auto, residual, refined (slower, a map) or none")] = "auto",
+    until: Annotated[float | None, typer.Option(help="a time beyond the trained one, to march to")] = None,
     device: Device = Where.auto,
     trust: Trust = False,
 ) -> None:
     """Predict the fields of one or many tasks, with an estimate of their error."""
     _run(
         "query", bundle=bundle, output=output, assignments=set or [], tasks=tasks, at=at, fields=fields,
-        estimate=estimate, device=device, trust=trust,
+        estimate=estimate, until=until, device=device, trust=trust,
     )  # fmt: skip
 
 
@@ -152,8 +153,7 @@ def refine(
     """Predict, then improve the prediction by the tasks' own physics."""
     _run(
         "query", bundle=bundle, output=output, assignments=set or [], tasks=tasks, at=at, fields=fields,
-        refinement={"tolerance": tolerance, "steps": steps, "save": save}, device=device,
-        trust=trust,
+        refinement={"tolerance": tolerance, "steps": steps, "save": save}, device=device, trust=trust,
     )  # fmt: skip
 
 

@@ -87,3 +87,12 @@ def test_a_second_reverse_pass_is_refused():
     torch.autograd.grad(total, theta, retain_graph=True)
     with pytest.raises(RuntimeError, match="differentiated twice"):
         torch.autograd.grad(total, theta)
+
+
+def test_one_task_in_single_precision_goes_another_way_to_the_same_values(monkeypatch):
+    weights, coords = random_weights(NETWORK, 1), random_coords(1, 40)
+    exact = NETWORK.forward(weights, coords, CHANNELS)
+    single = Weights(*(tuple(part.float() for part in parts) for parts in (weights.matrices, weights.biases)))
+    for way in (pinnlora.nets.stack.ONEDNN, None):
+        monkeypatch.setattr(pinnlora.nets.stack, "ONEDNN", way)
+        assert relative(NETWORK.forward(single, coords.float(), CHANNELS).double(), exact) < 1e-6

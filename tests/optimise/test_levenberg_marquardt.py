@@ -146,8 +146,10 @@ def fitted(floor: float, rows: int) -> tuple[float, float]:
 
 def test_with_a_floor_few_rows_that_are_new_at_every_step_are_not_met_exactly():
     followed, held = fitted(0.0, 40), fitted(1e-3, 40)
-    assert held[0] < 0.3 * followed[0]  # 0.04, 0.25
-    assert followed[1] < 1e-12 and 5e-4 < held[1] < 2e-3  # the trace is about 1
+    assert held[0] < 0.3 * followed[0]  # 0.05, 0.25
+    assert (
+        followed[1] < 1e-12 and 1e-5 < held[1] < 1e-4
+    )  # the trace is about 1, the loss falls to 0.03 of the first
     assert fitted(1e-3, 80) == fitted(0.0, 80)  # more rows than numbers: none is met exactly
 
 

@@ -184,3 +184,14 @@ def test_a_condition_may_ask_for_a_function_on_its_face():
         GaussianField("k", points=12, on="t"), [Condition(lambda self, k: {"u": k}, on="y=-1")]
     )
     assert problem.bound_conditions[0].targets == ("u",)
+
+
+@pytest.mark.parametrize("periodic", [True, False])
+def test_what_is_never_drawn_is_what_a_law_has_no_variance_for(periodic):
+    """Nothing of its own functions; of others the mean, and the wave that the points cannot tell from its mirror."""
+    law = GaussianField("f", points=16, periodic=periodic).within({"x": (0.0, 2.0)}, ())
+    drawn = law.sample(3, np.random.default_rng(0))["f"]
+    finest = np.cos(np.pi * np.arange(16))
+    rest = law.never_drawn(drawn + 0.3 + 0.1 * finest)
+    np.testing.assert_allclose(rest, np.broadcast_to(0.3 + 0.1 * finest, (3, 16)), atol=1e-12)
+    np.testing.assert_allclose(law.never_drawn(drawn), 0, atol=1e-12)

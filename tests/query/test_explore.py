@@ -1,6 +1,5 @@
 """The page of a surrogate, in a real browser: its numbers are those of predict, and it asks nothing of any network."""
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import torch
 import wasmtime
 from onnx.reference import ReferenceEvaluator
 from playwright.sync_api import sync_playwright
+from redraw_time import TIMED, chromium
 from test_cli import run  # noqa: F401 (a fixture)
 from test_export import predicted_at
 from test_surrogate import KINDS, bundle
@@ -21,7 +21,6 @@ from pinnlora.query.places import in_domain
 from pinnlora.query.trust import trust
 
 PAGE = Path(explore.__file__).parent / "page"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 CALIBRATION = Calibration({"residual": [0.1 * k for k in range(1, 41)]})
 ANNULUS = Path(__file__).parents[2] / "examples" / "annulus.py"
 CASES = {
@@ -35,11 +34,10 @@ CASES = {
 @pytest.fixture(scope="module")
 def browser():
     with sync_playwright() as started:
-        own = Path(started.chromium.executable_path)
-        path = str(own) if own.exists() else next(filter(None, map(shutil.which, BROWSERS)), None)
+        path = chromium(started)
         if path is None:
             pytest.skip("no Chromium here: playwright install chromium, or apt-get install chromium")
-        browser = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        browser = started.chromium.launch(executable_path=str(path), args=["--no-sandbox"])
         yield browser
         browser.close()
 
@@ -132,7 +130,9 @@ def test_a_slider_redraws_the_fields_of_its_task(browser, surrogates):
             input.dispatchEvent(new Event("input"));
         })"""
     )
-    page.wait_for_function("before => document.getElementById('field-u').toDataURL() !== before", arg=before)
+    whole = f"last.points.length === {3 * explore.SHOWN**2}"
+    page.wait_for_function(f"() => !({whole})")  # at once on a coarser grid
+    page.wait_for_function(f"before => {whole} && element('field-u').toDataURL() !== before", arg=before)
     points = np.array(page.evaluate("Array.from(last.points)")).reshape(-1, 3)
     assert len(points) == explore.SHOWN**2 and set(points[:, 2]) == {0.25}
     shown = np.array(page.evaluate("Array.from(last.fields.u)"))
@@ -185,6 +185,13 @@ def test_without_webassembly_the_numbers_are_the_same(browser, surrogates):
     assert before["residual"] == pytest.approx(after["residual"], rel=1e-12)
 
 
+def test_the_benchmark_of_a_redraw_times_this_page(browser, surrogates):
+    page = opened(browser, surrogates("kovasznay")[1])
+    times = page.evaluate(TIMED, 2)
+    assert set(times) == {"moving", "rested", "fields", "estimate"}
+    assert all(len(each) == 2 and min(each) >= 0 for each in times.values()) and min(times["rested"]) > 0
+
+
 def test_the_kernels_are_those_of_their_source():
     assert wasmtime.wat2wasm((PAGE / "kernels.wat").read_text()) == (PAGE / "kernels.wasm").read_bytes()
 
@@ -235,7 +242,7 @@ OPERATORS = {
 @pytest.fixture(scope="module")
 def interpreter(browser):
     page = browser.new_page()
-    for name in ("kernels.js", "graph.js"):
+    for name in ("kernels.js", "fuse.js", "graph.js"):
         page.add_script_tag(path=PAGE / name)
     code = list((PAGE / "kernels.wasm").read_bytes())
     page.evaluate("(code) => { kernels.start(Uint8Array.from(code)); }", code)

@@ -10,6 +10,7 @@ from test_cli import run  # noqa: F401 (a fixture)
 from test_surrogate import KINDS, OWN, bundle, task_of
 
 from pinnlora.errors import UserError
+from pinnlora.query.export import traced
 
 HARD = ("burgers2d", 2, "float32", {"conditions": "hard"})
 
@@ -24,7 +25,9 @@ def test_a_module_is_the_prediction(tmp_path, kind):
     )
     found = surrogate.module(**task_of(kind))(places).detach()
     expected = np.stack([fields[name].values.ravel() for name in surrogate.problem.fields], -1)
-    np.testing.assert_allclose(found, expected, atol=2e-6 if surrogate.dtype == torch.float32 else 1e-12)
+    np.testing.assert_allclose(
+        found, expected, rtol=0, atol=2e-6 if surrogate.dtype == torch.float32 else 1e-12
+    )
     with pytest.raises(UserError, match="a module holds one task, got 2"):
         surrogate.module(**{name: np.stack([value, value]) for name, value in task_of(kind).items()})
 
@@ -44,15 +47,15 @@ def test_onnx_is_the_prediction(run, tmp_path):  # noqa: F811
         assert status == 0 and "output fields (u, v)" in said, error
         inputs = {"coords": points} | ({} if more else {"task": np.array([nu], dtype="float32")})
         (found,) = onnxruntime.InferenceSession(out).run(["fields"], inputs)
-        np.testing.assert_allclose(found, predicted_at(surrogate, points, nu=nu), atol=1e-6)
+        np.testing.assert_allclose(found, predicted_at(surrogate, points, nu=nu), rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("kind", ["burgers1d", "burgers1d, potential"])
-def test_onnx_of_tasks_that_are_functions_and_of_potentials(run, tmp_path, kind):  # noqa: F811
+def test_onnx_of_tasks_that_are_functions_and_of_potentials(run, tmp_path, kind, dtype):  # noqa: F811
     """Fourier transforms, symmetries, derivatives of the network: the family with u0 as an input, and one task."""
-    name, rank, _, network = KINDS[kind]  # in float32: onnxruntime has no arc tangent of float64
-    surrogate, u0 = bundle(tmp_path / "bundle", name, rank, "float32", network), task_of(kind)["u0"]
-    dtype = "float32"
+    name, rank, _, network = KINDS[kind]
+    surrogate, u0 = bundle(tmp_path / "bundle", name, rank, dtype, network), task_of(kind)["u0"]
     np.save(tmp_path / "u0.npy", u0)
     points = np.random.default_rng(1).random((30, 2)).astype(dtype)
     for more in ([], ["--set", f"u0={tmp_path / 'u0.npy'}"]):
@@ -61,7 +64,27 @@ def test_onnx_of_tasks_that_are_functions_and_of_potentials(run, tmp_path, kind)
         assert status == 0 and f"inputs coords{'' if more else ', u0'};" in said, error
         inputs = {"coords": points} | ({} if more else {"u0": u0.astype(dtype)})
         (found,) = onnxruntime.InferenceSession(out).run(["fields"], inputs)
-        np.testing.assert_allclose(found, predicted_at(surrogate, points, u0=u0), atol=1e-5)
+        expected = predicted_at(surrogate, points, u0=u0)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 if dtype == "float32" else 1e-12)
+
+
+class Angles(torch.nn.Module):
+    """Every function that onnxruntime has in single precision only."""
+
+    def forward(self, x, y):
+        inside = x / (1 + x.abs())
+        arcs = (torch.atan2(y, x), torch.atan(x), torch.asin(inside), torch.acos(inside))
+        return torch.stack([*arcs, torch.tan(inside), torch.sinh(inside), torch.cosh(inside)])
+
+
+def test_functions_of_angles_keep_double_precision(tmp_path):
+    """In every quadrant, on the axes, at the origin, and for numbers of any size."""
+    some = np.array([0.0, 1.0, -1.0, 1e-9, -1e-200, 1e200, -1e200, 0.3, -2.5])
+    x, y = (torch.from_numpy(part.ravel()) for part in np.meshgrid(some, some))
+    model = traced(Angles(), [x, y], ["x", "y"], ["out"], "angles")
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    (found,) = session.run(None, {"x": x.numpy(), "y": y.numpy()})
+    np.testing.assert_allclose(found, Angles()(x, y).numpy(), rtol=1e-14, atol=1e-15)
 
 
 def test_what_cannot_be_exported_is_one_line(run, tmp_path):  # noqa: F811

@@ -78,6 +78,10 @@ PLACES = {
     "nan": (AT | {"x": np.nan}, "x holds NaN"),
     "a matrix": (AT | {"x": np.zeros((2, 2))}, "x has shape (2, 2)"),
     "two lengths": ({"x": [0.1, 0.2], "y": [0.1, 0.2, 0.3]}, "different lengths"),
+    "other labels": (
+        {"x": xr.DataArray([0.1, 0.2], {"point": ["a", "b"]}), "y": xr.DataArray([0.1, 0.2], {"point": ["b", "a"]})},
+        "y has other labels along 'point'",
+    ),
     "outside": (AT | {"x": 7.0}, "1 of 1 points lie outside"),
     "complex dataset": (xr.Dataset({"x": ("point", [0.5j]), "y": ("point", [0.5])}), "at: x is an array of complex"),
     "text dataset": (xr.Dataset({"x": ("point", ["a"]), "y": ("point", [0.5])}), "at: x is an array of"),

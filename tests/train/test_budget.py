@@ -158,12 +158,12 @@ def test_heat_is_within_what_is_offered():
     assert physics["optimiser"] == "auto" and "adaptive" not in physics and physics["tasks_per_step"] == 12
 
 
-def test_the_base_looks_where_a_shape_is_steep_and_does_not_follow_its_points():
+def test_the_base_looks_where_a_shape_is_steep_and_nothing_follows_its_points():
     """Around a hole, a small share of the domain, evenly spread points are hardly ever."""
     of = {name: settings_within(load_problem(f"{ROOT}/examples/{name}"), 5)["training"] for name in EXAMPLES}
     cylinder, poisson = of.values()
     assert cylinder["base"]["adaptive"] and "adaptive" not in poisson["base"]
-    assert cylinder["base"]["damping_floor"] == poisson["base"]["damping_floor"] == budget.FLOOR
-    assert cylinder["physics"]["damping_floor"] == budget.FLOOR and "damping_floor" not in poisson["physics"]
+    for stage in ("base", "physics"):
+        assert cylinder[stage]["damping_floor"] == poisson[stage]["damping_floor"] == budget.FLOOR
     assert cylinder["base"]["seconds"] == pytest.approx(0.28 * 300)  # three unknowns
     assert poisson["base"]["seconds"] == pytest.approx(0.2 * 300)

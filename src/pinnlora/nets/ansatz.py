@@ -73,26 +73,5 @@ def observed(problem: Problem, network: MLP, coords: Tensor, values: Values) -> 
 
 def fields_at(problem: Problem, network: MLP, weights: Weights, coords: Tensor, values: Values) -> Tensor:
     """Fields of a network at network-frame points: coords (task or 1, point, dim) -> (task, point, field)."""
-    channels = field_channels(problem)
-    jet = (
-        network.forward(weights, coords, channels)
-        if len(channels) > 1 or network.smoothing
-        else _values(network, weights, coords)
-    )
+    jet = network.forward(weights, coords, field_channels(problem))
     return observed(problem, network, coords, values)(jet)
-
-
-def _values(network: MLP, weights: Weights, coords: Tensor) -> Tensor:
-    """The network's values alone, (task, 1, point, field).
-
-    With tanh x = 2 sigmoid(2 x) - 1, factors and ones go into the weights: a product and a sigmoid a map.
-    """
-    x = network.features(coords, VALUE)[:, 0].expand(len(weights.biases[0]), -1, -1)
-    last = len(weights.matrices) - 1
-    for k, (matrix, bias) in enumerate(zip(weights.matrices, weights.biases, strict=True)):
-        if k > 0:
-            matrix, bias = 2 * matrix, bias - matrix.sum(-1)
-        twice = 2 if k < last else 1
-        x = torch.baddbmm(bias.unsqueeze(1), x, matrix.mT, beta=twice, alpha=twice)
-        x = x.sigmoid_() if k < last else x
-    return x.unsqueeze(1)

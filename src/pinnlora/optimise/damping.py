@@ -30,6 +30,16 @@ def shortened(predicted: torch.Tensor, length: float) -> torch.Tensor:
     return predicted * (length * (2 - length))
 
 
+def least_damping(share: float, trace: Tensor, loss: Tensor, first: Tensor) -> Tensor:
+    """`share` of the trace of J J^T, less as the loss falls below the first step's; any shape, the same for all.
+
+    A step that meets few rows all but exactly is as good as its prediction at these, so the damping would fall for
+    ever; at the next step's points it is worse than none, unless the loss is small at all points (damping in
+    proportion to the squared residual: Yamashita and Fukushima, Computing Supplement 15, 2001).
+    """
+    return (share * trace * (loss / first).clamp(max=1.0)).nan_to_num(0.0, 0.0, 0.0)
+
+
 def adapt(
     damping: Tensor, before: Tensor, after: Tensor, predicted: Tensor, lowest: float | Tensor = LOWEST
 ) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from pinnlora.errors import UserError
 from pinnlora.loss.residuals import Residuals, Terms, Workspace
 from pinnlora.nets.hypernetwork import Hypernetwork
-from pinnlora.optimise.damping import TRIES, adapt, shortened, step_length
+from pinnlora.optimise.damping import TRIES, adapt, least_damping, shortened, step_length
 from pinnlora.optimise.gram import lower_gram, solve_lower
 
 
@@ -49,8 +49,7 @@ class GaussNewton:
     """Damped Gauss-Newton steps for all weights of a hypernetwork; `rows` bounds the memory of a step.
 
     `momentum` is SPRING's: the step solves for the residual that momentum times the previous step leaves.
-    `relaxation` is the length of the last steps, see `step_length`; the damping never falls below `floor` times the
-    trace of K, for a step that meets its rows all but exactly is worse than none at the next step's tasks and points.
+    `relaxation` is the length of the last steps, see `step_length`, `floor` the share of K's trace of `least_damping`.
     Tasks whose rows or Jacobian are not finite are left out of a step; `sound` (task,) are the others of the last one.
     """
 
@@ -63,6 +62,7 @@ class GaussNewton:
     sound: Tensor = field(init=False)
     _damping: Tensor = field(init=False)
     _previous: list[Tensor] | None = field(init=False, default=None)
+    _first: Tensor = field(init=False)
     _rows: int | None = field(init=False, default=None)
     _workspace: Workspace = field(init=False, default_factory=Workspace)
 
@@ -70,15 +70,16 @@ class GaussNewton:
         parameter = next(self.hypernetwork.parameters())
         self.sound = torch.ones(0, dtype=torch.bool, device=parameter.device)
         self._damping = torch.full((1,), self.damping, dtype=parameter.dtype, device=parameter.device)
+        self._first = torch.full_like(self._damping, torch.nan)
 
     def state_dict(self) -> dict[str, Any]:
-        """Damping and the previous step, for a checkpoint; the weights are the hypernetwork's."""
-        return {"damping": self._damping, "previous": self._previous}
+        """Damping, first loss and previous step, for a checkpoint; the weights are the hypernetwork's."""
+        return {"damping": self._damping, "first": self._first, "previous": self._previous}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take them back."""
         device, previous = self._damping.device, state["previous"]
-        self._damping = state["damping"].to(device)
+        self._damping, self._first = state["damping"].to(device), state["first"].to(device)
         self._previous = None if previous is None else [part.to(device) for part in previous]
 
     def step(self, embedding: Tensor, objective: Residuals, progress: float = 0.0) -> Terms:
@@ -98,8 +99,10 @@ class GaussNewton:
         if bool(self.sound.any()) and not bool(self.sound.all()):
             r[~self.sound], jacobian[~self.sound] = 0.0, 0.0
             gram = kernel(self.hypernetwork, embedding, jacobian)
-        self._damping = self._damping.clamp(min=self.floor * gram.diagonal().sum().nan_to_num(0.0, 0.0))
         before = r.square().sum().view(1)
+        self._first = torch.where(self._first.isfinite(), self._first, before)
+        least = least_damping(self.floor, gram.diagonal().sum(), before, self._first)
+        self._damping = torch.maximum(self._damping, least)
         right, carried = self._carry(embedding, r.flatten(), jacobian)
         length = step_length(progress, self.relaxation)
         for _ in range(TRIES):

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pinnlora.errors import UserError
 from pinnlora.loss.residuals import Residuals, Terms, Workspace
-from pinnlora.optimise.damping import LOWEST, TRIES, adapt, shortened, step_length
+from pinnlora.optimise.damping import LOWEST, TRIES, adapt, least_damping, shortened, step_length
 from pinnlora.optimise.gram import lower_gram, solve_lower
 from pinnlora.optimise.memory import out_of_memory
 
@@ -17,8 +17,8 @@ from pinnlora.optimise.memory import out_of_memory
 @dataclass
 class LevenbergMarquardt:
     """State of the method: a damping per task. `memory` bounds the Jacobian of one chunk of tasks, in bytes;
-    the damping never falls below `lowest`, nor, with fewer rows than numbers, below `floor` times the trace of J J^T;
-    `relaxation` is the length of the last steps.
+    the damping never falls below `lowest`, nor, with fewer rows than numbers, below `least_damping` of the share
+    `floor`; `relaxation` is the length of the last steps.
     `sound` says of each task whether its last Jacobian was finite."""
 
     tasks: int
@@ -29,19 +29,21 @@ class LevenbergMarquardt:
     floor: float = 0.0
     dampings: Tensor = field(init=False)
     sound: Tensor = field(init=False)
+    _first: Tensor = field(init=False)
     _workspace: Workspace = field(init=False, default_factory=Workspace)
 
     def __post_init__(self) -> None:
         self.dampings = torch.full((self.tasks,), self.damping, dtype=torch.float64)
         self.sound = torch.ones(self.tasks, dtype=torch.bool)
+        self._first = torch.full_like(self.dampings, torch.nan)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The dampings, for a checkpoint."""
-        return {"dampings": self.dampings}
+        """Dampings and first losses, for a checkpoint."""
+        return {"dampings": self.dampings, "first": self._first}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Take them back."""
-        self.dampings = state["dampings"]
+        self.dampings, self._first = state["dampings"], state["first"]
 
     def step(self, theta: Tensor, objective, active: Tensor, progress: float = 0.0) -> Terms:
         """Improve theta (task, size) in place for the `active` tasks (indices).
@@ -50,6 +52,7 @@ class LevenbergMarquardt:
         done. Returns the losses before the step, (active,).
         """
         self.dampings, self.sound = self.dampings.to(theta.device, theta.dtype), self.sound.to(theta.device)
+        self._first = self._first.to(theta.device, theta.dtype)
         rows = objective(active[:1]).count(theta[active[:1]])
         chunk = max(1, int(self.memory / (rows * theta.shape[1] * theta.element_size())))
         parts, todo = [], list(active.split(chunk))
@@ -81,7 +84,12 @@ class LevenbergMarquardt:
         losses, r, jacobian, frozen = residuals.linearise(here, self._workspace)
         model, before = LinearModel(jacobian, r), r.square().sum(-1)
         self.sound[keep] = model.gram.diagonal(dim1=-2, dim2=-1).isfinite().all(-1)
-        lowest = self._lowest(model)
+        first = self._first[keep]
+        self._first[keep] = first = torch.where(first.isfinite(), first, before)
+        share = 0.0 if model.tall else self.floor
+        lowest = least_damping(share, model.gram.diagonal(dim1=-2, dim2=-1).sum(-1), before, first).clamp(
+            self.lowest
+        )
         left, length = torch.arange(len(keep), device=keep.device), step_length(progress, self.relaxation)
         for _ in range(TRIES):
             move, predicted = model.step(damping[left], left)
@@ -96,15 +104,6 @@ class LevenbergMarquardt:
                 break
         self.dampings[keep] = damping
         return losses
-
-    def _lowest(self, model: LinearModel) -> Tensor:
-        """The least damping (task,).
-
-        A step that meets few rows all but exactly is as good as its prediction at these, so the damping would fall
-        for ever; at the next step's points it is worse than none.
-        """
-        trace = model.gram.diagonal(dim1=-2, dim2=-1).sum(-1).nan_to_num(0.0, 0.0)
-        return (trace * (0.0 if model.tall else self.floor)).clamp(self.lowest)
 
 
 class LinearModel:

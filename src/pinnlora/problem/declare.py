@@ -13,8 +13,8 @@ from pinnlora.problem.signature import Condition, Periodic, resolve, split
 if TYPE_CHECKING:
     from pinnlora.problem.base import Problem
 
-TAKEN = (*RESERVED, "steps", "points", "seed")
-"""Names that task parameters cannot have: dimensions of results, and arguments of `refine`."""
+TAKEN = (*RESERVED, "steps", "points", "seed", "until", "times", "window")
+"""Names that task parameters cannot have: dimensions of results, and arguments of `refine` and `march`."""
 
 
 def declare(cls: type[Problem]) -> None:

@@ -193,6 +193,17 @@ class GaussianField(Distribution):
         within = (np.abs(modes[:, 0]) <= mean_limit) & (np.abs(modes[:, last + 1 :]) <= small).all(axis=-1)
         return within & np.all([energy[:, band - 1] <= limit for band, limit in limits.items()], axis=0)
 
+    def never_drawn(self, field: np.ndarray) -> np.ndarray:
+        """What the law has no variance for, of functions (task, points): the mean where it is dropped, and waves above
+        its last."""
+        from scipy import fft
+
+        modes, variance = self._modes(field), self.spectrum()
+        modes[:, : len(variance)][:, variance > 0] = 0
+        if self.wraps:
+            return fft.irfft(modes * self.points, n=self.points, axis=-1)
+        return fft.dct(modes, type=1, axis=-1)
+
     def limits(self) -> dict[int, float]:
         """The most energy that wavenumbers 1 to K may have in range, by K; that of `decode`'s unknowns is the sum of
         their squares."""

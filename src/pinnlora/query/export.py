@@ -19,6 +19,7 @@ from pinnlora.files import atomic
 from pinnlora.nets.adapters import LowRank, Parametrisation
 from pinnlora.problem.base import Problem
 from pinnlora.query.derivatives import fields_of_tasks, plain_fields, task_directions
+from pinnlora.query.double import in_double, scalars_in_double
 from pinnlora.query.networks import Networks
 
 if TYPE_CHECKING:
@@ -133,9 +134,12 @@ def traced(
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         try:
             module.eval()(*inputs)  # what is computed once and kept must be numbers, not what stands for them
+            exported = in_double(
+                torch.export.export(module, tuple(inputs), dynamic_shapes=free, strict=False)
+            )
             program = torch.onnx.export(
-                module, tuple(inputs), None, input_names=list(names), output_names=list(outputs),
-                dynamic_shapes=free, dynamo=True, verbose=False,
+                exported, input_names=list(names), output_names=list(outputs), dynamo=True, verbose=False,
+                custom_translation_table=scalars_in_double(),
             )  # fmt: skip
         except Exception as error:  # whatever the exporter meets in a problem's own functions
             cause: BaseException = error

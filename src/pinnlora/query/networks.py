@@ -95,7 +95,7 @@ class Networks:
         out = points.new_empty(len(self), count, len(orders))
         for first in range(0, len(self), together):
             some = slice(first, first + together)
-            part = replace(self, theta=self.theta[some], given={n: v[some] for n, v in self.given.items()})
+            part = self if together >= len(self) else self.take(np.arange(len(self))[some])
             for start in range(0, count, chunk):
                 where = points[some if len(points) > 1 else slice(None), start : start + chunk]
                 out[some, start : start + chunk] = part._at(where, orders)

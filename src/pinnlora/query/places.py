@@ -39,25 +39,19 @@ def places_of(problem: Problem, at: Mapping[str, Any] | xr.Dataset | None, tasks
     """
     names = problem.coords.names
     if not isinstance(at, Mapping | None):
-        raise UserError(f"at: a {type(at).__name__}; expected a dict of coordinates, or an xarray.Dataset")
+        raise _no_places(at)
     if problem.coords.vectors:
         points, coords = scattered_places(problem, at)
         _inside(problem, points[None])
         return Places(points[None], ("point",), points.shape[:1], coords)
-    if at is None:
-        at = xr.Dataset(coords=problem.axes())
-    for name in names:
-        if name not in at:
-            raise UserError(f"at: no coordinate {name!r}; expected {', '.join(names)}")
-    for name in () if isinstance(at, xr.Dataset) else at:
-        if name not in names:
-            raise UserError(f"at: no coordinate {name!r}{did_you_mean(name, list(names))}")
-    given = {name: _array(name, at[name]) for name in names}
-    try:
-        mesh = xr.broadcast(*given.values())
-    except ValueError:
-        sizes = ", ".join(f"{name} {given[name].size}" for name in names)
-        raise UserError(f"at: arrays of different lengths ({sizes}); expected arrays of one length") from None
+    given = coordinates_of(problem, xr.Dataset(coords=problem.axes()) if at is None else at)
+    sizes: dict[Any, int] = {}
+    for array in given.values():
+        for dim, size in array.sizes.items():
+            if sizes.setdefault(dim, size) != size:
+                lengths = ", ".join(f"{name} {given[name].size}" for name in names)
+                raise UserError(f"at: arrays of different lengths ({lengths}); expected arrays of one length")
+    mesh = [array.set_dims(sizes) for array in given.values()]
     dims = tuple(str(dim) for dim in mesh[0].dims if dim != "task")
     own = "task" in mesh[0].dims
     if own and mesh[0].sizes["task"] != tasks:
@@ -73,17 +67,48 @@ def places_of(problem: Problem, at: Mapping[str, Any] | xr.Dataset | None, tasks
     return Places(points, dims, shape, described)
 
 
-def _array(name: str, value: Any) -> xr.DataArray:
+def coordinates_of(problem: Problem, at: Mapping[str, Any] | xr.Dataset) -> dict[str, xr.Variable]:
+    """Each coordinate of `at` by name, finite numbers along named dimensions; UserError where one is missing."""
+    if not isinstance(at, Mapping):
+        raise _no_places(at)
+    names = problem.coords.names
+    for name in names:
+        if name not in at:
+            raise UserError(f"at: no coordinate {name!r}; expected {', '.join(names)}")
+    for name in () if isinstance(at, xr.Dataset) else at:
+        if name not in names:
+            raise UserError(f"at: no coordinate {name!r}{did_you_mean(name, list(names))}")
+    if not isinstance(at, xr.Dataset):
+        _check_labels({name: at[name] for name in names if isinstance(at[name], xr.DataArray)})
+    return {name: _variable(name, at[name]) for name in names}
+
+
+def _check_labels(arrays: Mapping[str, xr.DataArray]) -> None:
+    """Values belong together by their place: where two arrays label the same dimension in two ways they would not."""
+    seen: dict[Any, Any] = {}
+    for name, array in arrays.items():
+        for dim, labels in array.indexes.items():
+            if not seen.setdefault(dim, labels).equals(labels):
+                raise UserError(
+                    f"at: {name} has other labels along {dim!r} than another coordinate; align them first"
+                )
+
+
+def _no_places(at: Any) -> UserError:
+    return UserError(f"at: a {type(at).__name__}; expected a dict of coordinates, or an xarray.Dataset")
+
+
+def _variable(name: str, value: Any) -> xr.Variable:
     if isinstance(value, xr.DataArray):
-        array = value.reset_coords(drop=True).copy(data=reals(f"at: {name}", value.values))
+        found = value.variable.copy(data=reals(f"at: {name}", value.values))
     else:
         numbers = reals(f"at: {name}", value)
         if numbers.ndim > 1:
             raise UserError(f"at: {name} has shape {numbers.shape}; expected one number a point")
-        array = xr.DataArray(numbers, dims=("point",)[: numbers.ndim])
-    if not np.isfinite(array.values).all():
+        found = xr.Variable(("point",)[: numbers.ndim], numbers)
+    if not np.isfinite(found.values).all():
         raise UserError(f"at: {name} holds NaN or infinite values")
-    return array
+    return found
 
 
 def in_domain(

@@ -50,25 +50,18 @@ def predicted(
     values = networks.fields(places.points, orders).cpu().numpy()
     _refuse_not_finite(networks, names, values if inside is True else np.where(inside[..., None], values, 0))
     values = values if inside is True else np.where(inside[..., None], values, np.nan)
-    out = xr.Dataset(coords=places.coords)
-    for k, name in enumerate(names):
-        _add(out, networks, name, values[..., k], f"predicted {name}", places)
-    _add_tasks(out, networks)
-    out.attrs["problem"] = problem.name
+    found = {
+        name: _variable(networks, values[..., k], f"predicted {name}", places) for k, name in enumerate(names)
+    }
+    out = xr.Dataset(found, places.coords | _of_tasks(networks), {"problem": problem.name})
     if estimate == "none":
         return out
     add_trust(out, networks, trust(networks, estimate))
     if estimate == "refined":
         for k, moved in enumerate(np.moveaxis(error_map(networks, places.points), -1, 0)):
             name, moved = problem.fields[k], moved if inside is True else np.where(inside, moved, np.nan)
-            _add(
-                out,
-                networks,
-                f"estimated_error_{name}",
-                moved,
-                f"estimated size of the error of {name}",
-                places,
-            )
+            text = f"estimated size of the error of {name}"
+            out[f"estimated_error_{name}"] = _variable(networks, moved, text, places)
     return out
 
 
@@ -96,17 +89,12 @@ def _refuse_not_finite(networks: Networks, names: list[str], values: np.ndarray)
         )
 
 
-def _add(
-    out: xr.Dataset, networks: Networks, name: str, values: np.ndarray, long_name: str, places: Places
-) -> None:
+def _variable(networks: Networks, values: np.ndarray, long_name: str, places: Places) -> xr.Variable:
     """values (task, point) as a variable."""
-    shaped = values.reshape(len(networks), *places.shape)
-    attributes = {"long_name": long_name, "units": "1"}
-    out[name] = (
-        (places.dims, shaped[0], attributes)
-        if networks.alone
-        else (("task", *places.dims), shaped, attributes)
-    )
+    shaped, attributes = values.reshape(len(networks), *places.shape), {"long_name": long_name, "units": "1"}
+    if networks.alone:
+        return xr.Variable(places.dims, shaped[0], attributes)
+    return xr.Variable(("task", *places.dims), shaped, attributes)
 
 
 def add_numbers(out: xr.Dataset, networks: Networks, **named: np.ndarray) -> None:
@@ -133,18 +121,19 @@ def add_trust(out: xr.Dataset, networks: Networks, found: Trust) -> None:
         out.attrs["calibration"] = text
 
 
-def _add_tasks(out: xr.Dataset, networks: Networks) -> None:
+def _of_tasks(networks: Networks) -> dict[str, xr.Variable]:
     """The tasks' own parameters as coordinates; a function along a dimension of its own, named as in tasks.nc."""
-    functions = networks.problem.task.functions
+    functions, out = networks.problem.task.functions, {}
     for name, values in networks.given.items():
         attributes = {"long_name": f"task parameter {name}", "units": "1"}
         own: list[str] = []
         if name in functions:
             own = [f"{name}_{functions[name].on}"]
             described = {"long_name": f"where {name} is given", "units": "1"}
-            out.coords[own[0]] = (own[0], functions[name].grid, described)
+            out[own[0]] = xr.Variable(own, functions[name].grid, described)
         dims, values = (own, values[0]) if networks.alone else (["task", *own], values)
-        out.coords[name] = (dims, values, attributes)
+        out[name] = xr.Variable(dims, values, attributes)
+    return out
 
 
 def refined_dataset(

@@ -23,6 +23,7 @@ from pinnlora.query.answer import inverted_dataset
 from pinnlora.query.calibration import Calibration
 from pinnlora.query.export import SolutionModule
 from pinnlora.query.invert import inverted
+from pinnlora.query.march import marched
 from pinnlora.query.networks import Networks, in_precision
 from pinnlora.query.observations import read_observations
 from pinnlora.query.predict import predicted, refined_dataset
@@ -107,6 +108,23 @@ class Surrogate:
         the coordinates. estimate: "residual", "refined" (slower; with a map of the error), "auto" or "none".
         """
         return predicted(self.networks(**task), at, fields, estimate)
+
+    def march(
+        self,
+        until: float,
+        at: Mapping[str, Any] | xr.Dataset | None = None,
+        times: Sequence[float] | None = None,
+        fields: Sequence[str] | None = None,
+        estimate: str = "auto",
+        **task: Any,
+    ) -> xr.Dataset:
+        """As `predict`, on to a time beyond the trained one: the state at its end is the next window's task.
+
+        Example: `surrogate.march(until=5, u0=u0)`, with `times=[1, 2.5, 5]`, or `at` as for `predict`. What `predict`
+        says of a task stands here over `window`: `in_range` is 0 for the windows whose state is none that training
+        drew from, and `accumulated_error` adds up the windows' estimated errors.
+        """
+        return marched(self.networks, task, until, at, times, fields, estimate)
 
     def refine(
         self,

@@ -23,8 +23,9 @@ in two minutes Poisson's with two parameters came to a relative L2 error of 1.5e
 LEAST, REPORTS = 300, 40
 """Steps that a method of second order should have at least, and entries of a history."""
 FLOOR = 6e-9
-"""The base network's least damping, relative to the trace of J J^T: with it the flow around a cylinder at Re 20 came in
-25 steps of 300 points from an error of 0.1 to 0.008, where 70 steps without one had kept it."""
+"""The first steps' least damping, relative to the trace of J J^T: with it the flow around a cylinder at Re 20 came in
+25 steps of 300 points from an error of 0.1 to 0.008, where 70 steps without one had kept it; of the hypernetwork of
+1,800 steps to 0.09, without one to 0.41."""
 
 Trained = TypeVar("Trained", bound=Learner)
 
@@ -73,9 +74,13 @@ def settings_within(problem: Problem, minutes: float) -> dict[str, Any]:
     tasks = min(32, 8 + 4 * problem.task.size)
     points = max(16, ROWS // (tasks * fields))
     share = 0.5 * BASE if function else BASE + FURTHER * min(3, fields - 1)
-    auto = {"optimiser": "auto", "horizon": "auto", "balance": True, "steps": 10**6}
-    base: dict[str, Any] = {"points": 250 * len(problem.coords.names), "condition_points": 60, "steps": 400}
-    base |= {"damping_floor": FLOOR, "relaxation": 0.1}
+    auto = {"optimiser": "auto", "horizon": "auto", "balance": True, "steps": 10**6, "damping_floor": FLOOR}
+    base: dict[str, Any] = {
+        "points": 250 * len(problem.coords.names),
+        "condition_points": 60,
+        "steps": 400,
+        "relaxation": 0.1,
+    }
     physics: dict[str, Any] = {
         "points": points,
         "condition_points": max(8, points // 4),
@@ -85,7 +90,6 @@ def settings_within(problem: Problem, minutes: float) -> dict[str, Any]:
     }  # points evenly spread: on Allen-Cahn ten times better than adaptive ones
     if isinstance(problem.coords, Shape) and not problem.coords.vectors:
         base |= {"adaptive": True}  # what is steep around a hole or a corner is a small share of the domain
-        physics |= {"damping_floor": FLOOR}  # not on boxes: Korteweg-de Vries became five times worse
     if function:
         physics = {"points": 16, "condition_points": 12, "tasks_per_step": 72}
     if problem.coords.vectors:

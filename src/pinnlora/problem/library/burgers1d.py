@@ -32,26 +32,44 @@ def from_amplitudes(spectra, points):
     return torch.fft.irfft(torch.view_as_complex(full), n=points, norm="forward")
 
 
+def waves(x, count):
+    """cos and sin of 2 pi k x, k = 0, 1, ... count - 1, of x (task, point): two (task, k, point).
+
+    Both of 16 j and of i < 16 alone, for their angles add; whole turns are taken out, which keeps single precision.
+    """
+    i = torch.arange(16, dtype=x.dtype, device=x.device)[:, None]
+    j, far = i[: -(-count // 16)], 16 * x.unsqueeze(-2)
+    fine, coarse = (2 * math.pi * turns for turns in (i * x.unsqueeze(-2), j * (far - far.floor())))
+    c, s, cos, sin = (
+        part.unsqueeze(axis)
+        for angle, axis in ((coarse, -2), (fine, -3))
+        for part in (angle.cos(), angle.sin())
+    )
+    both = torch.addcmul(c * cos, s, sin, value=-1), torch.addcmul(s * cos, c, sin)
+    return [part.flatten(-3, -2)[..., :count, :] for part in both]
+
+
 def heat_flow(spectra, coords, channels):
     """Jets (task, channel, point, flow) of sum_k a_k exp(2 pi i k x - 4 pi^2 k^2 nu t), a_-k = conj(a_k).
 
     spectra (task, flow, mode, 2) holds the a_k, k = 0, 1, ..., of several flows, coords is (task or 1, point, 2).
     """
-    k = 2 * math.pi * torch.arange(spectra.shape[-2], dtype=coords.dtype, device=coords.device)
-    x, t = coords[..., 0, None], coords[..., 1, None]
-    decay = torch.exp((-NU * k**2 * t).clamp_min(-80.0))  # denormal numbers would take long
+    count, (x, t) = spectra.shape[-2], coords.unbind(-1)
+    k = 2 * math.pi * torch.arange(count, dtype=coords.dtype, device=coords.device)
+    cos, sin = waves(x, count)
+    decay = torch.exp((-NU * k[:, None] ** 2 * t.unsqueeze(-2)).clamp_min(-80.0))  # denormal numbers are slow
     twice = torch.full_like(k, 2.0)
     twice[0] = 1.0
     real, imag = (part * twice for part in spectra.unbind(-1))
-    columns = {
+    rows = {
         (): (real, -imag),
         (0,): (-k * imag, -k * real),
         (1,): (-NU * k**2 * real, NU * k**2 * imag),
         (0, 0): (-(k**2) * real, k**2 * imag),
     }
-    of_cos, of_sin = (torch.cat([columns[order][side] for order in channels.orders], 1).mT for side in (0, 1))
-    sums = (torch.cos(k * x) * decay) @ of_cos + (torch.sin(k * x) * decay) @ of_sin
-    return sums.mT.unflatten(1, (len(channels), spectra.shape[1])).transpose(2, 3)
+    of_cos, of_sin = (torch.cat([rows[order][side] for order in channels.orders], 1) for side in (0, 1))
+    sums = of_cos @ (cos * decay) + of_sin @ (sin * decay)
+    return sums.unflatten(1, (len(channels), spectra.shape[1])).transpose(2, 3)
 
 
 def in_time(coords, channels, derivatives):

@@ -52,17 +52,27 @@ function runs(shape, steps, row) {
   }
 }
 
-// Element by element: `text` is an expression in a, b, c; a loop of its own for each keeps the engine's code fast.
+// Element by element: `text` is an expression of `names`. A loop of its own for each expression, type of numbers and kind of
+// strides, of which 0 and 1 need no arithmetic, keeps the engine's code fast.
 function pointwise(text, names, type) {
-  const reads = names.map((v, i) => `const ${v} = ${v}s[p${i} + k * w${i}];`).join(" ");
-  const loop = new Function("out", "start", "n", ...names.map((v) => `${v}s`), "p", "w", `
-    const [${names.map((_, i) => `p${i}`)}] = p, [${names.map((_, i) => `w${i}`)}] = w;
-    for (let k = 0; k < n; k++) { ${reads} out[start + k] = ${text}; }`);
+  const made = new Map();
+  const loop = (kind, strides) => {
+    const key = `${kind.name} ${strides.map((w) => (w === 0 || w === 1 ? w : "w"))}`;
+    if (made.has(key)) return made.get(key);
+    const once = names.map((v, i) => (strides[i] === 0 ? `const ${v} = ${v}s[p[${i}]];` : `const p${i} = p[${i}], w${i} = w[${i}];`));
+    const reads = names.map((v, i) => (strides[i] === 0 ? "" : `const ${v} = ${v}s[p${i} + k${strides[i] === 1 ? "" : ` * w${i}`}];`));
+    const body = `${once.join(" ")} for (let k = 0; k < n; k++) { ${reads.join(" ")} out[start + k] = ${text}; }`;
+    made.set(key, new Function("out", "start", "n", ...names.map((v) => `${v}s`), "p", "w", body));
+    return made.get(key);
+  };
   return (ins) => {
     const shape = broadcast(...ins.map((x) => x.shape)), model = ins[ins.length - 1];
-    const data = type ? new type(count(shape)) : like(model, count(shape));
-    const arrays = ins.map((x) => x.data);
-    runs(shape, ins.map((x) => seenIn(shape, x)), (at, p, n, w) => loop(data, at, n, ...arrays, p, w));
+    const data = type ? new type(count(shape)) : like(model, count(shape)), arrays = ins.map((x) => x.data);
+    let chosen = null;
+    runs(shape, ins.map((x) => seenIn(shape, x)), (at, p, n, w) => {
+      chosen ||= loop(model.data.constructor, w);
+      chosen(data, at, n, ...arrays, p, w);
+    });
     return tensor(shape, data);
   };
 }
@@ -243,7 +253,7 @@ function dft([x, length, where], {axis = 1, inverse = 0, onesided = 0}) {
   return tensor(shape, data);
 }
 
-function multiplied(a, b) {
+function multiplied(a, b, bias, tanh) {
   const left = a.shape.length === 1 ? tensor([1, ...a.shape], a.data) : a;
   const right = b.shape.length === 1 ? tensor([...b.shape, 1], b.data) : b;
   const [m, depth] = left.shape.slice(-2), n = right.shape[right.shape.length - 1];
@@ -255,29 +265,47 @@ function multiplied(a, b) {
   runs(batch, steps, (at, [p, q], many, [w, v]) => {
     for (let k = 0; k < many; k++) {
       const one = left.data.subarray(p + k * w, p + k * w + m * depth), start = (at + k) * m * n;
-      product(one, right.data.subarray(q + k * v, q + k * v + depth * n), data.subarray(start, start + m * n), m, depth, n);
+      const two = right.data.subarray(q + k * v, q + k * v + depth * n);
+      product(one, two, data.subarray(start, start + m * n), m, depth, n, bias, tanh);
     }
   });
   const shape = [...batch, ...(a.shape.length === 1 ? [] : [m]), ...(b.shape.length === 1 ? [] : [n])];
   return tensor(shape, data);
 }
 
-// out (m, n) = a (m, depth) b (depth, n), by the kernels where it is large.
-function product(a, b, out, m, depth, n) {
-  if (m * depth * n > 20000 && kernels.multiply(a, b, out, m, depth, n)) return;
+// out (m, n) = bias (n) + a (m, depth) b (depth, n), its tanh if so asked, by the kernels where it is large.
+function product(a, b, out, m, depth, n, bias, tanh) {
+  if (m * depth * n > 20000 && kernels.multiply(a, b, out, m, depth, n, bias, tanh)) return;
   const row = new Float64Array(n);
   for (let i = 0; i < m; i++) {
-    row.fill(0);
+    if (bias) row.set(bias);
+    else row.fill(0);
     for (let p = 0; p < depth; p++) {
       const x = a[i * depth + p], from = p * n;
       for (let j = 0; j < n; j++) row[j] += x * b[from + j];
     }
-    out.set(row, i * n);
+    out.set(tanh ? row.map(Math.tanh) : row, i * n);
   }
 }
 
+// A layer in one piece: what `layered` makes of MatMul, Add and Tanh.
+function dense([a, b, bias], {tanh = false}) {
+  const row = bias.data.length === b.shape[b.shape.length - 1] && bias.shape[bias.shape.length - 1] === bias.data.length;
+  if (row && a.shape.length > 1 && bias.shape.length <= a.shape.length) return multiplied(a, b, bias.data, tanh);
+  const sum = OPS.Add([multiplied(a, b), bias]);
+  return tanh ? OPS.Tanh([sum]) : sum;
+}
+
+const turned = new WeakMap();
+
+// The transpose of what is asked for again and again: weights.
+function turnedOnce(x) {
+  if (!turned.has(x)) turned.set(x, transposed(x));
+  return turned.get(x);
+}
+
 function gemm([a, b, c], {alpha = 1, beta = 1, transA = 0, transB = 0}) {
-  let out = multiplied(transA ? transposed(a) : a, transB ? transposed(b) : b);
+  let out = multiplied(transA ? transposed(a) : a, transB ? turnedOnce(b) : b);
   const times = (x, factor) => (factor === 1 ? x : OPS.Mul([tensor([], like(x, 1).fill(factor)), x]));
   out = times(out, alpha);
   return c ? OPS.Add([times(c, beta), out]) : out;
@@ -342,7 +370,7 @@ const OPS = {
     return tensor([n], like(from, n).map((_, k) => scalar(from) + k * scalar(step)));
   },
   Slice: sliced, Concat: (ins, {axis}) => joined(ins, axis), Pad: padded, DFT: dft, MatMul: ([a, b]) => multiplied(a, b),
-  Gather: gather, GatherElements: gatherElements, ScatterElements: scatterElements, GatherND: gatherND,
+  Dense: dense, Chain: chain, Gather: gather, GatherElements: gatherElements, ScatterElements: scatterElements, GatherND: gatherND,
   ScatterND: scatterND, Gemm: gemm,
   Split: ([x, parts], {axis = 0, num_outputs: many}) => {
     const at = axisOf(axis, x.shape.length), n = x.shape[at], each = Math.ceil(n / many);
@@ -379,6 +407,7 @@ class Graph {
     this.outputs = outputs;
     this.values = new Map(Object.entries(constants).map(([name, constant]) => [name, stored(constant, numbers)]));
     const needs = new Map(Object.values(inputs).map((name) => [name, new Set([name])]));
+    this.fused = false;
     this.nodes = nodes.map(([op, ins, outs, attributes = {}]) => {
       for (const [key, value] of Object.entries(attributes)) {
         if (value.constant) attributes[key] = stored(value.constant, numbers);
@@ -394,6 +423,8 @@ class Graph {
     const names = Object.keys(given).map((name) => this.inputs[name]);
     Object.values(given).forEach((value, k) => this.values.set(names[k], value));
     this.compute(this.nodes.filter((node) => names.some((name) => node.needed.has(name))));
+    if (!this.fused) this.nodes = fused(this.nodes, Object.values(this.outputs), this.values);
+    this.fused = true;
     return Object.fromEntries(Object.entries(this.outputs).map(([name, short]) => [name, this.values.get(short)]));
   }
 

@@ -2,8 +2,8 @@
 ;;   python -c "import wasmtime; open('kernels.wasm', 'wb').write(wasmtime.wat2wasm(open('kernels.wat').read()))"
 (module
   (memory (export "memory") 1)
-  ;; c (m, n) = a (m, depth) b (depth, n), f32x4: m a multiple of 4, n of 8; a tile of 4 rows and 8 columns at a time
-  (func (export "multiply32") (param $a i32) (param $b i32) (param $c i32) (param $m i32) (param $depth i32) (param $n i32)
+  ;; c (m, n) = bias (n) + a (m, depth) b (depth, n), f32x4: m a multiple of 4, n of 8; a tile of 4 rows and 8 columns at a time
+  (func (export "multiply32") (param $a i32) (param $b i32) (param $bias i32) (param $c i32) (param $m i32) (param $depth i32) (param $n i32)
     (local $i i32) (local $j i32) (local $p i32) (local $row i32) (local $down i32) (local $across i32)
     (local $x i32) (local $y i32) (local $z i32) (local $left v128) (local $right v128) (local $many v128)
     (local $s00 v128) (local $s01 v128)
@@ -15,14 +15,17 @@
     (loop $rows
       (local.set $j (i32.const 0))
       (loop $columns
-        (local.set $s00 (v128.const i32x4 0 0 0 0))
-        (local.set $s01 (v128.const i32x4 0 0 0 0))
-        (local.set $s10 (v128.const i32x4 0 0 0 0))
-        (local.set $s11 (v128.const i32x4 0 0 0 0))
-        (local.set $s20 (v128.const i32x4 0 0 0 0))
-        (local.set $s21 (v128.const i32x4 0 0 0 0))
-        (local.set $s30 (v128.const i32x4 0 0 0 0))
-        (local.set $s31 (v128.const i32x4 0 0 0 0))
+        (local.set $y (i32.add (local.get $bias) (local.get $j)))
+        (local.set $left (v128.load (local.get $y)))
+        (local.set $right (v128.load offset=16 (local.get $y)))
+        (local.set $s00 (local.get $left))
+        (local.set $s01 (local.get $right))
+        (local.set $s10 (local.get $left))
+        (local.set $s11 (local.get $right))
+        (local.set $s20 (local.get $left))
+        (local.set $s21 (local.get $right))
+        (local.set $s30 (local.get $left))
+        (local.set $s31 (local.get $right))
         (local.set $x (local.get $a))
         (local.set $y (i32.add (local.get $b) (local.get $j)))
         (local.set $p (local.get $depth))
@@ -67,8 +70,8 @@
       (local.set $i (i32.add (local.get $i) (i32.const 4)))
       (br_if $rows (i32.lt_u (local.get $i) (local.get $m)))))
 
-  ;; c (m, n) = a (m, depth) b (depth, n), f64x2: m a multiple of 4, n of 4; a tile of 4 rows and 4 columns at a time
-  (func (export "multiply64") (param $a i32) (param $b i32) (param $c i32) (param $m i32) (param $depth i32) (param $n i32)
+  ;; c (m, n) = bias (n) + a (m, depth) b (depth, n), f64x2: m a multiple of 4, n of 4; a tile of 4 rows and 4 columns at a time
+  (func (export "multiply64") (param $a i32) (param $b i32) (param $bias i32) (param $c i32) (param $m i32) (param $depth i32) (param $n i32)
     (local $i i32) (local $j i32) (local $p i32) (local $row i32) (local $down i32) (local $across i32)
     (local $x i32) (local $y i32) (local $z i32) (local $left v128) (local $right v128) (local $many v128)
     (local $s00 v128) (local $s01 v128)
@@ -80,14 +83,17 @@
     (loop $rows
       (local.set $j (i32.const 0))
       (loop $columns
-        (local.set $s00 (v128.const i32x4 0 0 0 0))
-        (local.set $s01 (v128.const i32x4 0 0 0 0))
-        (local.set $s10 (v128.const i32x4 0 0 0 0))
-        (local.set $s11 (v128.const i32x4 0 0 0 0))
-        (local.set $s20 (v128.const i32x4 0 0 0 0))
-        (local.set $s21 (v128.const i32x4 0 0 0 0))
-        (local.set $s30 (v128.const i32x4 0 0 0 0))
-        (local.set $s31 (v128.const i32x4 0 0 0 0))
+        (local.set $y (i32.add (local.get $bias) (local.get $j)))
+        (local.set $left (v128.load (local.get $y)))
+        (local.set $right (v128.load offset=16 (local.get $y)))
+        (local.set $s00 (local.get $left))
+        (local.set $s01 (local.get $right))
+        (local.set $s10 (local.get $left))
+        (local.set $s11 (local.get $right))
+        (local.set $s20 (local.get $left))
+        (local.set $s21 (local.get $right))
+        (local.set $s30 (local.get $left))
+        (local.set $s31 (local.get $right))
         (local.set $x (local.get $a))
         (local.set $y (i32.add (local.get $b) (local.get $j)))
         (local.set $p (local.get $depth))

@@ -88,8 +88,9 @@ function told({known, residual, mismatch, error, low, high}) {
 
 const between = (low, high, n) => Array.from({length: n}, (_, k) => low + (high - low) * k / (n - 1));
 
-function grid() {
-  const lines = shown.map((axis) => axis.values || between(axis.low, axis.high, axis.count)), points = [];
+// The points that are drawn, or, while a slider moves, every second of each axis.
+function grid(every = 1) {
+  const lines = shown.map((axis) => between(axis.low, axis.high, (axis.count - 1) / every + 1)), points = [];
   for (const y of lines[1] || [0]) {
     for (const x of lines[0]) points.push(...[x, y].slice(0, shown.length), ...state.held.slice(2));
   }
@@ -123,8 +124,8 @@ function line(canvas, xs, ys) {
 
 let last = null;
 
-function redraw() {
-  const began = performance.now(), {lines, points} = grid(), found = ask(state.unknowns, points), seen = estimate(state.unknowns);
+function redraw(every = 1) {
+  const began = performance.now(), {lines, points} = grid(every), found = ask(state.unknowns, points), seen = estimate(state.unknowns);
   for (const name of about.fields) {
     const values = found.fields[name], there = values.filter((_, k) => found.inside[k]);
     const low = there.reduce((a, b) => Math.min(a, b), Infinity), high = there.reduce((a, b) => Math.max(a, b), -Infinity);
@@ -145,12 +146,15 @@ function redraw() {
   last = {...found, points, seen, milliseconds};
 }
 
-let waiting = false;
+let waiting = false, resting = 0;
 
+// At once on a coarse grid, and on the whole one as soon as the slider rests.
 function soon() {
+  clearTimeout(resting);
+  resting = setTimeout(redraw, 150);
   if (waiting) return;
   waiting = true;
-  requestAnimationFrame(() => { waiting = false; redraw(); });
+  requestAnimationFrame(() => { waiting = false; redraw(2); });
 }
 
 function slider(parent, label, low, high, start, set, id) {

@@ -29,9 +29,11 @@ def run(
     fields: str | None = None,
     refinement: dict[str, Any] | None = None,
     estimate: str = "auto",
+    until: float | None = None,
     trust: bool = False,
 ) -> None:
-    """Write the predicted fields of one or many tasks, refined ones with the arguments `refinement` of `refine`."""
+    """Write the predicted fields of one or many tasks: refined with the arguments `refinement` of `refine`, or marched
+    to a time `until`."""
     check_ending(output)
     surrogate = load(bundle, device, trust)
     task, listed = assigned(assignments), read_tasks_table(tasks) if tasks else {}
@@ -43,11 +45,13 @@ def run(
         "fields": fields.split(",") if fields else None,
     }
     if isinstance(surrogate, Solved):
-        if task or refinement is not None:
+        if task or refinement is not None or until is not None:
             raise UserError(
-                f"{bundle} is refined networks of given tasks: predict, without --set and --tasks"
+                f"{bundle} is refined networks of given tasks: predict, without --set, --tasks and --until"
             )
         dataset = surrogate.predict(**asked, estimate=estimate)
+    elif until is not None:
+        dataset = surrogate.march(until, **asked, estimate=estimate, **task)
     elif refinement is None:
         dataset = surrogate.predict(**asked, estimate=estimate, **task)
     else:
@@ -63,6 +67,8 @@ def told(dataset: xr.Dataset, refined: bool) -> list[str]:
     """What a user should know of the tasks: warnings first, then the estimated error."""
     if "in_range" not in dataset:
         return []
+    if "window" in dataset.dims:
+        return _told_of_windows(dataset)
     lines, inside = [], np.atleast_1d(dataset["in_range"].values).astype(bool)
     advice = "" if refined else "; try `pinnlora refine`"
     if not inside.all():
@@ -81,6 +87,28 @@ def told(dataset: xr.Dataset, refined: bool) -> list[str]:
     if "refinement" in dataset:
         ends = np.atleast_1d(dataset["refinement"].values).astype(str)
         lines += [f"{(ends == end).sum()} of {len(ends)}: {end}" for end in dict.fromkeys(ends)]
+    return lines
+
+
+def _told_of_windows(dataset: xr.Dataset) -> list[str]:
+    """From when on states are none that training drew from, and the accumulated error at the end."""
+    inside = np.atleast_2d(dataset["in_range"].values).astype(bool)
+    begins, left = dataset["window"].values, ~inside.all(0)
+    lines = []
+    if left.any():
+        which = f"the state at t = {begins[left.argmax()]:g} lies" if len(inside) == 1 else (
+            f"states of {(~inside.all(1)).sum()} of {len(inside)} tasks lie, from t = {begins[left.argmax()]:g} on,"
+        )  # fmt: skip
+        lines.append(
+            f"warning: {which} outside the range the hypernetwork was trained on: from there on the error is not known"
+        )
+    each = np.atleast_2d(dataset["estimated_error"].values)[inside.all(1)]
+    if each.size and np.isfinite(each).all():
+        of = "" if len(inside) == 1 else " of the worst task in range"
+        worst = each[each.sum(1).argmax()]
+        lines.append(
+            f"estimated error{of}: {worst.max():.1e} in a window, {worst.sum():.1e} in all {len(worst)}"
+        )
     return lines
 
 
