@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
-from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from cells import is_done, read_cells, run_apart, write_cell
 from common import HERE, run, where
 
 from pinnlora.errors import UserError
@@ -83,14 +81,6 @@ def place_of(results: Path, name: str, method: str, minutes: float) -> Path:
     return results / f"{name}-{method}-{minutes:g}.json"
 
 
-def is_done(path: Path, code: str, threads: int) -> bool:
-    """Whether a cell is there, made by this code with so many threads."""
-    with suppress(OSError, ValueError, KeyError):
-        cell = json.loads(path.read_text())
-        return cell["code"] == code and cell["where"]["threads"] == threads
-    return False
-
-
 def run_cell(name: str, method: str, minutes: float, results: Path, pictures: Path) -> None:
     """Train, measure, draw and write one cell; the threads are those that torch was given."""
     from examples_methods import METHODS as WAYS
@@ -119,8 +109,7 @@ def run_cell(name: str, method: str, minutes: float, results: Path, pictures: Pa
     }  # fmt: skip
     if method == "pinnlora":
         cell["picture"] = draw(problem, truth, found, errors, pictures / f"{name}-{minutes:g}.png")
-    with atomic(place_of(results, name, method, minutes)) as temporary:
-        temporary.write_text(json.dumps(cell, indent=1) + "\n")
+    write_cell(place_of(results, name, method, minutes), cell)
 
 
 def _installed(package: str) -> str:
@@ -139,8 +128,6 @@ def run_missing(options: argparse.Namespace) -> list[str]:
         for method in options.methods
         if method == "pinnlora" or PROBLEMS[name].beside
     ]
-    numbers = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    environment = os.environ | dict.fromkeys(numbers, str(options.threads))
     failed = []
     for name, method, minutes in cells:
         title, path = f"{name}, {method}, {minutes:g} min", place_of(options.results, name, method, minutes)
@@ -150,19 +137,13 @@ def run_missing(options: argparse.Namespace) -> list[str]:
         command = [sys.executable, __file__, "--threads", str(options.threads)]
         command += ["--results", str(options.results), "--pictures", str(options.pictures)]
         command += ["--cell", name, method, str(minutes)]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
-        if done.returncode:
+        if wrong := run_apart(command, options.threads):
             failed.append(title)
-            print(f"{title}: failed\n{done.stdout[-2000:]}{done.stderr[-2000:]}", flush=True)
+            print(f"{title}: failed\n{wrong}", flush=True)
         else:
             cell = json.loads(path.read_text())
             print(f"{title}: mean {cell['mean']:.1e}, worst {cell['worst']:.1e}", flush=True)
     return failed
-
-
-def read_cells(results: Path) -> list[dict[str, Any]]:
-    """All cells that there are."""
-    return [json.loads(path.read_text()) for path in sorted(results.glob("*.json"))]
 
 
 def described() -> dict[str, Example]:
