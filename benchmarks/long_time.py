@@ -37,8 +37,8 @@ UNTIL, TASKS, A_WINDOW = 5, 20, 10
 DOCS = HERE.parent / "docs"
 WAVES = f"{HERE.parent / 'examples' / 'long_wave.py'}:LongWave"
 BUNDLE = HERE.parent / "results" / "long_wave" / "bundle"
-STEPS = {"base": 30, "physics": 1500}
-"""Of the long waves' training: what one quiet core does in about a minute."""
+STEPS = {"base": 30, "physics": 6000}
+"""Of the long waves' training: what one quiet core does in about five minutes."""
 TITLES = {"burgers1d": "1D Burgers", "longwave": "Regularised long waves"}
 SHARES = ("errors below its upper end", "states in range")
 HEAD = """# Long time
