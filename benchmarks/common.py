@@ -161,7 +161,9 @@ def report(name: str, title: str, rows: list[dict[str, Any]], notes: list[str], 
     path = RESULTS / f"{name}{'-quick' if options.quick else ''}.json"
     path.parent.mkdir(exist_ok=True)
     clean = [{key.removeprefix("_"): value for key, value in row.items()} for row in rows]
-    said = {name: value for name, value in vars(options).items() if not str(value).startswith("/")}  # no one's folders
+    said = {
+        name: value for name, value in vars(options).items() if not str(value).startswith("/")
+    }  # no one's folders
     content = {"title": title, "options": said, "where": facts, "notes": notes, "rows": clean}
     path.write_text(json.dumps(content, indent=1) + "\n")
 
