@@ -13,7 +13,7 @@ from pinnlora.loss.draw import Draw
 from pinnlora.loss.points import draw_points
 from pinnlora.loss.residuals import Residuals
 from pinnlora.loss.terms import physics
-from pinnlora.nets.hypernetwork import Hypernetwork
+from pinnlora.nets.hypernetwork import Hypernetwork, Linearised
 from pinnlora.optimise.damping import shortened, step_length
 from pinnlora.optimise.gauss_newton import GaussNewton, kernel
 
@@ -60,6 +60,9 @@ class Setting:
 
         return rows(self.weights()), jacrev(rows)(self.weights())
 
+    def here(self) -> Linearised:
+        return self.hypernetwork.linearise(self.embedding)
+
     def weights(self) -> torch.Tensor:
         return torch.cat([p.detach().flatten() for p in self.hypernetwork.parameters()])
 
@@ -78,7 +81,7 @@ def damped_step(jacobian, rows, mu: float, previous=0.0):
 
 def test_the_kernel_is_the_gram_matrix_of_the_whole_jacobian(setting):
     jacobian = setting.objective.linearise(setting.hypernetwork(setting.embedding))[2]
-    found = kernel(setting.hypernetwork, setting.embedding, jacobian * TASKS**-0.5)
+    found = kernel(setting.here(), jacobian * TASKS**-0.5)
     _, explicit = setting.explicit()
     assert relative(found.tril(), (explicit @ explicit.T).tril()) < 1e-9
 
@@ -86,7 +89,7 @@ def test_the_kernel_is_the_gram_matrix_of_the_whole_jacobian(setting):
 def test_a_step_is_the_damped_step_of_the_explicit_jacobian(setting):
     rows, jacobian = setting.explicit()
     before, newton = setting.weights(), GaussNewton(setting.hypernetwork, damping=1e-2)
-    losses = newton.step(setting.embedding, setting.objective)
+    losses = newton.step(setting.here(), setting.objective)
     assert relative(setting.weights() - before, damped_step(jacobian, rows, 1e-2)) < 1e-9
     assert float(sum(losses.values()).mean()) == pytest.approx(float(rows.square().sum()), rel=1e-10)
     assert setting.explicit()[0].square().sum() < 0.8 * rows.square().sum()
@@ -97,7 +100,7 @@ def test_the_damping_has_a_floor_relative_to_the_trace_that_falls_with_the_loss(
     for _ in range(3):
         (rows, jacobian), before = setting.explicit(), setting.weights()
         losses.append(float(rows.square().sum()))
-        newton.step(setting.embedding, setting.objective)
+        newton.step(setting.here(), setting.objective)
         floor = 1e-3 * float(jacobian.square().sum()) * losses[-1] / losses[0]
         assert relative(setting.weights() - before, damped_step(jacobian, rows, floor)) < 1e-9
         newton._damping.zero_()
@@ -110,7 +113,7 @@ def test_momentum_is_that_of_spring(setting):
         rows, jacobian = setting.explicit()
         expected = damped_step(jacobian, rows, float(newton._damping), 0.6 * moves[-1])
         before = setting.weights()
-        newton.step(setting.embedding, setting.objective)
+        newton.step(setting.here(), setting.objective)
         moves.append(setting.weights() - before)
         assert moves[-1].any(), "the step was rejected: the test needs another damping"
         assert relative(moves[-1], expected) < 1e-9
@@ -120,7 +123,7 @@ def test_the_last_steps_are_short_ones_in_the_same_direction_and_momentum_carrie
     rows, jacobian = setting.explicit()
     newton = GaussNewton(setting.hypernetwork, damping=1e-2, momentum=0.5, relaxation=0.1)
     before, whole = setting.weights(), damped_step(jacobian, rows, 1e-2)
-    newton.step(setting.embedding, setting.objective, progress=1.0)
+    newton.step(setting.here(), setting.objective, progress=1.0)
     assert relative(setting.weights() - before, 0.1 * whole) < 1e-9
     assert relative(torch.cat([part.flatten() for part in newton._previous]), whole) < 1e-9
 
@@ -146,7 +149,7 @@ def test_too_many_rows_are_refused_and_the_line_says_how_many_tasks_fit():
     rows = setting.objective.linearise(setting.hypernetwork(setting.embedding))[1].shape[1]
     before, newton = setting.weights(), GaussNewton(setting.hypernetwork, rows=2 * rows + 1)
     with pytest.raises(UserError, match=f"3 tasks x {rows} residual rows .* at most 2 tasks fit") as caught:
-        newton.step(setting.embedding, setting.objective)
+        newton.step(setting.here(), setting.objective)
     assert "\n" not in str(caught.value)
     assert torch.equal(setting.weights(), before)
 
@@ -155,14 +158,14 @@ def test_too_many_rows_are_refused_and_the_line_says_how_many_tasks_fit():
 def test_a_residual_that_is_not_a_number_leaves_the_weights_alone(momentum):
     setting = Setting()
     newton = GaussNewton(setting.hypernetwork, damping=1e-2, momentum=momentum)
-    newton.step(setting.embedding, setting.objective)
+    newton.step(setting.here(), setting.objective)
     before, damping = setting.weights(), newton._damping.item()
     block = setting.objective.blocks[0]
     broken = replace(block, terms=lambda jet: {k: row * torch.nan for k, row in block.terms(jet).items()})
-    newton.step(setting.embedding, replace(setting.objective, blocks=(broken,)))
+    newton.step(setting.here(), replace(setting.objective, blocks=(broken,)))
     assert torch.equal(setting.weights(), before)
     assert newton._damping.item() == pytest.approx(4 * damping)
-    newton.step(setting.embedding, setting.objective)  # and it goes on
+    newton.step(setting.here(), setting.objective)  # and it goes on
     assert setting.weights().isfinite().all() and not torch.equal(setting.weights(), before)
 
 
@@ -177,7 +180,7 @@ def test_a_step_that_fails_is_tried_again_with_more_damping_on_the_same_linear_m
 
     monkeypatch.setattr("pinnlora.optimise.gauss_newton.adapt", twice_wrong)
     newton = GaussNewton(setting.hypernetwork, damping=1e-2)
-    newton.step(setting.embedding, setting.objective)
+    newton.step(setting.here(), setting.objective)
     assert asked == pytest.approx([1e-2, 4e-2, 16e-2])
     assert relative(setting.weights() - before, damped_step(jacobian, rows, 16e-2)) < 1e-9
     assert newton._damping.item() == pytest.approx(16e-2 / 3)
@@ -187,7 +190,7 @@ def test_a_step_that_always_fails_is_given_up(monkeypatch):
     setting, never = Setting(), torch.tensor([False])
     before = setting.weights()
     monkeypatch.setattr("pinnlora.optimise.gauss_newton.adapt", lambda damping, *_: (4 * damping, never))
-    GaussNewton(setting.hypernetwork).step(setting.embedding, setting.objective)
+    GaussNewton(setting.hypernetwork).step(setting.here(), setting.objective)
     assert torch.equal(setting.weights(), before)
 
 
@@ -201,6 +204,6 @@ def test_a_move_that_memory_does_not_hold_is_taken_back(monkeypatch):
     start = setting.weights().clone()
     monkeypatch.setattr(Residuals, "total", ends)
     with pytest.raises(torch.OutOfMemoryError):
-        GaussNewton(setting.hypernetwork).step(setting.embedding, setting.objective)
+        GaussNewton(setting.hypernetwork).step(setting.here(), setting.objective)
     assert not torch.equal(kept[0], start)  # it was moved when memory ended
     assert torch.equal(setting.weights(), start)

@@ -43,7 +43,7 @@ class Draw:
         if dim > MANY:
             return self._random(tasks, count, dim, salt)
         seed = self.seed if self.fixed else 0
-        points = _sobol(count, dim, (seed, salt)).to(self.device, self.dtype)
+        points = _sobol(count, dim, (seed, salt), self.device, self.dtype)
         if self.fixed:
             return points.expand(tasks, -1, -1)
         shift = torch.rand((tasks, 1, dim), generator=self.generator, device=self.device, dtype=self.dtype)
@@ -59,7 +59,10 @@ class Draw:
 
 
 @lru_cache(maxsize=256)
-def _sobol(count: int, dim: int, seed: tuple[int, int]) -> Tensor:
-    """A scrambled Sobol set (count, dim), float64."""
+def _sobol(
+    count: int, dim: int, seed: tuple[int, int], device: torch.device, dtype: torch.dtype
+) -> Tensor:
+    """A scrambled Sobol set (count, dim), kept on the device."""
     sampler = qmc.Sobol(dim, rng=np.random.default_rng(seed))
-    return torch.from_numpy(sampler.random_base2(max(count - 1, 1).bit_length())[:count])
+    points = torch.from_numpy(sampler.random_base2(max(count - 1, 1).bit_length())[:count])
+    return points.to(device, dtype)

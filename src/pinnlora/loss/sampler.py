@@ -121,8 +121,12 @@ class Sampler:
                 steepness(self.problem, condition, values, part, face)
                 for part, face in zip(parts, condition.faces, strict=True)
             ]
-            if any(bool(slope.any()) for slope in slopes):
-                chosen, weight = by_size(torch.cat(slopes, 1), count, self.draw.generator)
+            if any(slope is not None for slope in slopes):
+                sizes = [
+                    torch.zeros_like(part[..., 0]) if slope is None else slope
+                    for part, slope in zip(parts, slopes, strict=True)
+                ]
+                chosen, weight = by_size(torch.cat(sizes, 1), count, self.draw.generator)
                 points.coords[condition.name] = take(torch.cat(parts, 1), chosen)
                 points.importance[condition.name] = weight
                 return
@@ -133,11 +137,11 @@ class Sampler:
 
 def steepness(
     problem: Problem, condition: BoundCondition, values: Values, coords: Tensor, part: Face | Side
-) -> Tensor:
+) -> Tensor | None:
     """Length of the gradient of a condition's prescribed values along a part of the boundary, in sides of the box:
-    coords (task, point, dim) -> (task, point); zero where they are constant."""
+    coords (task, point, dim) -> (task, point); None where they do not depend on the place."""
     coords = coords.detach().requires_grad_()
-    squares = torch.zeros_like(coords[..., 0])
+    squares = None
     side = coords.new_tensor(problem.coords.high) - coords.new_tensor(problem.coords.low)
     normal = outward_normal(problem.coords, [part], coords.detach(), values)
     with torch.enable_grad():
@@ -145,8 +149,9 @@ def steepness(
             if torch.is_tensor(target) and target.requires_grad:
                 (slope,) = torch.autograd.grad(target.sum(), coords, retain_graph=True)
                 slope = slope - (slope * normal).sum(-1, keepdim=True) * normal
-                squares += (slope * side).square().sum(-1)
-    return squares.detach().sqrt()
+                square = (slope * side).square().sum(-1)
+                squares = square if squares is None else squares + square
+    return None if squares is None else squares.detach().sqrt()
 
 
 def by_size(size: Tensor, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:

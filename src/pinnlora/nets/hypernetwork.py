@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -45,8 +46,9 @@ class Hypernetwork(nn.Module):
             embedding = self.activation(layer(embedding))
         return self.head(embedding)
 
-    def linearise(self, embedding: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """Every layer's input (task, in), and the activation's slope after every body layer (task, out)."""
+    @torch.no_grad()
+    def linearise(self, embedding: Tensor) -> Linearised:
+        """The linear model by the weights, for the tasks embedded as (task, inputs)."""
         inputs, slopes = [embedding.detach()], []
         for layer in self.layers:
             with torch.enable_grad():
@@ -54,4 +56,33 @@ class Hypernetwork(nn.Module):
                 value = self.activation(z)
                 slopes.append(torch.autograd.grad(value.sum(), z)[0])
             inputs.append(value.detach())
-        return inputs, slopes
+        weights = [layer.weight.detach() for layer in (*self.layers, self.head)]
+        return Linearised(self.head(inputs[-1]), inputs, slopes, weights)
+
+
+@dataclass(frozen=True)
+class Linearised:
+    """outputs(w + dw) = outputs(w) + J_w dw at some tasks: outputs (task, outputs), the input of every layer (task, in),
+    the activation's slope after every body layer (task, out), and the layers' weights (out, in) as they are."""
+
+    outputs: Tensor
+    inputs: list[Tensor]
+    slopes: list[Tensor]
+    weights: list[Tensor]
+
+    def push(self, move: list[Tensor]) -> Tensor:
+        """J_w dw, (task, outputs), for dw in the order of the hypernetwork's parameters."""
+        change = torch.zeros_like(self.inputs[0])
+        for level, (weight, bias) in enumerate(zip(move[::2], move[1::2], strict=True)):
+            change = change @ self.weights[level].T + self.inputs[level] @ weight.T + bias
+            change = change * self.slopes[level] if level < len(self.slopes) else change
+        return change
+
+    def pull(self, pull: Tensor) -> list[Tensor]:
+        """J_w^T pull, in the order of the hypernetwork's parameters, for pull (task, outputs)."""
+        found: list[Tensor] = []
+        for level in reversed(range(len(self.weights))):
+            found = [pull.T @ self.inputs[level], pull.sum(0), *found]
+            if level:
+                pull = (pull @ self.weights[level]) * self.slopes[level - 1]
+        return found

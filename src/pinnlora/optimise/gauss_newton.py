@@ -10,28 +10,27 @@ from torch import Tensor
 
 from pinnlora.errors import UserError
 from pinnlora.loss.residuals import Residuals, Terms, Workspace
-from pinnlora.nets.hypernetwork import Hypernetwork
+from pinnlora.nets.hypernetwork import Hypernetwork, Linearised
 from pinnlora.optimise.damping import TRIES, adapt, least_damping, shortened, step_length
 from pinnlora.optimise.gram import lower_gram, solve_lower
 
 
-def kernel(hypernetwork: Hypernetwork, embedding: Tensor, jacobian: Tensor) -> Tensor:
+def kernel(here: Linearised, jacobian: Tensor) -> Tensor:
     """K = J_w J_w^T over all rows of all tasks, (task rows, task rows), its lower triangle.
 
     jacobian (task, row, outputs) holds d row / d (hypernetwork output). Back-propagating its rows gives
     D_l, and K = sum over layers of (a_l(i) . a_l(j) + 1) (D_l D_l^T), a_l(i) being layer l's input for task i.
     """
     tasks, rows, _ = jacobian.shape
-    inputs, slopes = hypernetwork.linearise(embedding)
-    layers = [*hypernetwork.layers, hypernetwork.head]
+    last = len(here.weights) - 1
     down, total = jacobian, jacobian.new_empty(0)
-    for level in reversed(range(len(layers))):
-        flat = down.reshape(tasks * rows, -1)
+    for level in range(last, -1, -1):
+        flat, inputs = down.reshape(tasks * rows, -1), here.inputs[level]
         part = lower_gram(flat).view(tasks, rows, tasks, rows)
-        part.mul_((inputs[level] @ inputs[level].T + 1)[:, None, :, None])
-        total = part if level == len(layers) - 1 else total.add_(part)
+        part.mul_((inputs @ inputs.T + 1)[:, None, :, None])
+        total = part if level == last else total.add_(part)
         if level:
-            down = (down @ layers[level].weight.detach()) * slopes[level - 1].unsqueeze(1)
+            down = (down @ here.weights[level]) * here.slopes[level - 1].unsqueeze(1)
     return total.view(tasks * rows, tasks * rows)
 
 
@@ -82,35 +81,37 @@ class GaussNewton:
         self._damping, self._first = state["damping"].to(device), state["first"].to(device)
         self._previous = None if previous is None else [part.to(device) for part in previous]
 
-    def step(self, embedding: Tensor, objective: Residuals, progress: float = 0.0) -> Terms:
-        """One step on the rows of `objective` for the tasks embedded as (task, inputs); returns losses (task,).
-        `progress` is the share of the training that is done.
+    def step(self, here: Linearised, objective: Residuals, progress: float = 0.0) -> Terms:
+        """One step on the rows of `objective` for the tasks of `here`, the hypernetwork's linear model at its present
+        weights; returns losses (task,). `progress` is the share of the training that is done.
 
         The linear model is most of a step's work: where its step makes things worse, it is asked again with more
         damping, up to `TRIES` times in all, before the step is given up.
         """
-        with torch.no_grad():
-            theta = self.hypernetwork(embedding)
+        theta = here.outputs
         self._check(len(theta), objective, theta)
         losses, r, jacobian, frozen = objective.linearise(theta, self._workspace)
         r, jacobian = r * len(theta) ** -0.5, jacobian.mul_(len(theta) ** -0.5)
-        gram = kernel(self.hypernetwork, embedding, jacobian)
+        gram = kernel(here, jacobian)
         self.sound = (r + gram.diagonal().view_as(r)).isfinite().all(-1)
-        if bool(self.sound.any()) and not bool(self.sound.all()):
-            r[~self.sound], jacobian[~self.sound] = 0.0, 0.0
-            gram = kernel(self.hypernetwork, embedding, jacobian)
+        left_out = ~self.sound & self.sound.any()
+        if bool(left_out.any()):
+            r[left_out], jacobian[left_out] = 0.0, 0.0
+            gram = kernel(here, jacobian)
         before = r.square().sum().view(1)
         self._first = torch.where(self._first.isfinite(), self._first, before)
         least = least_damping(self.floor, gram.diagonal().sum(), before, self._first)
         self._damping = torch.maximum(self._damping, least)
-        right, carried = self._carry(embedding, r.flatten(), jacobian)
+        right, carried = self._carry(here, r.flatten(), jacobian)
         length = step_length(progress, self.relaxation)
         for _ in range(TRIES):
             z = _solve(gram, self._damping, right)
             predicted = before - (self._damping * z).square().sum().view(1)
             pull = (jacobian.mT @ z.view(*r.shape, 1)).squeeze(-1)
-            move = self._pull_back(embedding, pull, carried)
-            if self._moved(move, length, embedding, frozen, before, predicted) or not before.isfinite():
+            move = [-gradient for gradient in here.pull(pull)]
+            if carried is not None:
+                move = [old + part for old, part in zip(carried, move, strict=True)]
+            if self._moved(move, length, here.inputs[0], frozen, before, predicted) or not before.isfinite():
                 break
         return losses
 
@@ -132,7 +133,7 @@ class GaussNewton:
             for p, m in zip(parameters, move, strict=True):
                 p.add_(m, alpha=length)
             after = frozen.total(self.hypernetwork(embedding))
-            after = (torch.where(self.sound, after, 0.0) if bool(self.sound.any()) else after).mean().view(1)
+            after = torch.where(self.sound | ~self.sound.any(), after, 0.0).mean().view(1)
             self._damping, better = adapt(self._damping, before, after, shortened(predicted, length))
             accepted = bool(better)
         finally:  # also where memory ends
@@ -155,25 +156,11 @@ class GaussNewton:
                 f"({8 * (tasks * rows) ** 2 * 3 / 1e9:.1f} GB would be needed)"
             )
 
-    def _carry(self, embedding: Tensor, r: Tensor, jacobian: Tensor) -> tuple[Tensor, list[Tensor] | None]:
+    def _carry(
+        self, here: Linearised, r: Tensor, jacobian: Tensor
+    ) -> tuple[Tensor, list[Tensor] | None]:
         """The residual that is left after momentum times the previous step, in the linear model."""
         if not self.momentum or self._previous is None:
             return r, None
         carried = [self.momentum * part for part in self._previous]
-        named = dict(zip(dict(self.hypernetwork.named_parameters()), carried, strict=True))
-        primal = {name: p.detach() for name, p in self.hypernetwork.named_parameters()}
-
-        def outputs(parameters):
-            return torch.func.functional_call(self.hypernetwork, parameters, (embedding,))
-
-        tangent = torch.func.jvp(outputs, (primal,), (named,))[1]
-        return r + (jacobian @ tangent.unsqueeze(-1)).flatten(), carried
-
-    def _pull_back(self, embedding: Tensor, pull: Tensor, carried: list[Tensor] | None) -> list[Tensor]:
-        """The step in the hypernetwork's weights, -J_w^T z, by one reverse pass (plus the momentum)."""
-        with torch.enable_grad():
-            outputs = self.hypernetwork(embedding)
-            gradients = torch.autograd.grad((outputs * pull).sum(), list(self.hypernetwork.parameters()))
-        if carried is None:
-            return [-gradient for gradient in gradients]
-        return [old - gradient for old, gradient in zip(carried, gradients, strict=True)]
+        return r + (jacobian @ here.push(carried).unsqueeze(-1)).flatten(), carried

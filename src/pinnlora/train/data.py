@@ -45,7 +45,7 @@ class TaskSet:
         """The same tasks on another device or in another precision."""
 
         def there(part: Values) -> Values:
-            return {name: value.to(device, dtype) for name, value in part.items()}
+            return {name: sent(value.to(dtype), device) for name, value in part.items()}
 
         return TaskSet(self.problem, there(self.values), None if self.move is None else there(self.move))
 
@@ -56,6 +56,13 @@ class TaskSet:
     def from_network(self, fields: Tensor) -> Tensor:
         """Network fields (task, point, field) in the given frame."""
         return fields if self.move is None else self.problem.restore(fields, self.move)
+
+
+def sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor on a device; from the CPU to a GPU without waiting for what that is doing."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 def task_set(

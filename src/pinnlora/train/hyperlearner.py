@@ -26,7 +26,7 @@ from pinnlora.optimise.memory import Batch
 from pinnlora.problem.base import Problem
 from pinnlora.problem.signature import Values
 from pinnlora.train.checkpoint import numpy_from, numpy_state
-from pinnlora.train.data import Monitor, Solutions, task_set
+from pinnlora.train.data import Monitor, Solutions, sent, task_set
 from pinnlora.train.failures import Failures, task_name
 from pinnlora.train.physics import Physics
 from pinnlora.train.settings import StageSettings
@@ -82,10 +82,11 @@ class Hyperlearner:
     def _step(self, step: int, tasks: int) -> dict[str, Tensor]:
         self._latest = values, chosen = self._draw_tasks(step, tasks)
         embedding = self.embed(values)
-        theta = self.hypernetwork(embedding)
         if self._newton is not None:
-            residuals = self._residuals(values, chosen, theta.detach(), step)
-            return self._newton.step(embedding, residuals, step / self.steps)
+            here = self.hypernetwork.linearise(embedding)
+            residuals = self._residuals(values, chosen, here.outputs, step)
+            return self._newton.step(here, residuals, step / self.steps)
+        theta = self.hypernetwork(embedding)
         if self.mode == "weights":
             objective: Objective = weights(self.teachers[chosen])
         else:
@@ -136,7 +137,7 @@ class Hyperlearner:
             tasks = task_set(self.problem, sample, self.symmetry, draw.device, draw.dtype)
             chosen = torch.arange(len(tasks), device=draw.device)
         else:
-            chosen = torch.from_numpy(self.random.permutation(len(training))[:count]).to(draw.device)
+            chosen = sent(torch.from_numpy(self.random.permutation(len(training))[:count]), draw.device)
             tasks = training.take(chosen)
         if self.mode != "physics":
             return tasks.values, chosen
