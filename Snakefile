@@ -19,6 +19,7 @@ wildcard_constraints:
     method="pinn|finetuned|lora",
     mode="data|weights|distilled|physics",
     rank=r"\d+|auto|full",
+    again=r"(-seed\d+)?",
     number="[123]",
     quantity="rank|time",
 

@@ -52,7 +52,9 @@ PLAN = Plan(SETTINGS, Path(PLACE), forced)
 def job_of(stage, wildcards):
     which = [wildcards[name] for name in ("method", "mode", "number", "quantity") if name in wildcards.keys()]
     fields = ["fields"] if stage == "figure" else [None]
-    return Job(stage, wildcards.get("problem"), wildcards.get("rank"), (which or fields)[0])
+    again = wildcards.get("again", "").removeprefix("-seed")
+    chosen = (which or fields)[0], int(again) if again else None
+    return Job(stage, wildcards.get("problem"), wildcards.get("rank"), *chosen)
 
 
 def inputs_of(stage):

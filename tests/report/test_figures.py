@@ -7,7 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import LogNorm
 from matplotlib.text import Text
-from synthetic import PROBLEMS, evaluation, with_found_ranks
+from synthetic import PROBLEMS, evaluation, with_found_ranks, with_three_seeds
 
 from pinnlora.errors import UserError
 from pinnlora.report.curves import error_against_rank, error_against_time
@@ -136,7 +136,7 @@ def test_rank_figure_shows_ours_and_the_papers(full):
     assert ticks == ["1", "2", "4", "8", "16", "32", "64", "full"]
     bars = {bar.get_label(): bar for bar in axes.containers}
     ours = bars["kovasznay lora"].lines[0].get_ydata()
-    values = full[0]["mse"].sel({"method": "lora", "split": "test"}).mean("field")
+    values = full[0]["mse"].sel({"method": "lora", "split": "test", "seed": 2023}).mean("field")
     np.testing.assert_allclose(ours, values.mean("task").values[:7])
     lowest, highest = np.array(bars["kovasznay lora"].lines[2][0].get_segments())[2, :, 1]
     assert (lowest, highest) == (pytest.approx(float(values[2].min())), pytest.approx(float(values[2].max())))
@@ -144,6 +144,16 @@ def test_rank_figure_shows_ours_and_the_papers(full):
     np.testing.assert_allclose(papers[0].get_ydata()[[0, 2]], [8.16e-07, 3.85e-07])
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert "paper, damaged print" in labels
+
+
+def test_rank_figure_has_a_dot_for_each_seed(full):
+    (axes,) = error_against_rank([with_three_seeds(full[0])]).axes
+    (one,) = error_against_rank(full[:1]).axes
+    assert not [dots for dots in one.collections if len(dots.get_offsets()) == 3]
+    dots = [dots.get_offsets()[:, 1] for dots in axes.collections if len(dots.get_offsets()) == 3]
+    assert len(dots) == 4 * 5  # modes x ranks
+    for means in dots:
+        np.testing.assert_allclose(means / means[0], [1, 2, 6])
 
 
 def test_damaged_cells_are_crosses_that_no_line_joins(full):
@@ -194,7 +204,7 @@ def test_time_figure_counts_what_a_method_builds_on(full):
         ("data", "4", 23),
         ("weights", "4", 70),
     ):
-        history = full[0].sel({"method": method, "rank": rank})
+        history = full[0].sel({"method": method, "rank": rank, "seed": 2023})
         end = next(line for line in axes.lines if line.get_marker() == MARKERS[method])
         assert end.get_xdata()[0] == history["history_seconds"].values[-1] + before
         assert end.get_ydata()[0] == history["history_mse"].values[-1]

@@ -82,7 +82,7 @@ def test_docs_and_readme_are_made_anew(project):
     assert text.endswith("<!-- results:end -->\n\nthe rest\n")
     assert "old numbers" not in text and "(docs/default/error_against_rank.png)" in text
     for word in (
-        "one seed (2023)",
+        "one seed, 2023",
         "Example CPU, 2 cores, 1 thread a job",
         git(project, "rev-parse", "HEAD")[:9],
     ):

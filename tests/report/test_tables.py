@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from synthetic import PROBLEMS, evaluation, row
+from synthetic import PROBLEMS, evaluation, row, with_three_seeds
 
 from pinnlora.report import columns
 from pinnlora.report.jobs import table
@@ -154,7 +154,7 @@ def test_time_to_the_same_error_counts_what_a_method_builds_on(full):
         m: float(dataset["history_mse"].sel({"method": m, "rank": "4"}).min()) for m in ("lora", "physics")
     }
     assert level == max(lowest.values()) == row(frame, solver="lora")["same_error"]
-    history = dataset.sel({"method": "lora", "rank": "4"})
+    history = dataset.sel({"method": "lora", "rank": "4", "seed": 2023})
     first = int(np.flatnonzero(history["history_mse"].values <= level)[0])
     found = row(frame, solver="lora")["seconds_to_same_error"]
     assert found == pytest.approx(float(history["history_seconds"][first]) + 20)
@@ -232,3 +232,23 @@ def test_the_job_writes_full_precision_and_empty_cells(tmp_path, pair):
 )
 def test_numbers_are_short(value, expected):
     assert columns.Column("x", float, "x", columns.plain).cell(value) == expected
+
+
+def test_errors_are_means_over_seeds_beside_those_of_the_best_and_the_worst(full):
+    one, three = (HYPERNETWORKS.frame([dataset]) for dataset in (full[0], with_three_seeds(full[0])))
+    before, found = (row(frame, mode="physics", rank="4") for frame in (one, three))
+    assert found["mse_test"] == pytest.approx(3 * before["mse_test"])  # of once, twice and six times
+    assert found["mse_test_best_seed"] == pytest.approx(before["mse_test"])
+    assert found["mse_test_worst_seed"] == pytest.approx(6 * before["mse_test"])
+    assert found["mse_test_worst"] == pytest.approx(6 * before["mse_test_worst"])
+    assert (found["tasks"], found["failed"], found["parameters"]) == (20, 0, before["parameters"])
+    assert found["seconds_once"] == pytest.approx(before["seconds_once"])
+    assert math.isnan(before["mse_test_best_seed"])
+    assert PER_TASK.frame([full[0]]).equals(PER_TASK.frame([with_three_seeds(full[0])]))
+
+
+def test_pages_name_the_seeds_and_show_their_spread_where_there_are_several(full):
+    text, alone = page(2, [with_three_seeds(full[0])]), page(2, full[:1])
+    assert "hypernetworks with 3 seeds, 2023 to 2025, all else with 2023" in text
+    assert "| best seed | worst seed |" in " ".join(text.split()) and "best seed |" not in alone
+    assert "; one seed, 2023." in alone

@@ -73,6 +73,23 @@ def test_only_the_modes_that_learn_from_teachers_read_them():
         ]
 
 
+def test_the_other_seeds_of_a_hypernetwork_are_jobs_of_their_own_on_the_same_base():
+    settings = load_settings(
+        {"problems": ["kovasznay"], "seed": 5, "hypernetwork_seeds": 2, "modes": ["data"]}
+    )
+    jobs = inputs(settings, EVALUATION)["surrogate"]
+    assert [job.again for job in jobs] == [None, 6] * len(settings.hypernetwork_ranks)
+    first, again = jobs[:2]
+    assert [job.outputs() for job in (first, again)] == [
+        ["kovasznay/surrogate/data/rank1"],
+        ["kovasznay/surrogate/data/rank1-seed6"],
+    ]
+    plan = Plan(settings, None, None)
+    assert inputs(settings, first) == inputs(settings, again)
+    assert (plan.own_settings(first)["seed"], plan.own_settings(again)["seed"]) == (5, 6)
+    assert plan.own_settings(first) | {"seed": 6} == plan.own_settings(again)
+
+
 @pytest.mark.parametrize("job", [*sorted(every(TABLE), key=str), Job("figure", which="rank")], ids=str)
 def test_the_command_line_hashes_what_the_plan_hashes(monkeypatch, tmp_path, job):
     """The planned words, read by the real command line, give the inputs in the order of the plan's hash."""

@@ -51,7 +51,8 @@ MODES = ("data", "weights", "distilled", "physics")
 
 
 def at(found, method: str, rank: str):
-    return found.sel({"method": method, "rank": rank})  # `method=` is an option of sel itself
+    """Of the study's own seed; `method=` is an option of sel itself."""
+    return found.isel(seed=0).sel({"method": method, "rank": rank})
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +76,21 @@ def study(tmp_path_factory):
     for mode, path in zip(MODES, bundles, strict=True):
         taught = home / "teachers" if mode in ("weights", "distilled") else None
         hypernetwork.run(part("hypernetwork", mode=mode, rank=2), **files, output=path, teachers=taught)
+    again = part("hypernetwork", mode="physics", rank=2, seed=settings.seed + 1)
+    hypernetwork.run(again, **files, output=home / "again")
+    bundles = [home / "again", *bundles]  # in whatever order
     evaluate.run(part("evaluate"), **files, fit=fits, surrogate=bundles, output=home / "evaluation.nc")
     return home
+
+
+def test_a_hypernetwork_with_another_seed_stands_beside_the_first(study):
+    found, seed = read_netcdf(study / "evaluation.nc"), load_settings(STUDY).seed
+    assert found["seed"].values.tolist() == [seed, seed + 1]
+    both = found["mse"].sel({"method": "physics", "rank": "2"}).sel(split="test")
+    assert not np.isclose(*both.mean(["task", "field"]).values)
+    other = found.sel(seed=seed + 1).drop_sel({"method": ["physics"]})
+    assert other["mse"].isnull().all() and other["seconds"].isnull().all()
+    assert np.isfinite(found["history_mse"].sel({"method": "physics", "rank": "2"})).any("sample").all()
 
 
 def test_the_evaluation_has_every_method_and_what_was_not_made_is_nan(study):
@@ -101,7 +115,7 @@ def test_the_evaluation_has_every_method_and_what_was_not_made_is_nan(study):
         ("base", "full"),
     }:  # timed at the figures' rank
         assert at(found["seconds_new_task"], method, rank).item() > 0
-    refined = found["mse_refined"].sel(split="test")
+    refined = found["mse_refined"].isel(seed=0).sel(split="test")
     assert int(np.isfinite(at(refined, "physics", "2")).sum()) == 9
     assert int(np.isfinite(refined).sum()) == 9
     assert found["showcase_method"].values.tolist() == [

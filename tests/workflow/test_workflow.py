@@ -72,6 +72,16 @@ def test_one_more_rank_trains_that_rank(project):
     assert planned(project) == expected
 
 
+def test_another_seed_trains_each_hypernetwork_once_more_and_nothing_else(project):
+    write(project, SMALL | {"hypernetwork_seeds": 3})
+    expected = set()
+    for problem in ("kovasznay", "burgers2d"):
+        again = {f"rank1-seed{2023 + k}" for k in (1, 2)}
+        expected |= {f"{problem}/surrogate/{m}/{rank}" for m in ("weights", "physics") for rank in again}
+        expected |= report(problem)
+    assert planned(project) == expected
+
+
 def test_a_run_cut_short_is_taken_up_where_it_stopped(project):
     write(project, SMALL | {"overrides": {"kovasznay": {"training": {"base": {"steps": 7}}}}})
     run(project, "results/small/kovasznay/base")

@@ -2,11 +2,11 @@ use rule fit as hypernetwork with:
     input:
         unpack(inputs_of("hypernetwork")),
     output:
-        directory(f"{STUDY}/{{problem}}/surrogate/{{mode}}/rank{{rank}}"),
+        directory(f"{STUDY}/{{problem}}/surrogate/{{mode}}/rank{{rank}}{{again}}"),
     log:
-        f"{STUDY}/logs/{{problem}}/surrogate/{{mode}}/rank{{rank}}.log",
+        f"{STUDY}/logs/{{problem}}/surrogate/{{mode}}/rank{{rank}}{{again}}.log",
     benchmark:
-        f"{STUDY}/benchmarks/{{problem}}/surrogate/{{mode}}/rank{{rank}}.tsv"
+        f"{STUDY}/benchmarks/{{problem}}/surrogate/{{mode}}/rank{{rank}}{{again}}.tsv"
     resources:
         gpu=GPUS,
         mem_mb=memory_of("hypernetwork"),

@@ -59,9 +59,7 @@ class Draw:
 
 
 @lru_cache(maxsize=256)
-def _sobol(
-    count: int, dim: int, seed: tuple[int, int], device: torch.device, dtype: torch.dtype
-) -> Tensor:
+def _sobol(count: int, dim: int, seed: tuple[int, int], device: torch.device, dtype: torch.dtype) -> Tensor:
     """A scrambled Sobol set (count, dim), kept on the device."""
     sampler = qmc.Sobol(dim, rng=np.random.default_rng(seed))
     points = torch.from_numpy(sampler.random_base2(max(count - 1, 1).bit_length())[:count])

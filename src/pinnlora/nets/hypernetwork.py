@@ -62,8 +62,8 @@ class Hypernetwork(nn.Module):
 
 @dataclass(frozen=True)
 class Linearised:
-    """outputs(w + dw) = outputs(w) + J_w dw at some tasks: outputs (task, outputs), the input of every layer (task, in),
-    the activation's slope after every body layer (task, out), and the layers' weights (out, in) as they are."""
+    """outputs(w + dw) = outputs(w) + J_w dw at some tasks: outputs (task, outputs), the inputs of every layer
+    (task, in), the activation's slopes after every body layer (task, out), and the layers' weights (out, in)."""
 
     outputs: Tensor
     inputs: list[Tensor]

@@ -156,9 +156,7 @@ class GaussNewton:
                 f"({8 * (tasks * rows) ** 2 * 3 / 1e9:.1f} GB would be needed)"
             )
 
-    def _carry(
-        self, here: Linearised, r: Tensor, jacobian: Tensor
-    ) -> tuple[Tensor, list[Tensor] | None]:
+    def _carry(self, here: Linearised, r: Tensor, jacobian: Tensor) -> tuple[Tensor, list[Tensor] | None]:
         """The residual that is left after momentum times the previous step, in the linear model."""
         if not self.momentum or self._previous is None:
             return r, None

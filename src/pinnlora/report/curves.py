@@ -104,6 +104,10 @@ def _ours(axes: Axes, own: Sequence[Row], at: dict[str, float]) -> None:
     reach = np.maximum([centre - low, high - centre], 0.0)  # rounding can leave the mean outside by an ulp
     bars = axes.errorbar([at[row.rank] for row in own], centre, yerr=reach, **style)
     bars.set_label(f"{problem(own[0].dataset)} {method}")
+    for row in own:  # of each seed alone, where there are several
+        means = [mean(errors) for errors in row.scores_by_seed()]
+        if len(means) > 1:
+            axes.scatter([at[row.rank]] * len(means), means, s=5, color="black", linewidths=0, zorder=4)
 
 
 def _theirs(axes: Axes, printed: pd.DataFrame, method: str, at: dict[str, float]) -> None:

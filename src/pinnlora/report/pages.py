@@ -11,7 +11,7 @@ from pinnlora.errors import UserError
 from pinnlora.files import atomic, write_text
 from pinnlora.report.columns import ERROR, Column, markdown
 from pinnlora.report.style import problem_label
-from pinnlora.report.summaries import compared, measured_on, per_problem, problem, reference
+from pinnlora.report.summaries import compared, measured_on, per_problem, problem, reference, seeds
 from pinnlora.report.tables import TABLES
 
 TITLES = {
@@ -41,7 +41,9 @@ MEANINGS = {
         "averaged over the tasks of that split, each with the paper's number to its right; ours / paper is for the "
         "test tasks. Refined is the test MSE after a few refining steps on each task, front that in a band around the "
         f"front; parameters are those predicted for one task. {PHYSICAL} {BUDGET} Training is the time of the row "
-        "alone; base, references and teachers are what it is built on, and trained once is the sum of all four."
+        "alone; base, references and teachers are what it is built on, and trained once is the sum of all four. With "
+        "several seeds every number is the mean over them, worst the largest; best and worst seed are the test errors "
+        "of single ones. What training builds on is the same for all seeds."
     ),
     3: (
         "Rows are at the rank of the figures. One task alone: PINN from random weights, fine-tuned and LoRA from the "
@@ -60,8 +62,8 @@ def page(number: int, datasets: Sequence[xr.Dataset]) -> str:
     """Table 1, 2 or 3 as Markdown."""
     table = TABLES[number]
     paragraph = (
-        f"Study `{_attribute(datasets, 'study')}`, made by {_attribute(datasets, 'source')}; one seed, "
-        f"{_attribute(datasets, 'seed')}. {MEANINGS[number]} A dash stands where there is no number."
+        f"Study `{_attribute(datasets, 'study')}`, made by {_attribute(datasets, 'source')}; "
+        f"{per_problem(datasets, seeds)}. {MEANINGS[number]} A dash stands where there is no number."
     )
     parts = [f"# {TITLES[number]}", paragraph]
     for dataset in datasets:

@@ -18,7 +18,7 @@ from pinnlora.report.fields import fields
 from pinnlora.report.pages import page
 from pinnlora.report.solutions import Solution, once, solutions
 from pinnlora.report.style import problem_label, save
-from pinnlora.report.summaries import measured_on, per_problem, problem, read_evaluation
+from pinnlora.report.summaries import measured_on, per_problem, problem, read_evaluation, seeds
 from pinnlora.report.tables import TABLES, bar
 
 START, END = "<!-- results:start -->", "<!-- results:end -->"
@@ -28,6 +28,8 @@ COLUMNS = (
     Column("name", Solution.label, "method"),
     Column("mse", Solution.mse, "test MSE", ERROR),
     Column("paper", lambda row: math.nan if row.refined else bar(row), "paper", PRINTED_ERROR),
+    Column("best_seed", lambda row: row.over_seeds(min), "best seed", ERROR),
+    Column("worst_seed", lambda row: row.over_seeds(max), "worst seed", ERROR),
     Column("worst", Solution.worst, "worst task", ERROR),
     Column("seconds", Solution.seconds, "one task alone, s", plain),
     Column("once", once, "trained once before, s", plain),
@@ -99,10 +101,9 @@ def _git(repository: Path, *arguments: str) -> subprocess.CompletedProcess:
 
 def results(study: Path, datasets: Sequence[xr.Dataset], commit: str, docs: str) -> str:
     """The README's block: a figure, where the numbers come from, a small table a problem."""
-    seed = per_problem(datasets, lambda dataset: str(dataset.attrs.get("seed", "unknown")))
     parts = [
         f"![test error against rank, ours filled, the paper's hollow]({docs}/error_against_rank.png)",
-        f"Study `{study.resolve().name}` at commit {commit[:9]}, one seed ({seed}), on "
+        f"Study `{study.resolve().name}` at commit {commit[:9]}, {per_problem(datasets, seeds)}, on "
         f"{per_problem(datasets, measured_on)}{_duration(study)}. The mean squared error over grid, fields and test "
         "tasks, at the rank of the figures, beside the paper's where it is legible; seconds of one new task alone, and "
         f"of what was trained before it. All tables and figures: [{docs}]({docs}).",

@@ -26,11 +26,11 @@ PREREQUISITES = ("seconds_base", "seconds_reference", "seconds_teachers")
 def read_evaluation(path: Path) -> xr.Dataset:
     """An evaluation file in memory; UserError where it lacks what every table and figure needs."""
     dataset = read_netcdf(path, required=("mse",))
-    expected = {"method", "rank", "split", "task", "field"}
+    expected = {"method", "rank", "seed", "split", "task", "field"}
     if "problem" not in dataset.attrs or set(dataset["mse"].dims) != expected:
         raise UserError(
-            f"{path} is not an evaluation file: expected mse(method, rank, split, task, field) and the "
-            "attribute `problem`; give the evaluation.nc of a problem"
+            f"{path} is not an evaluation file: expected mse(method, rank, seed, split, task, field) and "
+            "the attribute `problem`; give the evaluation.nc of a problem, made by this version"
         )
     return dataset
 
@@ -65,31 +65,45 @@ def mean(values: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class Row:
-    """One (method, rank) of one problem."""
+    """One (method, rank) of one problem, with all seeds that it was trained with."""
 
     dataset: xr.Dataset
     method: str
     rank: str
 
     def errors(self, split: str = "test", variable: str = "mse") -> np.ndarray:
-        """One error per task, (tasks,), averaged over the fields; padding (NaN) is left out, infinities stay."""
+        """One error per task and seed, (n,), averaged over the fields; padding (NaN) is left out, infinities stay."""
+        return np.concatenate(self.errors_by_seed(split, variable) or [np.empty(0)])
+
+    def errors_by_seed(self, split: str = "test", variable: str = "mse") -> list[np.ndarray]:
+        """The same of each seed alone, those left out that it was not trained with."""
         if variable not in self.dataset or split not in self.dataset["split"].values:
-            return np.empty(0)
+            return []
         here = self._here(variable).sel(split=split)
-        values = (here.mean("field", skipna=True) if "field" in here.dims else here).values
-        return values[~np.isnan(values)]
+        values = (here.mean("field", skipna=True) if "field" in here.dims else here).transpose("seed", "task")
+        return [own[~np.isnan(own)] for own in values.values if not np.isnan(own).all()]
+
+    def over_seeds(self, choose: Callable[[list[float]], float]) -> float:
+        """`choose` of the seeds' mean test errors, min or max; NaN with one seed."""
+        means = [mean(errors) for errors in self.errors_by_seed()]
+        return choose(means) if len(means) > 1 else math.nan
 
     def tasks(self, split: str = "test") -> int:
         """How many tasks were measured, with a reference or without."""
-        return max(self.errors(split).size, self.errors(split, "residual").size)
+        both = self.errors_by_seed(split) + self.errors_by_seed(split, "residual")
+        return max((errors.size for errors in both), default=0)
 
     def failed(self, split: str = "test") -> int:
-        """How many tasks could not be trained or measured: their errors are infinite."""
-        return int(np.nan_to_num(self._here("failed").sel(split=split))) if "failed" in self.dataset else 0
+        """How many tasks could not be trained or measured, with all seeds: their errors are infinite."""
+        return int(self._here("failed").sel(split=split).sum()) if "failed" in self.dataset else 0
+
+    def scores_by_seed(self) -> list[np.ndarray]:
+        """What stands for the accuracy of each test task: its error, the residual where no task has a reference."""
+        return self.errors_by_seed(variable="mse" if compared(self.dataset) else "residual")
 
     def scores(self) -> np.ndarray:
-        """What stands for the accuracy of each test task: its error, the residual where no task has a reference."""
-        return self.errors(variable="mse" if compared(self.dataset) else "residual")
+        """The same of all seeds together."""
+        return np.concatenate(self.scores_by_seed() or [np.empty(0)])
 
     def mse(self) -> float:
         """The mean error of the test tasks."""
@@ -100,8 +114,8 @@ class Row:
         return max(self.errors(), default=math.nan)
 
     def number(self, variable: str) -> float:
-        """A number over (method, rank), NaN where there is none."""
-        return float(self._here(variable)) if variable in self.dataset else math.nan
+        """A number over (method, rank), the mean over its seeds; NaN where there is none."""
+        return float(self._here(variable).mean()) if variable in self.dataset else math.nan
 
     def _here(self, variable: str) -> xr.DataArray:
         return self.dataset[variable].sel({"method": self.method, "rank": self.rank})
@@ -123,20 +137,21 @@ class Row:
         return same.iloc[0].to_dict() if len(same) else {}
 
     def history(self) -> tuple[np.ndarray, np.ndarray]:
-        """Seconds since the first prerequisite was begun, and the test error so far; (samples,) each."""
+        """Seconds since the first prerequisite was begun, and the test error so far, of the first seed; (samples,)
+        each."""
         if "history_mse" not in self.dataset:
             return np.empty(0), np.empty(0)
-        seconds = self._here("history_seconds").values + self.prerequisites()
-        mse = self._here("history_mse").values
+        seconds = self._here("history_seconds").isel(seed=0).values + self.prerequisites()
+        mse = self._here("history_mse").isel(seed=0).values
         keep = np.isfinite(seconds) & np.isfinite(mse)
         return seconds[keep], mse[keep]
 
 
 def rows(dataset: xr.Dataset) -> list[Row]:
     """All that was trained, in the order of the paper: methods, then ranks, `full` last."""
-    there = dataset["mse"].notnull().any(["split", "task", "field"])
+    there = dataset["mse"].notnull().any(["seed", "split", "task", "field"])
     if "residual" in dataset:
-        there = there | dataset["residual"].notnull().any(["split", "task"])
+        there = there | dataset["residual"].notnull().any(["seed", "split", "task"])
     there = there.stack(pair=("method", "rank"))
     pairs = [(str(method), str(rank)) for method, rank in there["pair"].values[there.values]]
     pairs.sort(key=lambda pair: (METHODS.index(pair[0]), rank_value(pair[1])))
@@ -169,6 +184,14 @@ def paper(table: int) -> pd.DataFrame:
     if "rank" in frame:
         frame["rank"] = frame["rank"].fillna("full")
     return frame
+
+
+def seeds(dataset: xr.Dataset) -> str:
+    """`one seed, 2023`, or which ones hypernetworks were trained with."""
+    own = [int(seed) for seed in dataset["seed"].values]
+    if len(own) == 1:
+        return f"one seed, {own[0]}"
+    return f"hypernetworks with {len(own)} seeds, {own[0]} to {own[-1]}, all else with {own[0]}"
 
 
 def measured_on(dataset: xr.Dataset) -> str:

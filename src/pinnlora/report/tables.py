@@ -182,6 +182,8 @@ HYPERNETWORKS = Table(
             *_beside("validation", "validation", "mse_valid"),
             *_beside("test", "test", "mse_test"),
             Column("ratio_test", _ratio, "ours / paper", plain),
+            Column("mse_test_best_seed", lambda row: row.over_seeds(min), "best seed", ERROR),
+            Column("mse_test_worst_seed", lambda row: row.over_seeds(max), "worst seed", ERROR),
             Column("print", print_quality, "the paper's row", _quality),
         ),
         (

@@ -54,12 +54,13 @@ class Truth:
 
 @dataclass
 class Result:
-    """What is known of one (method, rank); `errors` by split and name are (task, field), or (task,) for residuals and
-    mismatches. `showcase` (point, field) and `showcase_residual` (point,) are the first test task's on the grid, where
-    figures show this one."""
+    """What is known of one (method, rank, seed); `errors` by split and name are (task, field), or (task,) for
+    residuals and mismatches. `showcase` (point, field) and `showcase_residual` (point,) are the first test task's on
+    the grid, where figures show this one."""
 
     method: str
     rank: str
+    seed: int
     numbers: dict[str, float]
     history: xr.Dataset | None = None
     settings: dict[str, Any] = field(default_factory=dict)
@@ -133,14 +134,15 @@ def evaluate_fit(path: Path, truth: Truth, base: Tensor, device: torch.device, s
     if str(known["rank"]) in shown:
         numbers["seconds_new_task"] = _seconds_alone(stored, truth, base, device)
     settings = {key: known[key] for key in ("network", "stage")}
-    result = Result(known["method"], str(known["rank"]), numbers, read_netcdf(path / "history.nc"), settings)
+    which = known["method"], str(known["rank"]), known["seed"]
+    result = Result(*which, numbers, read_netcdf(path / "history.nc"), settings)
     tasks = truth.tasks(stored.problem, "test", known["network"]["symmetry"], stored.theta)
     show = str(known["rank"]) in shown and known["method"] != "pinn"
     result.add(truth, "test", stored.parametrisation, stored.theta, tasks, show)
     return result
 
 
-def evaluate_base(truth: Truth, base: Tensor, network: dict[str, Any]) -> list[Result]:
+def evaluate_base(truth: Truth, base: Tensor, network: dict[str, Any], seed: int) -> list[Result]:
     """What training adds to: the base network (1, size) alone for every task, and the ansatz without a network."""
     settings = NetworkSettings(**network)
     problem = truth.problem.formulated(settings.formulation)
@@ -148,15 +150,18 @@ def evaluate_base(truth: Truth, base: Tensor, network: dict[str, Any]) -> list[R
     kinds = {"base": base} | ({"ansatz": torch.zeros_like(base)} if full.network.ansatz else {})
     results = []
     for name, theta in kinds.items():
-        results.append(Result(name, "full", {"parameters": 0}, settings={"network": network}))
+        results.append(Result(name, "full", seed, {"parameters": 0}, settings={"network": network}))
         for split in SPLITS:
             tasks = truth.tasks(problem, split, settings.symmetry, base)
             results[-1].add(truth, split, full, theta.expand(len(tasks), -1), tasks)
     return results
 
 
-def evaluate_surrogate(path: Path, truth: Truth, device: torch.device, settings: dict[str, Any]) -> Result:
-    """Errors of a bundle on all splits, and on the test tasks after a few refining steps where that is asked for."""
+def evaluate_surrogate(
+    path: Path, truth: Truth, device: torch.device, settings: dict[str, Any], seed: int
+) -> Result:
+    """Errors of a bundle on all splits, and on the test tasks after a few refining steps where that is asked for; its
+    first test task is shown if it is of the rank that figures show, and trained with this seed."""
     surrogate = load_surrogate(path, str(device), trust=True)
     config = surrogate.config
     numbers = {
@@ -168,11 +173,12 @@ def evaluate_surrogate(path: Path, truth: Truth, device: torch.device, settings:
     }
     kept = {"network", "hypernetwork", "stage", "ranks"}
     trained: dict[str, Any] = {key: value for key, value in config.items() if key in kept}
-    result = Result(config["mode"], str(config["rank"]), numbers, read_netcdf(path / "history.nc"), trained)
+    which = config["mode"], str(config["rank"]), config["seed"]
+    result = Result(*which, numbers, read_netcdf(path / "history.nc"), trained)
     shown = result.rank == str(settings["figure_rank"])
     for split in SPLITS:
         tasks = truth.tasks(surrogate.problem, split, surrogate.symmetry, surrogate.base.to(surrogate.dtype))
-        theta, show = surrogate.numbers(tasks), shown and split == "test"
+        theta, show = surrogate.numbers(tasks), shown and result.seed == seed and split == "test"
         result.add(truth, split, surrogate.parametrisation, theta, tasks, show)
     numbers["seconds_new_task"] = _seconds_predicting(surrogate, tasks)
     costly = surrogate.problem.coords.vectors or surrogate.parametrisation.network.smoothing
@@ -185,7 +191,7 @@ def _refine(result: Result, surrogate: Surrogate, truth: Truth, settings: dict[s
     steps, points = settings["refine_steps"], settings["refine_points"]
     networks = surrogate.networks(**of_split(truth.values, truth.splits, "test"))
     better = improved(networks, steps, points)
-    refined = Result("refined", result.rank, {})
+    refined = Result("refined", result.rank, result.seed, {})
     refined.add(truth, "test", better.parametrisation, better.theta, better.tasks)
     for name in ("mse", "residual", "mismatch"):
         result.errors["test"][f"{name}_refined"] = refined.errors["test"][name]

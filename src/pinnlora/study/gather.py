@@ -22,6 +22,8 @@ PHYSICAL = {
     "residual_refined": "the same residual after refinement by Levenberg-Marquardt",
     "mismatch_refined": "the same mismatch after refinement by Levenberg-Marquardt",
 }
+TRAINED = ("method", "rank", "seed")
+"""What tells one training from another. Only hypernetworks are trained with more than the study's own seed."""
 NUMBERS = {
     "parameters": ("trained numbers per task", "1"),
     "seconds": ("training time of the whole job", "s"),
@@ -36,29 +38,36 @@ NUMBERS = {
 
 
 def gather(results: list[Result], truth: Truth) -> xr.Dataset:
-    """All results as one dataset; a (method, rank) that was not trained is nan."""
+    """All results as one dataset; a (method, rank, seed) that was not trained is nan."""
     methods = [method for method in METHODS if any(r.method == method for r in results)]
     ranks = sorted({r.rank for r in results}, key=rank_value)
-    place = {(r.method, r.rank): (methods.index(r.method), ranks.index(r.rank)) for r in results}
+    seeds = sorted({r.seed for r in results})
+    place = [(methods.index(r.method), ranks.index(r.rank), seeds.index(r.seed)) for r in results]
+    size = len(methods), len(ranks), len(seeds)
     dataset = xr.Dataset(
         coords={
             "method": ("method", methods, {"long_name": "method"}),
             "rank": ("rank", ranks, {"long_name": "rank of the adapters, auto where it was found, or full"}),
+            "seed": ("seed", seeds, {"long_name": "seed that it was trained with", "units": "1"}),
             "split": ("split", list(SPLITS), {"long_name": "split of the tasks"}),
             "field": ("field", list(truth.problem.fields), {"long_name": "field"}),
         }
     )
     _add_errors(dataset, results, place, truth)
     for name, (long_name, units) in NUMBERS.items():
-        values = np.full((len(methods), len(ranks)), np.nan)
-        for r in results:
-            values[place[r.method, r.rank]] = r.numbers.get(name, np.nan)
-        _put(dataset, name, ("method", "rank"), values, long_name, units)
+        values = np.full(size, np.nan)
+        for at, r in zip(place, results, strict=True):
+            values[at] = r.numbers.get(name, np.nan)
+        _put(dataset, name, TRAINED, values, long_name, units)
     _add_failures(dataset, results, place)
     _add_histories(dataset, results, place)
     _add_tasks(dataset, truth)
     _add_showcase(dataset, results, truth)
     return dataset
+
+
+def _sizes(dataset: xr.Dataset) -> tuple[int, ...]:
+    return tuple(dataset.sizes[name] for name in TRAINED)
 
 
 def _put(
@@ -74,39 +83,39 @@ def _put(
 
 def _add_errors(dataset: xr.Dataset, results: list[Result], place, truth: Truth) -> None:
     most = max(int((truth.splits == split).sum()) for split in SPLITS)
-    shape = (len(dataset.method), len(dataset["rank"]), len(SPLITS), most, len(truth.problem.fields))
-    dims = ("method", "rank", "split", "task", "field")
+    shape = (*_sizes(dataset), len(SPLITS), most, len(truth.problem.fields))
+    dims = (*TRAINED, "split", "task", "field")
     for name, long_name in (ERRORS | PHYSICAL).items():
-        depth = 4 if name in PHYSICAL else 5
+        depth = 5 if name in PHYSICAL else 6
         values = np.full(shape[:depth], np.nan)
-        for r in results:
+        for at, r in zip(place, results, strict=True):
             for split, errors in r.errors.items():
                 if name in errors:
-                    there = values[place[r.method, r.rank]][SPLITS.index(split)]
+                    there = values[at][SPLITS.index(split)]
                     there[: len(errors[name])] = errors[name]
         _put(dataset, name, dims[:depth], values, long_name)
 
 
 def _add_failures(dataset: xr.Dataset, results: list[Result], place) -> None:
     """How many tasks have no finite error, or no finite residual."""
-    counts = np.full((len(dataset.method), len(dataset["rank"]), len(SPLITS)), np.nan)
-    for r in results:
+    counts = np.full((*_sizes(dataset), len(SPLITS)), np.nan)
+    for at, r in zip(place, results, strict=True):
         for split, errors in r.errors.items():
             infinite = np.isinf(errors["mse"]).any(1) | np.isinf(errors["residual"])
-            counts[place[r.method, r.rank]][SPLITS.index(split)] = infinite.sum()
+            counts[at][SPLITS.index(split)] = infinite.sum()
     why = "tasks that failed: their error or residual is infinite"
-    _put(dataset, "failed", ("method", "rank", "split"), counts, why)
+    _put(dataset, "failed", (*TRAINED, "split"), counts, why)
 
 
 def _add_histories(dataset: xr.Dataset, results: list[Result], place) -> None:
-    histories = {place[r.method, r.rank]: r.history for r in results if r.history is not None}
+    histories = {at: r.history for at, r in zip(place, results, strict=True) if r.history is not None}
     longest = max((history.sizes.get("sample", 0) for history in histories.values()), default=0)
     best = "mean squared error of the best state so far on the test tasks, on a sample of grid points"
     for name, *about in (("seconds", "wall time since the start of training", "s"), ("mse", best)):
-        values = np.full((len(dataset.method), len(dataset["rank"]), longest), np.nan)
+        values = np.full((*_sizes(dataset), longest), np.nan)
         for at, history in histories.items():
             values[at][: history.sizes["sample"]] = history[name].values
-        _put(dataset, f"history_{name}", ("method", "rank", "sample"), values, *about)
+        _put(dataset, f"history_{name}", (*TRAINED, "sample"), values, *about)
 
 
 def _add_tasks(dataset: xr.Dataset, truth: Truth) -> None:

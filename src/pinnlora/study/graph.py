@@ -35,7 +35,7 @@ OUTPUTS = {
     "base": ("{problem}/base",),
     "fit": ("{problem}/fits/{which}/rank{rank}",),
     "teachers": ("{problem}/teachers/rank{rank}",),
-    "hypernetwork": ("{problem}/surrogate/{which}/rank{rank}",),
+    "hypernetwork": ("{problem}/surrogate/{which}/rank{rank}{again}",),
     "evaluate": ("{problem}/evaluation.nc",),
     "table": ("tables/table{which}.csv", "tables/table{which}.md"),
     "figure": ("figures/error_against_{which}.pdf", "figures/error_against_{which}.png"),
@@ -47,17 +47,21 @@ TRAINING = (*RESUMED, "evaluate")
 
 @dataclass(frozen=True)
 class Job:
-    """One job. `which`: method of a fit, mode of a hypernetwork, number of a table, kind of a figure."""
+    """One job. `which`: method of a fit, mode of a hypernetwork, number of a table, kind of a figure; `again`: the seed
+    of a hypernetwork that is trained with another one than the study's."""
 
     stage: str
     problem: str | None = None
     rank: str | None = None
     which: str | None = None
+    again: int | None = None
 
     def outputs(self) -> list[str]:
         """What it writes, below the study's directory; the last one, written last, carries the provenance."""
         templates = FIELDS if self.which == "fields" else OUTPUTS[self.stage]
-        return [text.format(problem=self.problem, rank=self.rank, which=self.which) for text in templates]
+        words = {"problem": self.problem, "rank": self.rank, "which": self.which}
+        again = "" if self.again is None else f"-seed{self.again}"
+        return [text.format(again=again, **words) for text in templates]
 
 
 def inputs(settings: Settings, job: Job) -> dict[str, list[Job]]:
@@ -78,8 +82,9 @@ def inputs(settings: Settings, job: Job) -> dict[str, list[Job]]:
         case "evaluate":
             fits = [Job("fit", name, str(rank), method) for method, rank in settings.problem(name).fits()]
             bundles = [
-                Job("hypernetwork", name, str(rank), mode)
+                Job("hypernetwork", name, str(rank), mode, again)
                 for mode, rank in settings.problem(name).surrogates()
+                for again in (None, *settings.problem(name).other_seeds())
             ]
             return tasks | reference | base | {"fit": fits, "surrogate": bundles}
     taught = job.stage == "hypernetwork" and job.which in FROM_TEACHERS
@@ -100,7 +105,8 @@ class Plan:
     def own_settings(self, job: Job) -> dict:
         """The settings that a job uses, and no others: what else is changed leaves it alone."""
         if job not in self._own:
-            self._own[job] = job_settings(self.settings, job.problem, job.stage, job.rank, job.which)
+            which = job.problem, job.stage, job.rank, job.which, job.again
+            self._own[job] = job_settings(self.settings, *which)
         return self._own[job]
 
     def read(self, job: Job) -> list[Job]:

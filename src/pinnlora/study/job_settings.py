@@ -36,12 +36,13 @@ def job_settings(
     stage: str,
     rank: int | str | None = None,
     mode: str | None = None,
+    seed: int | None = None,
 ) -> dict:
     """The settings of one job, ready for JSON.
 
     `stage` is the job, one of STAGES. `mode` is the method of a fit (pinn, finetuned, lora), the mode of a
     hypernetwork, the number of a table or the kind of a figure. `rank` is an integer, also as text,
-    'auto' or 'full'. Raises UserError where there is no such job or problem.
+    'auto' or 'full'. `seed` is by default the study's. Raises UserError where there is no such job or problem.
     """
     if stage not in STAGES:
         raise UserError(f"no job {stage!r}; there are {', '.join(STAGES)}")
@@ -49,7 +50,7 @@ def job_settings(
         return {"number": int(mode or "")} if stage == "table" else {"kind": mode}
     chosen = settings.problem(problem or "")
     own = _own_part(chosen, stage, rank_or_name(rank or "full"), mode or "")
-    return {"problem": chosen.spec, "seed": settings.seed} | own
+    return {"problem": chosen.spec, "seed": settings.seed if seed is None else seed} | own
 
 
 def _own_part(chosen: ProblemSettings, stage: str, rank: int | str, mode: str) -> dict[str, Any]:

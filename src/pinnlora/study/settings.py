@@ -60,6 +60,7 @@ class Overridable(Strict):
     reference: Annotated[str, PlainValidator(_reference)] = "auto"
     lora_ranks: tuple[AdapterRank, ...] = (1, 2, 4, 8, 16, 32, 64)
     hypernetwork_ranks: tuple[Rank, ...] = (1, 2, 4, 8, "full")
+    hypernetwork_seeds: Positive = 1
     modes: tuple[Mode, ...] = MODES
     tasks: Tasks = Tasks()
     network: NetworkSettings = NetworkSettings()
@@ -101,6 +102,10 @@ class ProblemSettings(Overridable):
         """(mode, rank) of the hypernetworks; those that learn from teachers have their ranks, and find none."""
         every = [(mode, rank) for mode in self.modes for rank in self.hypernetwork_ranks]
         return [(mode, rank) for mode, rank in every if rank != "auto" or mode not in FROM_TEACHERS]
+
+    def other_seeds(self) -> range:
+        """The seeds that each hypernetwork is trained with again, after the study's own."""
+        return range(self.seed + 1, self.seed + self.hypernetwork_seeds)
 
 
 Problem = Annotated[str, PlainValidator(known_problem)]

@@ -40,18 +40,19 @@ def run(
     truth = Truth(problem, values, splits, read_reference(reference, problem, values, np.arange(len(splits))))
     where, own = device_of(device), settings["evaluation"]
     start = read_fits(base, problem, where)
-    results = evaluate_base(truth, start.theta, start.metadata["network"])
+    results = evaluate_base(truth, start.theta, start.metadata["network"], settings["seed"])
     shown = {"full", str(own["figure_rank"])}
     results += [evaluate_fit(path, truth, start.theta, where, shown) for path in fit]
-    results += [evaluate_surrogate(path, truth, where, own) for path in surrogate]
+    results += [evaluate_surrogate(path, truth, where, own, settings["seed"]) for path in surrogate]
     known = read_netcdf(reference).attrs
     share = float((splits == "train").mean()) * known["seconds"]  # of all tasks, what `data` learns from
     for r in results:
         r.numbers["seconds_base"] = np.nan if r.method in ("pinn", "ansatz") else start.metadata["seconds"]
         r.numbers["seconds_reference"] = share if r.method == "data" else np.nan
-        print(f"{r.method:10s} rank {r.rank:>4}: test {_means(r.errors['test'])}", flush=True)
+        again = "" if r.seed == settings["seed"] else f", seed {r.seed}"
+        print(f"{r.method:10s} rank {r.rank:>4}{again}: test {_means(r.errors['test'])}", flush=True)
     dataset = gather(results, truth)
-    trained = {f"{r.method} {r.rank}": r.settings for r in results}
+    trained = {f"{r.method} {r.rank}": r.settings for r in results if r.seed == settings["seed"]}
     dataset.attrs.update(
         problem=settings["problem"],
         study=output.resolve().parent.parent.name,
