@@ -1,5 +1,6 @@
 """What is published comes from one clean commit whose code is still that of HEAD; otherwise nothing is written."""
 
+import json
 import subprocess
 
 import pytest
@@ -8,8 +9,10 @@ from typer.testing import CliRunner
 
 from pinnlora.cli import app
 from pinnlora.errors import UserError
-from pinnlora.report.pages import write
+from pinnlora.report.archive import read_archive
+from pinnlora.report.pages import page, write
 from pinnlora.report.publish import publish
+from pinnlora.report.tables import TABLES
 
 NAMES = ("kovasznay", "burgers1d@plain")
 README = "# title\n\n<!-- results:start -->\nold numbers\n<!-- results:end -->\n\nthe rest\n"
@@ -75,8 +78,8 @@ def test_docs_and_readme_are_made_anew(project):
     curves = {f"error_against_{kind}.png" for kind in ("rank", "time")}
     fields = {"kovasznay.png", "burgers1d-plain.png"}
     assert {path.name for path in (project / "docs/default").iterdir()} == curves | fields | {
-        f"table{number}.md" for number in (1, 2, 3)
-    }
+        f"table{number}.{kind}" for number in (1, 2, 3) for kind in ("md", "csv")
+    } | {"study.nc", "manifest.json"}
     text = (project / "README.md").read_text()
     assert text.startswith("# title\n\n<!-- results:start -->\n")
     assert text.endswith("<!-- results:end -->\n\nthe rest\n")
@@ -92,6 +95,32 @@ def test_docs_and_readme_are_made_anew(project):
     kovasznay, burgers = text.split("**")[2::2]
     assert "4.84e-07" in physics(kovasznay)[3]
     assert physics(burgers)[3] == "-" and "4.74e-06" not in text  # damaged: shown in the table, never a bar
+
+
+def test_the_archive_holds_what_the_pages_say(project):
+    run(project)
+    docs = project / "docs/default"
+    kept = read_archive(docs / "study.nc")
+    assert [dataset.attrs["problem"] for dataset in kept] == list(NAMES)
+    for number, table in TABLES.items():
+        assert page(number, kept) == (docs / f"table{number}.md").read_text()
+        assert table.frame(kept).to_csv(index=False) == (docs / f"table{number}.csv").read_text()
+    assert not [name for dataset in kept for name in dataset.variables if "showcase" in name or name == "x"]
+
+
+def test_the_manifest_says_what_each_stage_took(project):
+    for path, seconds in (
+        ("kovasznay/base", 3), ("kovasznay/surrogate/data/rank1", 5), ("kovasznay/surrogate/data/rank1-seed2024", 7),
+    ):  # fmt: skip
+        file = project / f"results/default/benchmarks/{path}.tsv"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"s\th:m:s\tcpu_time\n{seconds}.0\t0:00:03\tNA\n")
+    run(project)
+    told = json.loads((project / "docs/default/manifest.json").read_text())
+    assert told["stages"]["kovasznay/surrogate/data"] == {"jobs": 2, "seconds": 12.0, "CPU seconds": 0.0}
+    assert told["stages"]["kovasznay/base"]["jobs"] == 1
+    assert told["commit"] == git(project, "rev-parse", "HEAD") and told["versions"]["torch"]
+    assert set(told["provenance of evaluations"]) == {"kovasznay", "burgers1d-plain"}
 
 
 def physics(section):

@@ -12,6 +12,7 @@ import xarray as xr
 
 from pinnlora.errors import UserError
 from pinnlora.files import write_text
+from pinnlora.report.archive import stages, write_archive, write_manifest
 from pinnlora.report.columns import ERROR, PRINTED_ERROR, Column, frame, markdown, plain
 from pinnlora.report.curves import error_against_rank, error_against_time
 from pinnlora.report.fields import fields
@@ -37,7 +38,8 @@ COLUMNS = (
 
 
 def publish(study: Path, docs: Path, readme: Path) -> None:
-    """Tables (.md) and figures (.png) of `study` into `docs`, its numbers between the markers of `readme`.
+    """Tables (.md, .csv), figures (.png), study.nc (every task's error) and manifest.json of `study` into `docs`, its
+    numbers between the markers of `readme`.
 
     Raises UserError, and writes nothing, where results or markers are missing, or where the evaluations were
     not all made by the code of HEAD.
@@ -49,8 +51,11 @@ def publish(study: Path, docs: Path, readme: Path) -> None:
     if not end:
         raise UserError(f"{readme} has no {START} with {END} below it; put both where the results belong")
     commit = commit_of(datasets, readme.resolve().parent)
-    for number in TABLES:
+    for number, table in TABLES.items():
         write_text(docs / f"table{number}.md", page(number, datasets))
+        write_text(docs / f"table{number}.csv", table.frame(datasets).to_csv(index=False))
+    write_archive(datasets, docs / "study.nc")
+    write_manifest(study, datasets, commit, docs / "manifest.json")
     save(error_against_rank(datasets), docs / "error_against_rank.png")
     save(error_against_time(datasets), docs / "error_against_time.png")
     for dataset in datasets:
@@ -106,7 +111,8 @@ def results(study: Path, datasets: Sequence[xr.Dataset], commit: str, docs: str)
         f"Study `{study.resolve().name}` at commit {commit[:9]}, {per_problem(datasets, seeds)}, on "
         f"{per_problem(datasets, measured_on)}{_duration(study)}. The mean squared error over grid, fields and test "
         "tasks, at the rank of the figures, beside the paper's where it is legible; seconds of one new task alone, and "
-        f"of what was trained before it. All tables and figures: [{docs}]({docs}).",
+        "of what was trained before it. All tables and figures, every task's error and what each stage took: "
+        f"[{docs}]({docs}).",
     ]
     for dataset in datasets:
         table = markdown(COLUMNS, frame(COLUMNS, solutions(dataset))).rstrip()
@@ -116,8 +122,7 @@ def results(study: Path, datasets: Sequence[xr.Dataset], commit: str, docs: str)
 
 def _duration(study: Path) -> str:
     """`; its jobs took 41 minutes one after another, 40 of CPU time`, empty where no benchmark is kept."""
-    benchmarks = [pd.read_csv(path, sep="\t") for path in sorted((study / "benchmarks").rglob("*.tsv"))]
-    if not benchmarks:
+    took = pd.DataFrame(stages(study).values()).sum() / 60
+    if took.empty:
         return ""
-    both = pd.concat(benchmarks)[["s", "cpu_time"]].apply(pd.to_numeric, errors="coerce").sum() / 60
-    return f"; its jobs took {both['s']:.0f} minutes one after another, {both['cpu_time']:.0f} of CPU time"
+    return f"; its jobs took {took['seconds']:.0f} minutes one after another, {took['CPU seconds']:.0f} of CPU time"

@@ -180,8 +180,7 @@ class Hyperlearner:
 
     @torch.no_grad()
     def validate(self) -> Tensor:
-        """Validation tasks' mean squared error; for `physics`, or without references, their physics loss: (1,);
-        tasks whose loss is not finite at the start are told of and do not count."""
+        """Error of the validation tasks, (1,), or their physics loss; what is not finite at first does not count."""
         theta = self._judged(self.embed(self.validation.tasks.values))
         if self.mode != "physics" and bool(self.validation.known.all()):
             loss = self.validation.error(theta, self.parametrisation, self._watched)
