@@ -11,9 +11,11 @@ from synthetic import evaluation
 
 from pinnlora.errors import UserError
 from pinnlora.files import save_weights, write_netcdf
+from pinnlora.problem.code import PACKAGE, closure
 from pinnlora.problem.load import problem_file
 from pinnlora.report.jobs import figure, table
 from pinnlora.study import provenance as module
+from pinnlora.study.graph import MODULES
 from pinnlora.study.job_settings import job_settings
 from pinnlora.study.jobs import tasks
 from pinnlora.study.provenance import begin, code_of, provenance, recorded
@@ -100,6 +102,14 @@ def test_a_job_says_what_it_is_made_from(outputs):
     assert job.__name__ == "pinnlora.study.jobs.reference" and found == provenance(code, settings, [MADE])
     assert begin("study.jobs.reference", settings, [outputs / "tasks.nc"], found) == (job, found)
     assert found != begin("study.jobs.reference", settings, [outputs / "evaluation.nc"])[1]
+
+
+def test_what_a_surrogate_can_be_asked_and_settings_as_a_whole_are_no_code_of_a_training():
+    asked = {"surrogate", "predict", "march", "invert", "posterior", "export", "explore", "observations"}
+    never = {f"query/{name}.py" for name in asked} | {"study/settings.py", "study/job_settings.py"}
+    for stage in ("tasks", "reference", "base", "fit", "teachers", "hypernetwork"):
+        files = closure(f"pinnlora.{MODULES[stage]}")
+        assert not never & {file.relative_to(PACKAGE).as_posix() for file in files}, stage
 
 
 def test_a_job_that_is_not_the_planned_one_does_not_start(outputs):

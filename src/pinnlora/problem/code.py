@@ -31,6 +31,11 @@ def fingerprint(*roots: str | Path, files: tuple[Path, ...] = ()) -> str:
     return digest.hexdigest()[:16]
 
 
+def sum_of_file(path: str | Path) -> str:
+    """16 hexadecimal digits for what stands in a file."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+
+
 def closure(*roots: str | Path) -> list[Path]:
     """The files that the roots consist of and import, in a fixed order."""
     todo = [_root(root) for root in roots]

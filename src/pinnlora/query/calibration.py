@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+FORMAT = 2
+"""Of bundles, and of networks on their own; 1 has no calibration."""
 LEVEL = 0.9
 """Share of the tasks, drawn as those of the calibration, whose error the interval holds."""
 SPREAD = 10.0

@@ -17,8 +17,8 @@ from pinnlora.nets.hypernetwork import Hypernetwork
 from pinnlora.problem.base import Problem
 from pinnlora.problem.carry import CARRIED, made_here
 from pinnlora.problem.load import Spec, load_problem
-from pinnlora.query.calibration import Calibration
-from pinnlora.query.solved import FORMAT, Solved, read_networks
+from pinnlora.query.calibration import FORMAT, Calibration
+from pinnlora.query.solved import Solved, read_networks
 from pinnlora.query.surrogate import Surrogate
 from pinnlora.train.settings import NetworkSettings
 from pinnlora.train.setup import base_weights, device_of, embedding_of, network_of, parametrisation_of

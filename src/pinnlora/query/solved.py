@@ -15,15 +15,12 @@ from pinnlora.files import atomic_directory, save_weights, version
 from pinnlora.nets.adapters import Full
 from pinnlora.problem.base import Problem
 from pinnlora.problem.carry import copy_problem
-from pinnlora.query.calibration import Calibration
+from pinnlora.query.calibration import FORMAT, Calibration
 from pinnlora.query.export import SolutionModule
 from pinnlora.query.networks import Networks
 from pinnlora.query.predict import predicted
 from pinnlora.train.settings import NetworkSettings
 from pinnlora.train.setup import network_of
-
-FORMAT = 2
-"""Of bundles, and of networks on their own; 1 has no calibration."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from pinnlora.query.score import Score, score
 from pinnlora.train.data import known_and_there
 
 if TYPE_CHECKING:
-    from pinnlora.query.surrogate import Surrogate
+    from pinnlora.query.family import Family
 
 SHORT = 3
 """Levenberg-Marquardt steps of the refined estimate: they solve the linearised error equation in the adapters."""
@@ -87,7 +87,7 @@ def error_map(networks: Networks, points: np.ndarray) -> np.ndarray:
 
 
 def calibrate(
-    surrogate: Surrogate,
+    surrogate: Family,
     values: Mapping[str, np.ndarray],
     reference: np.ndarray,
     rng: np.random.Generator,

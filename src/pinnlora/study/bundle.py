@@ -11,14 +11,13 @@ from pinnlora.files import atomic_directory, save_weights, version, write_netcdf
 from pinnlora.nets.adapters import LowRank
 from pinnlora.problem.base import Problem
 from pinnlora.problem.carry import copy_problem
-from pinnlora.query.calibration import LEVEL, Calibration
-from pinnlora.query.solved import FORMAT
-from pinnlora.query.surrogate import Surrogate
+from pinnlora.query.calibration import FORMAT, LEVEL, Calibration
+from pinnlora.query.family import Family
 from pinnlora.train.loop import History
 
 
 def save_bundle(
-    surrogate: Surrogate,
+    surrogate: Family,
     output: Path,
     settings: dict[str, Any],
     history: History,

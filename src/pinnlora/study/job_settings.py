@@ -1,11 +1,10 @@
 """What each job of the workflow is told: only the part of the settings that it uses."""
 
 import json
-from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 from pinnlora.errors import UserError
+from pinnlora.problem.code import sum_of_file
 from pinnlora.study.settings import REFERENCES, ProblemSettings, Settings
 from pinnlora.train.kinds import rank_or_name
 
@@ -63,7 +62,7 @@ def _own_part(chosen: ProblemSettings, stage: str, rank: int | str, mode: str) -
             return {"tasks": chosen.tasks.model_dump(mode="json")}
         case "reference":
             file = chosen.reference if chosen.reference not in REFERENCES else None
-            return {"reference": chosen.reference} | ({"sha256": digest(file)} if file else {})
+            return {"reference": chosen.reference} | ({"sha256": sum_of_file(file)} if file else {})
         case "base":
             return {"method": "base", "split": "base"} | trained("base", "full")
         case "fit":
@@ -78,11 +77,6 @@ def _own_part(chosen: ProblemSettings, stage: str, rank: int | str, mode: str) -
             )
     evaluation = chosen.evaluation.model_dump(mode="json")
     return {"evaluation": evaluation | {"figure_rank": figure_rank(chosen)}}
-
-
-def digest(file: str) -> str:
-    """A hash of what stands in a file."""
-    return sha256(Path(file).read_bytes()).hexdigest()[:16]
 
 
 def figure_rank(chosen: ProblemSettings) -> int | str:

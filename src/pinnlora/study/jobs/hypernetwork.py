@@ -12,7 +12,7 @@ import torch
 
 from pinnlora.files import read_netcdf
 from pinnlora.loss.measure import physics_errors
-from pinnlora.query.surrogate import Surrogate
+from pinnlora.query.family import Family
 from pinnlora.query.trust import calibrate, coverage
 from pinnlora.study.bundle import save_bundle
 from pinnlora.study.stored import read_base, read_fits
@@ -57,7 +57,7 @@ def run(
         )
         embed = embedding_of(problem, settings["hypernetwork"]["embedding"])
         symmetry = settings["network"]["symmetry"]
-        surrogate = Surrogate(problem, parametrisation, hypernetwork, embed, start, symmetry, settings)
+        surrogate = Family(problem, parametrisation, hypernetwork, embed, start, symmetry, settings)
         rng = numpy_generator(settings["seed"], f"{settings['mode']} {settings['rank']} calibration")
         calibration = calibrate(surrogate, *known("validation"), rng, SHARE * history.seconds)
         surrogate = replace(surrogate, calibration=calibration)
@@ -66,7 +66,7 @@ def run(
 
 
 def _measured(
-    surrogate: Surrogate, values: dict[str, np.ndarray], reference: np.ndarray, known: dict[str, Any]
+    surrogate: Family, values: dict[str, np.ndarray], reference: np.ndarray, known: dict[str, Any]
 ) -> dict[str, float | str]:
     """What is known of a surrogate on the test tasks, as `save_bundle` takes it; what is not finite is left out."""
     solutions = Solutions.of(surrogate.tasks(**values), reference)

@@ -12,9 +12,9 @@ import xarray as xr
 from pinnlora.errors import UserError
 from pinnlora.files import read_netcdf, write_netcdf
 from pinnlora.problem.base import Problem
+from pinnlora.problem.code import sum_of_file
 from pinnlora.problem.load import load_problem
 from pinnlora.query.scattered import scattered
-from pinnlora.study.job_settings import digest
 from pinnlora.study.references import References, given_references, own_references, refined_references
 from pinnlora.train.data import read_tasks
 
@@ -74,6 +74,6 @@ def _found(
                 raise UserError("reference: refined starts from the base network: give --base DIR")
             return refined_references(problem, values, splits, base, settings["seed"], device)
         case _:
-            if digest(kind) != settings["sha256"]:
+            if sum_of_file(kind) != settings["sha256"]:
                 raise UserError(f"reference: {kind} changed after the job was planned; run it again")
             return given_references(Path(kind), problem, values, splits)
