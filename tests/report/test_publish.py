@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from pinnlora.cli import app
 from pinnlora.errors import UserError
 from pinnlora.report.archive import read_archive
+from pinnlora.report.findings import findings
 from pinnlora.report.pages import page, write
 from pinnlora.report.publish import publish
 from pinnlora.report.tables import TABLES
@@ -79,7 +80,7 @@ def test_docs_and_readme_are_made_anew(project):
     fields = {"kovasznay.png", "burgers1d-plain.png"}
     assert {path.name for path in (project / "docs/default").iterdir()} == curves | fields | {
         f"table{number}.{kind}" for number in (1, 2, 3) for kind in ("md", "csv")
-    } | {"study.nc", "manifest.json"}
+    } | {"study.nc", "manifest.json", "findings.md"}
     text = (project / "README.md").read_text()
     assert text.startswith("# title\n\n<!-- results:start -->\n")
     assert text.endswith("<!-- results:end -->\n\nthe rest\n")
@@ -102,6 +103,7 @@ def test_the_archive_holds_what_the_pages_say(project):
     docs = project / "docs/default"
     kept = read_archive(docs / "study.nc")
     assert [dataset.attrs["problem"] for dataset in kept] == list(NAMES)
+    assert findings(kept) == (docs / "findings.md").read_text()
     for number, table in TABLES.items():
         assert page(number, kept) == (docs / f"table{number}.md").read_text()
         assert table.frame(kept).to_csv(index=False) == (docs / f"table{number}.csv").read_text()

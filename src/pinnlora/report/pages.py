@@ -119,12 +119,13 @@ def _circumstances(dataset: xr.Dataset) -> str:
     }.get(kind, "")
     return (
         f"Seconds: {measured_on(dataset)}. {about}Floors, as MSE: of the reference "
-        f"{_floor(dataset, 'reference')}{note}, of the evaluation grid {_floor(dataset, 'grid')}, "
-        f"of the precision{dtype} {_floor(dataset, 'precision')}."
+        f"{floor(dataset, 'reference')}{note}, of the evaluation grid {floor(dataset, 'grid')}, "
+        f"of the precision{dtype} {floor(dataset, 'precision')}."
     )
 
 
-def _floor(dataset: xr.Dataset, name: str) -> str:
+def floor(dataset: xr.Dataset, name: str) -> str:
+    """A floor of errors in print: of the reference, the grid or the precision."""
     value = dataset.attrs.get(f"floor_{name}")
     known = isinstance(value, float | int | np.number) and np.isfinite(value)
     return ERROR(value) if known else "unknown"

@@ -16,6 +16,7 @@ from pinnlora.report.archive import stages, write_archive, write_manifest
 from pinnlora.report.columns import ERROR, PRINTED_ERROR, Column, frame, markdown, plain
 from pinnlora.report.curves import error_against_rank, error_against_time
 from pinnlora.report.fields import fields
+from pinnlora.report.findings import findings
 from pinnlora.report.pages import page
 from pinnlora.report.solutions import Solution, once, solutions
 from pinnlora.report.style import problem_label, save
@@ -38,8 +39,8 @@ COLUMNS = (
 
 
 def publish(study: Path, docs: Path, readme: Path) -> None:
-    """Tables (.md, .csv), figures (.png), study.nc (every task's error) and manifest.json of `study` into `docs`, its
-    numbers between the markers of `readme`.
+    """Tables (.md, .csv), figures (.png), findings.md, study.nc (every task's error) and manifest.json of `study` into
+    `docs`, its numbers between the markers of `readme`.
 
     Raises UserError, and writes nothing, where results or markers are missing, or where the evaluations were
     not all made by the code of HEAD.
@@ -54,6 +55,7 @@ def publish(study: Path, docs: Path, readme: Path) -> None:
     for number, table in TABLES.items():
         write_text(docs / f"table{number}.md", page(number, datasets))
         write_text(docs / f"table{number}.csv", table.frame(datasets).to_csv(index=False))
+    write_text(docs / "findings.md", findings(datasets))
     write_archive(datasets, docs / "study.nc")
     write_manifest(study, datasets, commit, docs / "manifest.json")
     save(error_against_rank(datasets), docs / "error_against_rank.png")
