@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from small import generator, relative, task_values
 
-from pinnlora.problem.library.burgers1d import waves
+from pinnlora.problem.channels import Channels
+from pinnlora.problem.library.burgers1d import PIECE, flow_at, heat_flow, waves
 from pinnlora.problem.load import load_problem
 from pinnlora.problem.spectral import solve_burgers
 
@@ -68,3 +69,12 @@ def test_waves_by_adding_angles_are_those_of_their_angles():
         for found, exact in zip(waves(x, 100), (angle.cos(), angle.sin()), strict=True):
             assert found.shape == (2, 100, 1001) and found.dtype == dtype
             assert float((found.double() - exact).abs().max()) < largest
+
+
+def test_a_heat_flow_at_many_points_is_that_of_its_pieces():
+    channels = Channels.of([(0, 0), (1,)])
+    spectra = torch.randn(2, 3, 64, 2, generator=generator(1), dtype=torch.float64)
+    coords = torch.rand(1, 2 * PIECE + 7, 2, generator=generator(2), dtype=torch.float64)
+    found = heat_flow(spectra, coords, channels)
+    assert found.shape == (2, len(channels), 2 * PIECE + 7, 3)
+    assert relative(found, flow_at(spectra, coords, channels)) < 1e-14

@@ -15,6 +15,8 @@ from pinnlora.problem.signature import Condition, Periodic
 from pinnlora.problem.spectral import solve_burgers
 
 POINTS, NU, MODES, EARLY = 128, 0.01, 16, 0.1
+PIECE = 1024
+"""Points whose waves are held at once."""
 
 
 def amplitudes(values, modes=POINTS // 2):
@@ -52,8 +54,16 @@ def waves(x, count):
 def heat_flow(spectra, coords, channels):
     """Jets (task, channel, point, flow) of sum_k a_k exp(2 pi i k x - 4 pi^2 k^2 nu t), a_-k = conj(a_k).
 
-    spectra (task, flow, mode, 2) holds the a_k, k = 0, 1, ..., of several flows, coords is (task or 1, point, 2).
+    spectra (task, flow, mode, 2) holds the a_k, k = 0, 1, ..., of several flows, coords is (task or 1, point, 2). As
+    many points at once as a cache holds the waves of; a graph that is exported has any number of points.
     """
+    if torch.compiler.is_compiling() or coords.shape[1] <= PIECE:
+        return flow_at(spectra, coords, channels)
+    return torch.cat([flow_at(spectra, piece, channels) for piece in coords.split(PIECE, 1)], 2)
+
+
+def flow_at(spectra, coords, channels):
+    """The same, all points at once."""
     count, (x, t) = spectra.shape[-2], coords.unbind(-1)
     k = 2 * math.pi * torch.arange(count, dtype=coords.dtype, device=coords.device)
     cos, sin = waves(x, count)
