@@ -222,7 +222,7 @@ def check(problem: Annotated[str, typer.Argument(help="FILE.py:Class, or a probl
 @app.command()
 def publish(
     study: Annotated[Path, typer.Argument(help="directory of a finished study")],
-    docs: Annotated[Path, typer.Option(help="where tables and figures go")] = Path("docs/default"),
+    docs: Annotated[Path, typer.Option(help="where tables and figures go")] = Path("docs/results"),
     readme: Annotated[Path, typer.Option(help="the file with the marked results")] = Path("README.md"),
 ) -> None:
     """Make docs and the README's numbers anew from a study that the code of HEAD made."""
