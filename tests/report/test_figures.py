@@ -147,13 +147,16 @@ def test_rank_figure_shows_ours_and_the_papers(full):
 
 
 def test_rank_figure_has_a_dot_for_each_seed(full):
-    (axes,) = error_against_rank([with_three_seeds(full[0])]).axes
-    (one,) = error_against_rank(full[:1]).axes
-    assert not [dots for dots in one.collections if len(dots.get_offsets()) == 3]
-    dots = [dots.get_offsets()[:, 1] for dots in axes.collections if len(dots.get_offsets()) == 3]
+    figure = error_against_rank([with_three_seeds(full[0])])
+    dots = [line.get_ydata() for line in figure.axes[0].lines if line.get_marker() == "."]
     assert len(dots) == 4 * 5  # modes x ranks
     for means in dots:
-        np.testing.assert_allclose(means / means[0], [1, 2, 6])
+        np.testing.assert_allclose(np.array(means) / means[0], [1, 2, 6])
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert {"one seed", "range over the test tasks and seeds"} <= set(labels)
+    alone = error_against_rank(full[:1])
+    assert not [line for line in alone.axes[0].lines if line.get_marker() == "."]
+    assert "range over the test tasks" in [text.get_text() for text in alone.legends[0].get_texts()]
 
 
 def test_damaged_cells_are_crosses_that_no_line_joins(full):

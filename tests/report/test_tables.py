@@ -247,6 +247,24 @@ def test_errors_are_means_over_seeds_beside_those_of_the_best_and_the_worst(full
     assert PER_TASK.frame([full[0]]).equals(PER_TASK.frame([with_three_seeds(full[0])]))
 
 
+def test_what_covers_some_tasks_or_failed_is_counted_by_tasks_not_by_seeds(full):
+    dataset = with_three_seeds(full[0]).copy(deep=True)
+    place = {"method": "data", "rank": "4", "split": "test"}
+    dataset["mse"].loc[place | {"task": 3}] = np.inf  # with all seeds
+    dataset["mse"].loc[place | {"task": 5, "seed": 2024}] = np.inf
+    text = page(2, [dataset])
+    assert row(HYPERNETWORKS.frame([dataset]), mode="data", rank="4")["failed"] == 2
+    assert "data, rank 4: 2 of 20 test tasks failed with one seed or more;" in text
+    assert "have a reference" not in text
+    dataset["residual"] = 1e-3 + 0 * dataset["mse"].where(np.isfinite(dataset["mse"])).isel(
+        field=0, drop=True
+    )
+    dataset["mse"].loc[{"task": slice(8, None)}] = np.nan
+    assert "kovasznay: 8 of 20 test tasks have a reference; errors are means over those." in page(
+        2, [dataset]
+    )
+
+
 def test_pages_name_the_seeds_and_show_their_spread_where_there_are_several(full):
     text, alone = page(2, [with_three_seeds(full[0])]), page(2, full[:1])
     assert "hypernetworks with 3 seeds, 2023 to 2025, all else with 2023" in text

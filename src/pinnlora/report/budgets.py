@@ -75,7 +75,8 @@ def exceptions(rows: Sequence[Row]) -> list[str]:
 def _found(rows: Sequence[Row]) -> list[str]:
     return [
         f"{problem_label(problem(row.dataset))}, {row_label(row.method, row.rank)}: "
-        f"{', '.join(map(str, row.trained('ranks')))}, a number an adapted map, the input's first."
+        f"{', '.join(map(str, row.trained('ranks')))}, a number an adapted map, the input's first"
+        f"{', with the first seed' * (row.seeds() > 1)}."
         for row in rows
         if row.trained("ranks")
     ]

@@ -31,6 +31,7 @@ from pinnlora.train.kinds import NAMED_RANKS
 DODGE = 0.085  # in powers of two: bars of neighbouring methods at one rank stay apart
 NAMED_DODGE = 2.0  # times as much at ranks that are no number, where every method has a point
 BASELINE: dict[str, Any] = {"color": "0.45", "linewidth": 0.7}
+SEED: dict[str, Any] = {"color": "black", "marker": ".", "markersize": 3, "markeredgewidth": 0}
 LINES = dict(zip(BASELINES, (":", "-."), strict=True))
 
 
@@ -54,7 +55,11 @@ def error_against_rank(datasets: Sequence[xr.Dataset]) -> Figure:
             handles.append(Line2D([], [], marker="o", linestyle="--", label="paper", **hollow))
             handles.append(Line2D([], [], marker="x", linestyle="", label="paper, damaged print", **hollow))
         bar: dict[str, Any] = {"color": "0.35", "marker": "|", "linestyle": "", "markersize": 9}
-        handles.append(Line2D([], [], label="range over the test tasks", **bar))
+        several = any(dataset.sizes["seed"] > 1 for dataset in datasets)
+        over = "range over the test tasks" + " and seeds" * several
+        handles.append(Line2D([], [], label=over, **bar))
+        if several:
+            handles.append(Line2D([], [], label="one seed", **SEED | {"linestyle": ""}))
         _legend(figure, handles, columns=5)
     return figure
 
@@ -107,7 +112,7 @@ def _ours(axes: Axes, own: Sequence[Row], at: dict[str, float]) -> None:
     for row in own:  # of each seed alone, where there are several
         means = [mean(errors) for errors in row.scores_by_seed()]
         if len(means) > 1:
-            axes.scatter([at[row.rank]] * len(means), means, s=5, color="black", linewidths=0, zorder=4)
+            axes.plot([at[row.rank]] * len(means), means, linestyle="", zorder=4, **SEED)
 
 
 def _theirs(axes: Axes, printed: pd.DataFrame, method: str, at: dict[str, float]) -> None:

@@ -7,13 +7,23 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
 from pinnlora.report.columns import ERROR, PRINTED_ERROR, Column, frame, markdown, plain
 from pinnlora.report.pages import floor
+from pinnlora.report.solutions import Solution, solutions
 from pinnlora.report.style import method_label, problem_label, row_label
-from pinnlora.report.summaries import Row, is_hypernetwork, mean, paper, problem, rows, seeds, shown
+from pinnlora.report.summaries import (
+    Row,
+    is_hypernetwork,
+    mean,
+    paper,
+    per_problem,
+    problem,
+    rows,
+    seeds,
+    shown,
+)
 from pinnlora.report.tables import bar
 from pinnlora.train.settings import MODES
 
@@ -34,25 +44,23 @@ class Ranked:
         """The rank with the least error."""
         return min(self.at.values(), key=Row.mse)
 
-    def printed(self) -> pd.DataFrame:
-        """The paper's legible rows of the method with a numbered rank."""
-        table = paper(1) if self.method == "lora" else paper(2)
-        legible = table["legible"] == "yes" if "legible" in table else table["mse_test"].notna()
-        family = problem(self.dataset).partition("-")[0]
-        own = (table["problem"] == family) & (table["method"] == self.method) & legible
-        return table[own & (table["rank"] != "full")]
-
     def told(self, key: str) -> Any:
-        """The best rank, or the error, of the paper's; NaN where nothing is legible."""
-        printed = self.printed()
-        return math.nan if printed.empty else printed.sort_values("mse_test").iloc[0][key]
+        """The paper's best rank, or its error; NaN where it has none, or the print of one is damaged."""
+        table = paper(1) if self.method == "lora" else paper(2)
+        own = (table["problem"] == problem(self.dataset).partition("-")[0]) & (table["method"] == self.method)
+        printed = table[own & (table["rank"] != "full")]
+        if printed.empty or ("legible" in printed and (printed["legible"] != "yes").any()):
+            return math.nan
+        return printed.sort_values("mse_test").iloc[0][key]
 
-    def spread(self) -> str:
-        """Whether rank 4 is above the best rank with every seed, so far as that is known."""
+    def below(self) -> str:
+        """With how many seeds the best rank is below rank 4, so far as that is known."""
         if "4" not in self.at or self.best.rank == "4":
             return ""
-        least, others = self.at["4"].over_seeds(min), self.best.over_seeds(max)
-        return "" if math.isnan(least) else "yes" if least > others else "no"
+        four, best = ([mean(own) for own in row.errors_by_seed()] for row in (self.at["4"], self.best))
+        if len(four) < 2 or len(four) != len(best):
+            return ""
+        return f"{sum(b < a for a, b in zip(four, best, strict=True))} of {len(four)}"
 
 
 def findings(datasets: Sequence[xr.Dataset]) -> str:
@@ -61,10 +69,11 @@ def findings(datasets: Sequence[xr.Dataset]) -> str:
     every = [row for dataset in datasets for row in rows(dataset) if row.errors().size]
     parts = [
         "# What the study says",
-        f"Read off its evaluations by the code, {seeds(datasets[0])}. Errors are mean squared errors over grid, "
-        "fields, test tasks and seeds.",
+        f"Read off its evaluations by the code, {per_problem(datasets, seeds)}. Errors are mean squared errors over "
+        "grid, fields, test tasks and seeds.",
         "## Is rank 4 the best?",
-        "The rank with the least error among those that were trained, and whether it is below rank 4 with every seed.",
+        "The rank with the least error among the numbered ones, and with how many seeds it is below rank 4. A dash "
+        "stands for the paper's where a cell of the method is damaged in print.",
         table(RANKS, [found for found in ranked if len(found.at) > 1]),
         "## How do the modes compare, each at its best rank?",
         table(COMPARED, [found for found in ranked if found.method in MODES]),
@@ -76,8 +85,11 @@ def findings(datasets: Sequence[xr.Dataset]) -> str:
         "largest error of any task and seed.",
         table(WORST, [row for dataset in datasets for row in shown(dataset) if row.errors().size]),
         "## Where are the floors?",
-        "No error can be told from these. Beside them the least error of any row.",
-        table(FLOORS, [min(own, key=Row.mse) for own in _by_problem(every)]),
+        "No error can be told from these. Beside them the least error of all, refined solutions included.",
+        table(
+            FLOORS,
+            [_least(dataset) for dataset in datasets if any(row.errors().size for row in rows(dataset))],
+        ),
         "## What is above the paper?",
         "Rows of tables 1 and 2 whose cell is legible in the paper and lower than ours.",
         table(ABOVE, [row for row in every if row.mse() > bar(row)]),
@@ -99,9 +111,12 @@ def ranked_of(dataset: xr.Dataset) -> list[Ranked]:
     return [Ranked(dataset, method, at) for method, at in found.items()]
 
 
-def _by_problem(every: Sequence[Row]) -> list[list[Row]]:
-    names = dict.fromkeys(problem(row.dataset) for row in every)
-    return [[row for row in every if problem(row.dataset) == name] for name in names]
+def _least(dataset: xr.Dataset) -> Row:
+    return min((row for row in (*rows(dataset), *solutions(dataset)) if row.errors().size), key=Row.mse)
+
+
+def _label(row: Row) -> str:
+    return row.label() if isinstance(row, Solution) and row.refined else row_label(row.method, row.rank)
 
 
 def _name(of: Row | Ranked) -> str:
@@ -116,7 +131,7 @@ def _taught(row: Row) -> float:
 
 def worst_task(row: Row) -> tuple[int, int, int]:
     """The number of the worst task of the first seed, with how many seeds it is the worst one, and of how many."""
-    places = [int(np.argmax(errors)) for errors in row.errors_by_seed()]
+    places = [int(np.nanargmax(errors)) for errors in row.padded()]
     return places[0], places.count(places[0]), len(places)
 
 
@@ -140,7 +155,7 @@ RANKS = (
     Column("best_rank", lambda of: of.best.rank, "best rank"),
     Column("mse", lambda of: of.best.mse(), "its MSE", ERROR),
     Column("mse_4", lambda of: of.at["4"].mse() if "4" in of.at else math.nan, "rank 4", ERROR),
-    Column("every_seed", Ranked.spread, "below with every seed"),
+    Column("seeds", Ranked.below, "below rank 4 with"),
     Column("paper_rank", lambda of: of.told("rank"), "paper's best rank"),
     Column("paper", lambda of: of.told("mse_test"), "its MSE there", PRINTED_ERROR),
 )
@@ -176,7 +191,7 @@ FLOORS = (
     Column("grid", lambda row: floor(row.dataset, "grid"), "of the grid"),
     Column("precision", lambda row: floor(row.dataset, "precision"), "of the precision"),
     Column("mse", Row.mse, "least error", ERROR),
-    Column("row", lambda row: row_label(row.method, row.rank), "of"),
+    Column("row", _label, "of"),
 )
 ABOVE = (
     NAME,

@@ -53,7 +53,7 @@ MEANINGS = {
         "is read off the histories of training: the seconds until the mean error of the test tasks, on a sample of "
         "the grid, is as low as what LoRA and the physics hypernetwork both reach (without one of them, as what all "
         "methods reach); per-task methods train all test tasks side by side, and base, references and teachers are "
-        "counted in. A dash there: never, and the lowest error stands beside it."
+        "counted in. A dash there: never, and the lowest error stands beside it. Histories are those of the first seed."
     ),
 }
 

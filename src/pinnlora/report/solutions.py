@@ -41,10 +41,10 @@ class Solution(Row):
         label = row_label(self.method, self.rank)
         return f"hypernetwork ({label}), {self.solver}" if is_hypernetwork(self) else label
 
-    def errors_by_seed(self, split: str = "test", variable: str = "mse") -> list[np.ndarray]:
+    def padded(self, split: str = "test", variable: str = "mse") -> np.ndarray:
         """As of any row; those of a refined one are after refining."""
         after = self.refined and variable in ("mse", "residual", "mismatch")
-        return super().errors_by_seed(split, f"{variable}_refined" if after else variable)
+        return super().padded(split, f"{variable}_refined" if after else variable)
 
     def seconds_printed(self) -> float:
         """The paper's, whose hypernetwork there is the physics one."""

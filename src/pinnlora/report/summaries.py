@@ -77,11 +77,19 @@ class Row:
 
     def errors_by_seed(self, split: str = "test", variable: str = "mse") -> list[np.ndarray]:
         """The same of each seed alone, those left out that it was not trained with."""
+        return [own[~np.isnan(own)] for own in self.padded(split, variable)]
+
+    def padded(self, split: str = "test", variable: str = "mse") -> np.ndarray:
+        """The same over (seed, task), NaN for tasks without an error, of the seeds that it was trained with."""
         if variable not in self.dataset or split not in self.dataset["split"].values:
-            return []
+            return np.empty((0, 0))
         here = self._here(variable).sel(split=split)
-        values = (here.mean("field", skipna=True) if "field" in here.dims else here).transpose("seed", "task")
-        return [own[~np.isnan(own)] for own in values.values if not np.isnan(own).all()]
+        here = (here.mean("field", skipna=True) if "field" in here.dims else here).transpose("seed", "task")
+        return here.values[~np.isnan(here.values).all(1)]
+
+    def seeds(self) -> int:
+        """How many seeds it was trained with."""
+        return max(len(self.errors_by_seed()), len(self.errors_by_seed(variable="residual")))
 
     def over_seeds(self, choose: Callable[[list[float]], float]) -> float:
         """`choose` of the seeds' mean test errors, min or max; NaN with one seed."""
@@ -94,8 +102,10 @@ class Row:
         return max((errors.size for errors in both), default=0)
 
     def failed(self, split: str = "test") -> int:
-        """How many tasks could not be trained or measured, with all seeds: their errors are infinite."""
-        return int(self._here("failed").sel(split=split).sum()) if "failed" in self.dataset else 0
+        """How many tasks could not be trained or measured, with one seed or more: their errors are infinite."""
+        both = [self.padded(split, variable) for variable in ("mse", "residual")]
+        infinite = [np.isinf(values).any(0) for values in both if values.size]
+        return int(np.any(infinite, 0).sum()) if infinite else 0
 
     def scores_by_seed(self) -> list[np.ndarray]:
         """What stands for the accuracy of each test task: its error, the residual where no task has a reference."""

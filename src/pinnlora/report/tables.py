@@ -13,6 +13,7 @@ import xarray as xr
 
 from pinnlora.report.budgets import budget, exceptions, trial_function
 from pinnlora.report.columns import ERROR, PRINTED, PRINTED_ERROR, WHOLE, Column, frame, plain
+from pinnlora.report.counts import counts
 from pinnlora.report.solutions import Solution, once, solutions
 from pinnlora.report.style import row_label
 from pinnlora.report.summaries import Row, is_hypernetwork, mean, problem, reference, rows
@@ -68,33 +69,10 @@ def _seconds_printed(row: Row) -> float:
     return own.get("seconds_per_epoch", math.nan) * own.get("epochs", math.nan)
 
 
-def _counts(rows_: Sequence[Row]) -> list[str]:
-    """A note for every row whose error covers fewer test tasks than that of its neighbours, or of which some failed."""
-    most, compared_ = (max(map(count, rows_), default=0) for count in (Row.tasks, lambda r: r.errors().size))
-    notes = [
-        f"{problem(row.dataset)}, {row_label(row.method, row.rank)}: the errors cover {row.tasks()} of "
-        f"{most} test tasks."
-        for row in rows_
-        if row.tasks() < most
-    ]
-    notes += [
-        f"{problem(row.dataset)}, {row_label(row.method, row.rank)}: {row.failed()} of {row.tasks()} test tasks "
-        "failed; their errors are infinite, and so are means."
-        for row in rows_
-        if row.failed()
-    ]
-    if 0 < compared_ < most:
-        name = problem(rows_[0].dataset)
-        notes.append(
-            f"{name}: {compared_} of {most} test tasks have a reference; errors are means over those."
-        )
-    return notes
-
-
 def _row_notes(chosen: Callable, *first: str) -> Callable[[Sequence[xr.Dataset]], list[str]]:
     def notes(datasets: Sequence[xr.Dataset]) -> list[str]:
         groups = [chosen(dataset) for dataset in datasets]
-        return [*first, *(note for group in groups for note in [*exceptions(group), *_counts(group)])]
+        return [*first, *(note for group in groups for note in [*exceptions(group), *counts(group)])]
 
     return notes
 
