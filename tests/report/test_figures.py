@@ -153,7 +153,7 @@ def test_rank_figure_has_a_dot_for_each_seed(full):
     for means in dots:
         np.testing.assert_allclose(np.array(means) / means[0], [1, 2, 6])
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert {"one seed", "range over the test tasks and seeds"} <= set(labels)
+    assert {"one seed", "range, tasks and seeds"} <= set(labels)
     alone = error_against_rank(full[:1])
     assert not [line for line in alone.axes[0].lines if line.get_marker() == "."]
     assert "range over the test tasks" in [text.get_text() for text in alone.legends[0].get_texts()]

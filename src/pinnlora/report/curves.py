@@ -56,7 +56,7 @@ def error_against_rank(datasets: Sequence[xr.Dataset]) -> Figure:
             handles.append(Line2D([], [], marker="x", linestyle="", label="paper, damaged print", **hollow))
         bar: dict[str, Any] = {"color": "0.35", "marker": "|", "linestyle": "", "markersize": 9}
         several = any(dataset.sizes["seed"] > 1 for dataset in datasets)
-        over = "range over the test tasks" + " and seeds" * several
+        over = "range, tasks and seeds" if several else "range over the test tasks"
         handles.append(Line2D([], [], label=over, **bar))
         if several:
             handles.append(Line2D([], [], label="one seed", **SEED | {"linestyle": ""}))
