@@ -1,6 +1,8 @@
 """L-BFGS for batches of tasks, Adam with its schedules and its guard."""
 
+import gc
 import math
+import weakref
 
 import numpy as np
 import pytest
@@ -134,6 +136,39 @@ def test_adam_descends_by_the_schedules_rate():
     method, theta = adam(rate=0.25)
     method.step(theta, Bowl())
     assert theta.tolist()[0] == pytest.approx([2.75, -1.75])  # the first step of Adam is the rate itself
+
+
+class Held:
+    """A hook that lives as long as the graph that it is part of."""
+
+    def __call__(self, gradient):
+        return gradient
+
+
+class Watched(Bowl):
+    """A bowl whose graphs can be seen to go."""
+
+    def __init__(self):
+        self.graphs = []
+
+    def losses(self, theta):
+        loss, held = super().losses(theta)["bowl"] * 1.0, Held()
+        loss.register_hook(held)
+        self.graphs.append(weakref.ref(held))
+        return {"bowl": loss}
+
+
+@pytest.mark.parametrize("method", ["adam", "soap"])
+def test_no_step_leaves_its_graph_in_memory(method):
+    """As hypernetworks are trained, whose theta is not the parameter: a long training would end where memory does."""
+    body, bowl = torch.nn.Linear(2, 3), Watched()
+    rule = FirstOrder(
+        list(body.parameters()), Schedule("constant", 1e-3, 1000), method, clip=2.0, normalise=0.5
+    )
+    for _ in range(3):
+        rule.step(body(torch.ones(4, 2)), bowl)
+    gc.collect()
+    assert [graph() for graph in bowl.graphs] == [None] * 3
 
 
 @pytest.mark.parametrize("factor", [math.nan, math.inf, 1e6])

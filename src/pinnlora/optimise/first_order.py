@@ -108,12 +108,15 @@ class FirstOrder:
         totals = torch.stack(list(losses.values())).sum(0)
         self._count += 1
         self._optimiser.zero_grad(set_to_none=True)
+        known = (
+            totals.detach()
+        )  # a hook that held `totals` would keep its graph, and the graph the hook, for ever
         if not self.independent and theta.requires_grad:
-            theta.register_hook(lambda gradient: self._without_broken(gradient, totals.detach()))
-        (totals.sum() if self.independent else (self._weights(totals.detach()) * totals).sum()).backward()
+            theta.register_hook(lambda gradient: self._without_broken(gradient, known))
+        (totals.sum() if self.independent else (self._weights(known) * totals).sum()).backward()
         broken = None
         if self._count % self.check_every == 0:
-            broken = self._return(self._judged(totals.detach()), rows)
+            broken = self._return(self._judged(known), rows)
         if broken is not None and self.independent:
             self.gradient[broken] = 0.0
         if (broken is None or self.independent) and self._clipped():

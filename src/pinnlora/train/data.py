@@ -61,7 +61,7 @@ class TaskSet:
 def sent(tensor: Tensor, device: torch.device) -> Tensor:
     """A tensor on a device; from the CPU to a GPU without waiting for what that is doing."""
     if device.type == "cuda" and tensor.device.type == "cpu":
-        return tensor.pin_memory().to(device, non_blocking=True)
+        return tensor.contiguous().pin_memory().to(device, non_blocking=True)
     return tensor.to(device)
 
 
