@@ -1,5 +1,6 @@
 """L-BFGS for batches of tasks, Adam with its schedules and its guard."""
 
+import copy
 import gc
 import math
 import weakref
@@ -169,6 +170,41 @@ def test_no_step_leaves_its_graph_in_memory(method):
         rule.step(body(torch.ones(4, 2)), bowl)
     gc.collect()
     assert [graph() for graph in bowl.graphs] == [None] * 3
+
+
+@pytest.mark.parametrize("method", ["adam", "soap"])
+def test_what_goes_on_from_a_checkpoint_can_still_return_to_what_was_good_before(method):
+    """A file gives the optimiser's memory back by name, in another order than it was made in."""
+
+    def begun():
+        torch.manual_seed(1)
+        body = torch.nn.Linear(3, 4)
+        return FirstOrder(
+            list(body.parameters()), Schedule("constant", 1e-2, 100), method, check_every=4
+        ), body
+
+    def steps(rule, body, count, factor=None):
+        bowl, inputs = Bowl(), torch.eye(5, 3)
+        bowl.broken = factor
+        for _ in range(count):
+            rule.step(body(inputs), bowl)
+
+    whole, body = begun()
+    steps(whole, body, 6)
+    kept = copy.deepcopy((whole.state_dict(), [p.detach() for p in body.parameters()]))
+    steps(whole, body, 2, 1e9)  # the eighth returns to the fourth
+    steps(whole, body, 9)
+    again, other = begun()
+    state, weights = kept
+    memory = {str(key): dict(sorted(held.items())) for key, held in state["optimiser"]["state"].items()}
+    with torch.no_grad():
+        for p, own in zip(other.parameters(), weights, strict=True):
+            p.copy_(own)
+    again.load_state_dict(state | {"optimiser": state["optimiser"] | {"state": memory}})
+    steps(again, other, 2, 1e9)
+    steps(again, other, 9)
+    assert int(whole.halvings) == int(again.halvings) == 1
+    assert all(torch.equal(a, b) for a, b in zip(body.parameters(), other.parameters(), strict=True))
 
 
 @pytest.mark.parametrize("factor", [math.nan, math.inf, 1e6])

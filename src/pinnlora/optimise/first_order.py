@@ -172,9 +172,10 @@ class FirstOrder:
             p.copy_(torch.lerp(before, p, self._each))
 
     def _state(self) -> list[Tensor]:
-        """The parameters and all that the optimiser remembers of them, which for tasks is of their shape."""
-        held = [self._optimiser.state[p].values() for p in self.parameters]
-        memory = [v for values in held for v in values if torch.is_tensor(v) and v.ndim]
+        """The parameters and all that the optimiser remembers of them, which for tasks is of their shape; by name, as a
+        checkpoint gives it back in another order."""
+        held = [sorted(self._optimiser.state[p].items()) for p in self.parameters]
+        memory = [v for items in held for _, v in items if torch.is_tensor(v) and v.ndim]
         return [*(p.detach() for p in self.parameters), *memory]
 
     def _return(self, losses: Tensor, rows: Tensor | None) -> Tensor | None:
