@@ -221,7 +221,7 @@ def check(problem: Annotated[str, typer.Argument(help="FILE.py:Class, or a probl
 
 @app.command()
 def publish(
-    study: Annotated[Path, typer.Argument(help="directory of a finished study")],
+    study: Annotated[Path, typer.Argument(help="directory of a finished study, or docs of a published one")],
     docs: Annotated[Path, typer.Option(help="where tables and figures go")] = Path("docs/results"),
     readme: Annotated[Path, typer.Option(help="the file with the marked results")] = Path("README.md"),
 ) -> None:

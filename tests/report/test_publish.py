@@ -1,6 +1,7 @@
 """What is published comes from one clean commit whose code is still that of HEAD; otherwise nothing is written."""
 
 import json
+import shutil
 import subprocess
 
 import pytest
@@ -108,6 +109,18 @@ def test_the_archive_holds_what_the_pages_say(project):
         assert page(number, kept) == (docs / f"table{number}.md").read_text()
         assert table.frame(kept).to_csv(index=False) == (docs / f"table{number}.csv").read_text()
     assert not [name for dataset in kept for name in dataset.variables if "showcase" in name or name == "x"]
+
+
+def test_pages_of_a_published_study_are_written_anew_without_its_results(project):
+    run(project)
+    docs, text = project / "docs/default", (project / "README.md").read_text()
+    before = {path.name: path.read_bytes() for path in docs.iterdir()}
+    for name in ("table2.md", "table1.csv", "findings.md"):
+        (docs / name).write_text("by hand")
+    shutil.rmtree(project / "results")
+    publish(docs, project / "elsewhere", project / "no.md")
+    assert {path.name: path.read_bytes() for path in docs.iterdir()} == before
+    assert (project / "README.md").read_text() == text and not (project / "elsewhere").exists()
 
 
 def test_the_manifest_says_what_each_stage_took(project):

@@ -14,6 +14,7 @@ import xarray as xr
 from pinnlora.files import atomic, write_text
 from pinnlora.report.summaries import measured_on, per_problem, problem
 
+ARCHIVE = "study.nc"
 PACKAGES = ("pinnlora", "torch", "numpy", "scipy", "xarray", "netcdf4", "snakemake")
 
 

@@ -12,7 +12,7 @@ import xarray as xr
 
 from pinnlora.errors import UserError
 from pinnlora.files import write_text
-from pinnlora.report.archive import stages, write_archive, write_manifest
+from pinnlora.report.archive import ARCHIVE, read_archive, stages, write_archive, write_manifest
 from pinnlora.report.columns import ERROR, PRINTED_ERROR, Column, frame, markdown, plain
 from pinnlora.report.curves import error_against_rank, error_against_time
 from pinnlora.report.fields import fields
@@ -42,9 +42,12 @@ def publish(study: Path, docs: Path, readme: Path) -> None:
     """Tables (.md, .csv), figures (.png), findings.md, study.nc (every task's error) and manifest.json of `study` into
     `docs`, its numbers between the markers of `readme`.
 
-    Raises UserError, and writes nothing, where results or markers are missing, or where the evaluations were
-    not all made by the code of HEAD.
+    Of a `study` that was published before only tables and findings are written anew, in its place. Raises UserError,
+    and writes nothing, where results or markers are missing, or where the evaluations were not all made by the code
+    of HEAD.
     """
+    if (study / ARCHIVE).is_file():
+        return write_pages(read_archive(study / ARCHIVE), study)
     datasets = finished(study)
     text = readme.read_text(encoding="utf-8") if readme.is_file() else ""
     before, start, rest = text.partition(START)
@@ -52,11 +55,8 @@ def publish(study: Path, docs: Path, readme: Path) -> None:
     if not end:
         raise UserError(f"{readme} has no {START} with {END} below it; put both where the results belong")
     commit = commit_of(datasets, readme.resolve().parent)
-    for number, table in TABLES.items():
-        write_text(docs / f"table{number}.md", page(number, datasets))
-        write_text(docs / f"table{number}.csv", table.frame(datasets).to_csv(index=False))
-    write_text(docs / "findings.md", findings(datasets))
-    write_archive(datasets, docs / "study.nc")
+    write_pages(datasets, docs)
+    write_archive(datasets, docs / ARCHIVE)
     write_manifest(study, datasets, commit, docs / "manifest.json")
     save(error_against_rank(datasets), docs / "error_against_rank.png")
     save(error_against_time(datasets), docs / "error_against_time.png")
@@ -64,6 +64,14 @@ def publish(study: Path, docs: Path, readme: Path) -> None:
         save(fields(dataset), docs / f"{problem(dataset)}.png")
     block = results(study, datasets, commit, Path(os.path.relpath(docs, readme.parent)).as_posix())
     write_text(readme, f"{before}{start}\n{block}{end}{after}")
+
+
+def write_pages(datasets: Sequence[xr.Dataset], docs: Path) -> None:
+    """What needs nothing but errors, counts and seconds: the tables, as Markdown and CSV, and the findings."""
+    for number, table in TABLES.items():
+        write_text(docs / f"table{number}.md", page(number, datasets))
+        write_text(docs / f"table{number}.csv", table.frame(datasets).to_csv(index=False))
+    write_text(docs / "findings.md", findings(datasets))
 
 
 def finished(study: Path) -> list[xr.Dataset]:
