@@ -3,7 +3,7 @@
 # make test-cluster: the smoke study on a Slurm of this machine alone, as root; installs it by apt-get if need be.
 # make docs: the documentation as a site, build/site/index.html.
 # make schema: config/schema.json, by which editors check a config.
-# make publish: docs/default and the README's numbers, from a finished default study.
+# make publish: docs/results and the README's numbers, from the finished study of config/study.yaml.
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
@@ -41,7 +41,7 @@ schema: $(STAMP)
 	$(BIN)/python -m pinnlora.study.settings_files config
 
 publish: $(STAMP)
-	$(BIN)/pinnlora publish results/default --docs docs/default --readme README.md
+	$(BIN)/pinnlora publish results/study --docs docs/results --readme README.md
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build dist

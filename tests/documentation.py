@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-GENERATED = ("default", "accurate", "examples.md")
+GENERATED = ("results", "examples.md")
 """Below docs/, written by programs."""
 BESIDE = (
     "README.md",
