@@ -30,8 +30,8 @@ HEAD = """# What you would pick instead
 
 `python benchmarks/peers.py --minutes M` trains other methods on the same distribution of tasks for the same minutes,
 each on one thread, and writes this page. All are measured on the same test tasks, which none has seen, those of the
-[published study](results/table2.md): the mean squared error over the evaluation grid and all fields, and the relative L2
-error of the worst field; mean and worst over the tasks.
+[published study](results/table2.md): the mean squared error over the evaluation grid and all fields, and the relative
+L2 error of the worst field; mean and worst over the tasks.
 
 - **Minutes** are of the CPU: what else the machine does meanwhile does not count. pinnlora's hold all of its command,
   from `check` to the verdict; the others' hold steps of the optimiser alone, not their making.

@@ -17,6 +17,7 @@ from pinnlora.loss.draw import Draw
 from pinnlora.loss.points import count_of, draw_points, inside, on_faces, on_grid
 from pinnlora.problem.base import Problem
 from pinnlora.problem.domain.base import Domain, Shape
+from pinnlora.problem.domain.numbers import constant
 from pinnlora.problem.domain.sides import Face, Side, outward_normal
 from pinnlora.problem.mismatch import prescribed
 from pinnlora.problem.signature import BoundCondition, Values
@@ -142,7 +143,7 @@ def steepness(
     coords (task, point, dim) -> (task, point); None where they do not depend on the place."""
     coords = coords.detach().requires_grad_()
     squares = None
-    side = coords.new_tensor(problem.coords.high) - coords.new_tensor(problem.coords.low)
+    side = constant(problem.coords.high, coords) - constant(problem.coords.low, coords)
     normal = outward_normal(problem.coords, [part], coords.detach(), values)
     with torch.enable_grad():
         for target in prescribed(problem, condition, coords, values).values():

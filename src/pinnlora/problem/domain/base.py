@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from pinnlora.problem.domain.numbers import Values
+from pinnlora.problem.domain.numbers import Values, constant
 from pinnlora.problem.domain.sides import Face, Side, accepted, tidy
 from pinnlora.problem.domain.surface import Surface
 
-RESERVED = ("method", "rank", "split", "task", "field", "sample")
+RESERVED = ("method", "rank", "seed", "split", "task", "field", "sample")
 """Names that results use."""
 PROBES = 1024
 """Points by which a domain's share of its bounding box is estimated."""
@@ -96,8 +96,7 @@ class Domain(ABC):
 
     def scale(self, unit: Tensor) -> Tensor:
         """Map points of the unit cube (..., dim) into the box around the domain."""
-        low = torch.tensor(self.low, dtype=unit.dtype, device=unit.device)
-        high = torch.tensor(self.high, dtype=unit.dtype, device=unit.device)
+        low, high = constant(self.low, unit), constant(self.high, unit)
         return low + (high - low) * unit
 
     def uniform(self, unit: Unit, count: int, values: Values) -> Tensor:
@@ -176,7 +175,7 @@ class Shape(Domain):
             return points, self.contains(points, values)
 
         points = accepted(draw, count, self.fill)
-        low, high = points.new_tensor(self.low), points.new_tensor(self.high)
+        low, high = constant(self.low, points), constant(self.high, points)
         return (points - low) / (high - low)
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pinnlora.problem.domain.base import Domain, check_coordinates
-from pinnlora.problem.domain.numbers import Values
+from pinnlora.problem.domain.numbers import Values, constant
 from pinnlora.problem.domain.sides import Face, Side
 from pinnlora.problem.domain.surface import Flat, Surface
 from pinnlora.problem.domain.vector import Vector, Walls, packed, unpacked
@@ -114,14 +114,14 @@ class Box(Domain):
         return Face(axis, end)
 
     def contains(self, coords: Tensor, values: Values, slack: float = 0.0) -> Tensor:
-        low, high = coords.new_tensor(self.low), coords.new_tensor(self.high)
+        low, high = constant(self.low, coords), constant(self.high, coords)
         if slack < 0:  # nothing is outside of time
             walled = self._walled()
             coords, low, high = coords[..., walled], low[walled], high[walled]
         return ((coords >= low - slack) & (coords <= high + slack)).all(-1)
 
     def bounds(self, values: Values, like: Tensor) -> tuple[Tensor, Tensor]:
-        return like.new_tensor([self.low]), like.new_tensor([self.high])
+        return constant(self.low, like)[None], constant(self.high, like)[None]
 
     def level(self, coords: Tensor, values: Values) -> Tensor | None:
         found = None

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pinnlora.problem.domain.base import Domain, Shape, Unit, check_coordinates
 from pinnlora.problem.domain.box import Box
-from pinnlora.problem.domain.numbers import Values
+from pinnlora.problem.domain.numbers import Values, constant
 from pinnlora.problem.domain.surface import Surface
 from pinnlora.problem.domain.vector import Hypersphere, Vector, Vectors, direction
 
@@ -34,7 +34,7 @@ class Hyperball(Shape):
         return found & self.rest.contains(coords[..., self.dimension :], values, slack)
 
     def bounds(self, values: Values, like: Tensor) -> tuple[Tensor, Tensor]:
-        return like.new_tensor([self.low]), like.new_tensor([self.high])
+        return constant(self.low, like)[None], constant(self.high, like)[None]
 
     def level(self, coords: Tensor, values: Values) -> Tensor:
         return self.surfaces()[0].level(coords[..., : self.dimension], values)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -11,6 +12,20 @@ from torch import Tensor
 
 Number = float | str | Callable[..., Tensor]
 Values = Mapping[str, Any]
+
+
+def constant(values: Sequence[float], like: Tensor) -> Tensor:
+    """Numbers as a tensor of the kind of `like`, not to be changed in place: made once, as a GPU is waited for each
+    time that one is sent to it."""
+    if torch.compiler.is_compiling():
+        return like.new_tensor(values)
+    return _kept(tuple(values), like.dtype, like.device)
+
+
+@lru_cache(maxsize=256)
+def _kept(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    with torch.inference_mode(False):
+        return torch.tensor(values, dtype=dtype, device=device)
 
 
 def asked(number: Number) -> tuple[str, ...]:

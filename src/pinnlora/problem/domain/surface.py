@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pinnlora.problem.domain.numbers import Values, amount, row
+from pinnlora.problem.domain.numbers import Values, amount, constant, row
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,11 @@ class Flat(Surface):
     def at(self, unit: Tensor, values: Values) -> Tensor:
         held = unit.new_full((*unit.shape[:-1], 1), float(self.upper))
         unit = torch.cat((unit[..., : self.axis], held, unit[..., self.axis :]), -1)
-        low, high = unit.new_tensor(self.low), unit.new_tensor(self.high)
+        low, high = constant(self.low, unit), constant(self.high, unit)
         return torch.lerp(low, high, unit)
 
     def distance(self, coords: Tensor, values: Values) -> Tensor:
-        low, high = coords.new_tensor(self.low), coords.new_tensor(self.high)
+        low, high = constant(self.low, coords), constant(self.high, coords)
         beyond = torch.maximum(low - coords, coords - high).clamp_min(0)
         beyond[..., self.axis] = coords[..., self.axis] - self.value
         return beyond.norm(dim=-1)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pinnlora.problem.domain.numbers import Values
+from pinnlora.problem.domain.numbers import Values, constant
 from pinnlora.problem.domain.surface import Surface
 
 Vectors = tuple[tuple[str, int, int], ...]
@@ -70,7 +70,7 @@ class Walls(Surface):
     high: tuple[float, ...]
 
     def _ends(self, like: Tensor) -> tuple[Tensor, Tensor]:
-        return like.new_tensor(self.low), like.new_tensor(self.high)
+        return constant(self.low, like), constant(self.high, like)
 
     def measure(self, values: Values, like: Tensor) -> Tensor:
         # 1: that of a thousand sides overflows, and there is no other surface to compare with
