@@ -95,7 +95,7 @@ def test_errors_are_relative_in_both_norms(trained):
     reference = read_reference(path / "reference.nc", problem, values, np.arange(len(splits)))
     settings = {"figure_rank": 1, "refine_steps": 0, "refine_points": 10}
     truth = Truth(problem, values, splits, reference)
-    errors = evaluate_surrogate(path / "bundle", truth, device_of("cpu"), settings).errors["test"]
+    errors = evaluate_surrogate(path / "bundle", truth, device_of("cpu"), settings, 0).errors["test"]
     for name in ("relative_l2", "relative_l1"):
         assert errors[name].shape == (2, 1) and np.isfinite(errors[name]).all()
 

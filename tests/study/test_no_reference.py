@@ -113,7 +113,7 @@ def test_a_study_without_reference_measures_residuals_and_mismatches(study):
     assert found.attrs["reference"] == "none" and "floor_reference" not in found.attrs
     assert np.isnan(found["mse"]).all() and "showcase_reference" not in found
     for method, rank, splits in [("lora", "2", 1), ("physics", "2", 3), ("base", "full", 3)]:
-        one = found["residual"].sel({"method": method, "rank": rank})
+        one = found["residual"].isel(seed=0).sel({"method": method, "rank": rank})
         assert one.dims == ("split", "task")
         assert int(np.isfinite(one).sum()) == {1: 2, 3: 7}[splits]
     assert float(found["mismatch"].max()) < 1e-6  # held by the trial function, some in single precision
@@ -132,7 +132,7 @@ def test_residuals_are_those_of_the_prediction(study):
     u_t = np.gradient(u, axes["t"], axis=1)
     u_xx = np.gradient(np.gradient(u, axes["x"], axis=0), axes["x"], axis=0)
     expected = math.sqrt(((u_t - alpha * u_xx)[3:-3, 3:-3] ** 2).mean())
-    one = found["residual"].sel({"method": "physics", "rank": "2", "split": "test"})[0]
+    one = found["residual"].isel(seed=0).sel({"method": "physics", "rank": "2", "split": "test"})[0]
     assert float(one) == pytest.approx(expected, rel=0.15)
 
 
