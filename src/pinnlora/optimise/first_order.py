@@ -108,9 +108,7 @@ class FirstOrder:
         totals = torch.stack(list(losses.values())).sum(0)
         self._count += 1
         self._optimiser.zero_grad(set_to_none=True)
-        known = (
-            totals.detach()
-        )  # a hook that held `totals` would keep its graph, and the graph the hook, for ever
+        known = totals.detach()  # a hook that holds `totals` keeps its graph, and that the hook
         if not self.independent and theta.requires_grad:
             theta.register_hook(lambda gradient: self._without_broken(gradient, known))
         (totals.sum() if self.independent else (self._weights(known) * totals).sum()).backward()
