@@ -149,7 +149,7 @@ def origin(attributes: dict, title: str) -> dict[str, str]:
     }
 
 
-def read_netcdf(path: str | Path, required: Iterable[str] = ()) -> xr.Dataset:
+def read_netcdf(path: str | Path, required: Iterable[str] = (), group: str | None = None) -> xr.Dataset:
     """The whole dataset in memory, its file closed; UserError for a missing or damaged file or missing `required`.
 
     A file that `write_netcdf` wrote carries a checksum of its content, which is compared.
@@ -159,7 +159,8 @@ def read_netcdf(path: str | Path, required: Iterable[str] = ()) -> xr.Dataset:
         raise UserError(f"there is no file {path}; expected a NetCDF file")
     try:
         # units of seconds are plain numbers here, not times
-        dataset = xr.load_dataset(path, engine="netcdf4", decode_times=False, decode_timedelta=False)
+        plain = {"decode_times": False, "decode_timedelta": False}
+        dataset = xr.load_dataset(path, engine="netcdf4", group=group, **plain)
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UserError(f"{path} is not a readable NetCDF file ({reason})") from None

@@ -123,6 +123,15 @@ def test_pages_of_a_published_study_are_written_anew_without_its_results(project
     assert (project / "README.md").read_text() == text and not (project / "elsewhere").exists()
 
 
+def test_a_damaged_archive_is_one_line(project):
+    run(project)
+    path = project / "docs/default/study.nc"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match="study.nc is not a readable NetCDF file"):
+        publish(path.parent, path.parent, project / "README.md")
+
+
 def test_the_manifest_says_what_each_stage_took(project):
     for path, seconds in (
         ("kovasznay/base", 3), ("kovasznay/surrogate/data/rank1", 5), ("kovasznay/surrogate/data/rank1-seed2024", 7),

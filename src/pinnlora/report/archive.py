@@ -5,13 +5,13 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import netCDF4
 import pandas as pd
 import xarray as xr
 
-from pinnlora.files import atomic, write_text
+from pinnlora.checksums import sum_of_dataset
+from pinnlora.files import atomic, read_netcdf, write_text
 from pinnlora.report.summaries import measured_on, per_problem, problem
 
 ARCHIVE = "study.nc"
@@ -26,16 +26,16 @@ def write_archive(datasets: Sequence[xr.Dataset], path: Path) -> None:
             own = dataset.drop_vars(shown)
             own = own.drop_vars([name for name in own.coords if name not in _dimensions(own)])
             packed = {name: {"zlib": True, "complevel": 9} for name in own.data_vars if own[name].ndim}
-            own.attrs.pop("checksum", None)  # it is of the whole
+            own = own.assign_attrs(checksum=sum_of_dataset(own))  # what stood there was that of the whole
             own.to_netcdf(temporary, mode="a" if place else "w", group=problem(dataset), encoding=packed)
 
 
 def read_archive(path: Path) -> list[xr.Dataset]:
     """The evaluations of `write_archive`, in their order."""
+    read_netcdf(path)  # in words where there is none, or a damaged one
     with netCDF4.Dataset(path) as file:
         groups = list(file.groups)
-    options: dict[str, Any] = {"engine": "netcdf4", "decode_times": False, "decode_timedelta": False}
-    return [xr.load_dataset(path, group=group, **options) for group in groups]
+    return [read_netcdf(path, required=("mse",), group=group) for group in groups]
 
 
 def _dimensions(dataset: xr.Dataset) -> set:
