@@ -128,7 +128,7 @@ def test_a_damaged_archive_is_one_line(project):
     path = project / "docs/default/study.nc"
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(UserError, match="study.nc is not a readable NetCDF file"):
+    with pytest.raises(UserError, match=r"study\.nc is not a readable NetCDF file"):
         publish(path.parent, path.parent, project / "README.md")
 
 
