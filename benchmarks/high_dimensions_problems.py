@@ -29,7 +29,7 @@ from pinnlora.study.settings import ProblemSettings, load_settings
 from pinnlora.train.budget import BASE, settings_within, suited
 from pinnlora.train.data import fields_of, grid_coords, task_set
 from pinnlora.train.fit import fit
-from pinnlora.train.loop import History
+from pinnlora.train.progress import History
 from pinnlora.train.settings import HypernetworkStage, NetworkSettings, PerTaskStage, StageSettings
 from pinnlora.train.setup import dtype_of, network_of, parametrisation_of
 

@@ -20,7 +20,7 @@ from pinnlora.problem.load import load_problem
 from pinnlora.query.refine import improved, refining
 from pinnlora.query.surrogate import Surrogate
 from pinnlora.study.bundle import save_bundle
-from pinnlora.train.loop import History
+from pinnlora.train.progress import History
 from pinnlora.train.settings import NetworkSettings, StageSettings
 from pinnlora.train.setup import base_weights, dtype_of, embedding_of, network_of, parametrisation_of
 

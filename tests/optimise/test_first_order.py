@@ -207,6 +207,27 @@ def test_what_goes_on_from_a_checkpoint_can_still_return_to_what_was_good_before
     assert all(torch.equal(a, b) for a, b in zip(body.parameters(), other.parameters(), strict=True))
 
 
+def test_what_begins_again_does_so_at_half_the_rate_and_returns_no_further_also_from_a_checkpoint():
+    method, theta = adam()
+    bowl = Bowl()
+    for _ in range(7):
+        method.step(theta, bowl)
+    method.begin_again()
+    here, later = theta.detach().clone(), adam()[0]
+    later.load_state_dict(copy.deepcopy(method.state_dict()))
+    (moved,) = later.parameters
+    with torch.no_grad():
+        moved.copy_(theta)
+    for rule, what in ((method, theta), (later, moved)):
+        bowl.broken = None
+        rule.step(what, bowl)
+        assert (here - what).abs().tolist()[0] == pytest.approx([0.05, 0.05], rel=0.2)
+        bowl.broken = math.nan
+        for _ in range(2):
+            rule.step(what, bowl)
+        assert int(rule.halvings) == 2 and torch.equal(what, here)
+
+
 @pytest.mark.parametrize("factor", [math.nan, math.inf, 1e6])
 def test_a_blow_up_is_rolled_back_at_half_the_rate(factor):
     method, theta = adam()

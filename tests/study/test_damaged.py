@@ -20,7 +20,7 @@ from pinnlora.study.jobs import fit, reference, tasks
 from pinnlora.study.settings import load_settings
 from pinnlora.study.stored import read_base, read_fits, save_fits
 from pinnlora.train.data import read_reference, read_tasks
-from pinnlora.train.loop import History
+from pinnlora.train.progress import History
 
 SETTINGS = load_settings({"problems": ["kovasznay"], "tasks": {"train": 2, "validation": 1, "test": 2}})
 

@@ -10,7 +10,7 @@ from declared import Heat
 
 from pinnlora.problem.load import load_problem
 from pinnlora.study.settings import load_settings
-from pinnlora.train import budget, loop
+from pinnlora.train import budget, loop, progress
 from pinnlora.train.budget import paced, settings_within, suited
 from pinnlora.train.loop import train
 from pinnlora.train.settings import HypernetworkStage, PerTaskStage, StageSettings
@@ -62,7 +62,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch) -> Clock:
     made = Clock()
-    for module in (budget, loop):
+    for module in (budget, loop, progress):
         monkeypatch.setattr(module, "time", made)
     return made
 

@@ -14,7 +14,7 @@ from pinnlora.problem.load import load_problem
 from pinnlora.study.job_settings import job_settings
 from pinnlora.study.jobs import fit, hypernetwork, reference, tasks
 from pinnlora.study.settings import load_settings
-from pinnlora.train import budget, loop
+from pinnlora.train import budget, loop, progress
 from pinnlora.train import checkpoint as checkpoints
 from pinnlora.train.checkpoint import Checkpoint, checkpointed, numpy_from, numpy_state
 
@@ -166,7 +166,9 @@ def test_nothing_is_written_before_its_time_or_without_provenance(made, tmp_path
 def test_a_budget_goes_on_from_the_seconds_used(made, tmp_path, killed, capsys, monkeypatch):
     """By a clock that goes on by a tenth of a second each time it is looked at."""
     ticks = count()
-    monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: 0.1 * next(ticks)))
+    clock = SimpleNamespace(perf_counter=lambda: 0.1 * next(ticks))
+    for module in (loop, progress):
+        monkeypatch.setattr(module, "time", clock)
     monkeypatch.setattr(budget, "paced", lambda stage, learner_of: stage)
     stage = {"optimiser": "adam", "steps": 1000, "seconds": 6.0, "report_every": 1000}
     own = job_settings(study(lora=stage), "burgers2d", "fit", 2, "lora")

@@ -238,6 +238,18 @@ def test_the_average_forgets_what_blew_up():
     assert bool(learner.validate().isfinite())
 
 
+def test_a_training_that_goes_astray_goes_on_from_its_best_weights_with_shorter_steps(capsys, monkeypatch):
+    """At rate one SOAP ends a thousand times above the start within ten steps, and takes a hundred to come back."""
+    ends = []
+    for _ in range(2):
+        learner = learner_of("data", optimiser="soap", learning_rate=1.0, steps=100)
+        rows = train(learner, 10, quiet=True).rows
+        ends.append(rows[-1]["validation"])
+        monkeypatch.setattr(Hyperlearner, "turn_back", lambda self, astray: None)
+    assert "back to the best weights, at half the rate" in capsys.readouterr().out
+    assert ends[0] < 1 and ends[1] > 100 * ends[0]
+
+
 @pytest.mark.parametrize("optimiser", ["adam", "gauss_newton"])
 def test_a_step_that_does_not_fit_in_memory_is_taken_with_fewer_tasks(optimiser, monkeypatch, capsys):
     learner, whole = learner_of("physics", optimiser=optimiser, steps=4), Hyperlearner._residuals

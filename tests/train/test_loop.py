@@ -17,6 +17,7 @@ class Script:
     now: int = 0
     kept: list[int] = field(default_factory=list)
     dropped: list[list[bool]] = field(default_factory=list)
+    turned: list[tuple[int, list[bool]]] = field(default_factory=list)
     restored: bool = False
     settles: int = 0
     seconds: float = 0.0
@@ -42,6 +43,9 @@ class Script:
 
     def keep(self, better):
         self.kept = [self.now if new else old for new, old in zip(better.tolist(), self.kept, strict=True)]
+
+    def turn_back(self, astray):
+        self.turned.append((self.now, astray.tolist()))
 
     def drop(self, finished):
         self.dropped.append(finished.tolist())
@@ -69,6 +73,16 @@ def test_every_entry_keeps_its_best_state_even_the_first():
     history = train(learner, report_every=1, quiet=True)
     assert learner.kept == [3, 0] and learner.restored
     assert history.best.tolist() == [1, 1] and history.iterations == 4
+
+
+def test_entries_that_are_far_above_their_best_turn_back_unless_a_part_is_all_that_was_judged():
+    learner = script([5, 499, 501, 1, 99, torch.inf], [1, 2, 3, 4, 5, 500])
+    train(learner, report_every=1, quiet=True)
+    assert learner.turned == [(2, [True, False]), (5, [True, True])]
+    unsettled = script([1, 900, 900, 900], [1, 1, 1, 1])
+    unsettled.settles = 9
+    train(unsettled, report_every=1, quiet=True)
+    assert unsettled.turned == []
 
 
 def test_nothing_better_is_seen_between_reports_but_the_last_step_always_is():

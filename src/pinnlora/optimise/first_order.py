@@ -169,6 +169,15 @@ class FirstOrder:
         with torch.no_grad():
             p.copy_(torch.lerp(before, p, self._each))
 
+    def begin_again(self) -> None:
+        """From the parameters as they are now, at half the rate and without memory of the way to here."""
+        self._start = [p.detach().clone() for p in self.parameters]
+        self._optimiser.state.clear()
+        self._norms.clear()
+        self._good, self._good_loss = [], torch.full_like(self._good_loss, math.inf)
+        self.halvings += 1
+        self._shorten()
+
     def _state(self) -> list[Tensor]:
         """The parameters and all that the optimiser remembers of them, which for tasks is of their shape; by name, as a
         checkpoint gives it back in another order."""
@@ -211,11 +220,11 @@ class FirstOrder:
         """What the optimiser and its guard remember, for a checkpoint; the parameters are their owner's."""
         return {
             "optimiser": self._optimiser.state_dict(), "good": self._good, "good_loss": self._good_loss,
-            "halvings": self.halvings, "count": self._count, "norms": list(self._norms),
+            "halvings": self.halvings, "count": self._count, "norms": list(self._norms), "start": self._start,
         }  # fmt: skip
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take it back; the parameters must be those from the start of training until then."""
+        """Take it back; the parameters are put back by their owner."""
         device, optimiser = self.halvings.device, state["optimiser"]
         remembered = {int(index): held for index, held in optimiser["state"].items()}  # keys of JSON are text
         self._optimiser.load_state_dict(optimiser | {"state": remembered})
@@ -225,5 +234,6 @@ class FirstOrder:
         )
         self.halvings, self._count = state["halvings"].to(device), state["count"]
         self._norms.extend(state["norms"])
+        self._start = [part.to(device) for part in state["start"]]
         if bool(self.halvings.any()):
             self._shorten()

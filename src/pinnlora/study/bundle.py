@@ -13,7 +13,7 @@ from pinnlora.problem.base import Problem
 from pinnlora.problem.carry import copy_problem
 from pinnlora.query.calibration import FORMAT, LEVEL, Calibration
 from pinnlora.query.family import Family
-from pinnlora.train.loop import History
+from pinnlora.train.progress import History
 
 
 def save_bundle(

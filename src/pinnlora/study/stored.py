@@ -13,7 +13,7 @@ from pinnlora.errors import UserError
 from pinnlora.files import atomic_directory, load_weights, save_weights, write_netcdf
 from pinnlora.nets.adapters import Parametrisation
 from pinnlora.problem.base import Problem
-from pinnlora.train.loop import History
+from pinnlora.train.progress import History
 from pinnlora.train.settings import NetworkSettings
 from pinnlora.train.setup import base_weights, network_of, parametrisation_of
 

@@ -12,7 +12,8 @@ import torch
 from pinnlora.problem.base import Problem
 from pinnlora.problem.domain.base import Shape
 from pinnlora.train.checkpoint import Checkpoint
-from pinnlora.train.loop import History, Learner, train
+from pinnlora.train.loop import Learner, train
+from pinnlora.train.progress import History
 from pinnlora.train.settings import HypernetworkStage, StageSettings
 
 BASE, FURTHER, EVALUATION = 0.2, 0.04, 0.12

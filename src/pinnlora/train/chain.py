@@ -22,7 +22,8 @@ from pinnlora.problem.base import Problem
 from pinnlora.problem.signature import Values
 from pinnlora.train.checkpoint import Checkpoint
 from pinnlora.train.data import TaskSet
-from pinnlora.train.loop import History, train
+from pinnlora.train.loop import train
+from pinnlora.train.progress import History
 from pinnlora.train.settings import StageSettings
 from pinnlora.train.single import TaskFits
 

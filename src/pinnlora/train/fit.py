@@ -13,7 +13,7 @@ from pinnlora.train.budget import train_within
 from pinnlora.train.chain import fit_chain
 from pinnlora.train.checkpoint import Checkpoint
 from pinnlora.train.data import Monitor, Solutions, task_set
-from pinnlora.train.loop import History
+from pinnlora.train.progress import History
 from pinnlora.train.settings import NetworkSettings, StageSettings
 from pinnlora.train.setup import (
     announce,

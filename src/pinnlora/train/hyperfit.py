@@ -18,7 +18,7 @@ from pinnlora.problem.signature import Values
 from pinnlora.train.checkpoint import Checkpoint
 from pinnlora.train.data import Monitor, Solutions, of_split, read_reference, task_set
 from pinnlora.train.hyperlearner import Hyperlearner
-from pinnlora.train.loop import History
+from pinnlora.train.progress import History
 from pinnlora.train.ranks import train_cutting
 from pinnlora.train.settings import FROM_TEACHERS, HypernetworkSettings, NetworkSettings, StageSettings
 from pinnlora.train.setup import (

@@ -12,12 +12,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from pinnlora.loss.draw import Draw
-from pinnlora.loss.points import inside
 from pinnlora.loss.residuals import Objective, Residuals
 from pinnlora.loss.sampler import CANDIDATES, by_size, take
 from pinnlora.loss.terms import supervised, weights
 from pinnlora.nets.adapters import Parametrisation
-from pinnlora.nets.ansatz import fields_at
 from pinnlora.nets.hypernetwork import Hypernetwork
 from pinnlora.optimise.average import averaged
 from pinnlora.optimise.first_order import FirstOrder
@@ -31,6 +29,7 @@ from pinnlora.train.failures import Failures, task_name
 from pinnlora.train.physics import Physics
 from pinnlora.train.settings import StageSettings
 from pinnlora.train.single import schedule
+from pinnlora.train.supervision import of_references, of_teachers
 
 
 @dataclass
@@ -150,7 +149,12 @@ class Hyperlearner:
             self._physics.renew(values, points, current, step)
             return self._physics.loss(values, points, settings.causal)
         count = settings.points * (CANDIDATES if settings.adaptive else 1)
-        coords, targets = (self._taught if self.mode == "distilled" else self._given)(values, chosen, count)
+        if self.mode == "distilled":
+            coords, targets = of_teachers(
+                self.problem, self.parametrisation, self.teachers[chosen], values, self.draw, count
+            )
+        else:
+            coords, targets = of_references(self.training, chosen, self.draw, count)
         given = self.problem, self.parametrisation, values
         objective = supervised(*given, coords, targets, self.mode)
         if not settings.adaptive:
@@ -158,25 +162,6 @@ class Hyperlearner:
         error = objective.blocks[0].size(self.parametrisation, current)
         wanted, importance = by_size(error, settings.points, self.draw.generator)
         return supervised(*given, take(coords, wanted), take(targets, wanted), self.mode, importance)
-
-    def _taught(self, values, chosen: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        """Points (task, count, dim) and the teachers' fields there."""
-        domain = self.problem.coords
-        coords = domain.scale(inside(self.draw, 1, count, values, domain)).expand(len(chosen), -1, -1)
-        with torch.no_grad():
-            teacher = self.parametrisation.weights(self.teachers[chosen])
-            return coords, fields_at(self.problem, self.parametrisation.network, teacher, coords, values)
-
-    def _given(self, values, chosen: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        """Grid points (task, count, dim) and the reference solutions there, in the network's frame."""
-        points = self.training.drawn(chosen, count, self.draw.generator)
-        coords, targets = self.training.sample(chosen, points)
-        tasks = self.training.tasks.take(chosen)
-        if tasks.move is not None:  # restore() is affine with slope +-1
-            offset = tasks.from_network(torch.zeros_like(targets))
-            slope = tasks.from_network(torch.ones_like(targets)) - offset
-            targets = (targets - offset) / slope
-        return coords, targets
 
     @torch.no_grad()
     def validate(self) -> Tensor:
@@ -198,6 +183,16 @@ class Hyperlearner:
         """Store the hypernetwork's state when it is the best so far."""
         if bool(better):
             self._state = [p.detach().clone() for p in self._judged.parameters()]
+
+    def turn_back(self, astray: Tensor) -> None:
+        """The best state again, and first-order steps of half the length; Gauss-Newton steps are damped."""
+        if self._newton is not None:
+            return
+        print("the validation loss has leapt: back to the best weights, at half the rate", flush=True)
+        self.restore()
+        self._first_order.begin_again()
+        if self._average is not None:
+            self._average.n_averaged.zero_()
 
     def drop(self, finished: Tensor) -> bool:
         """Stop when validation has not improved."""

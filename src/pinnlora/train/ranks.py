@@ -19,7 +19,7 @@ from pinnlora.nets.truncation import ranked_directions, truncated, with_head
 from pinnlora.train.budget import train_within
 from pinnlora.train.checkpoint import Checkpoint
 from pinnlora.train.hyperlearner import Hyperlearner
-from pinnlora.train.loop import History
+from pinnlora.train.progress import History
 from pinnlora.train.settings import StageSettings
 
 SHARE, LEAST = 0.1, 10

@@ -134,6 +134,9 @@ class TaskFits:
         with torch.no_grad():
             self.best = torch.where(better.unsqueeze(-1), self.theta.detach(), self.best)
 
+    def turn_back(self, astray: Tensor) -> None:
+        """Nothing: steps of second order that make it worse are not taken, and others are guarded task by task."""
+
     def drop(self, finished: Tensor) -> bool:
         """Take finished tasks out of the batch."""
         going = torch.arange(len(self.tasks), device=self.theta.device)[~finished]
