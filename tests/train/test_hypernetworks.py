@@ -170,6 +170,14 @@ def test_continuation_eases_the_tasks_of_physics():
     assert own._draw_tasks(0, 4)[0]["re"].tolist() == pytest.approx([60.0] * 4)
 
 
+def test_what_is_trained_on_eased_tasks_does_not_turn_back_from_what_the_others_say():
+    learner = learner_of("physics", continuation={"re": 5.0}, continuation_steps=10)
+    for step, halvings in ((9, 0), (10, 1)):
+        learner.step(step)
+        learner.turn_back(torch.tensor([True]))
+        assert int(learner._first_order.halvings) == halvings
+
+
 @pytest.mark.parametrize(("mode", "remembers"), [("physics", True), ("data", False), ("distilled", False)])
 def test_adaptive_physics_remembers_the_points_of_all_tasks(mode, remembers):
     learner = learner_of(mode, adaptive=True, fresh_tasks=True, tasks_per_step=4)

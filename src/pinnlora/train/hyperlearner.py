@@ -65,7 +65,7 @@ class Hyperlearner:
             rule = schedule(settings, settings.steps), settings.optimiser, settings.clip, settings.normalise
             self._first_order = FirstOrder(list(self.hypernetwork.parameters()), *rule)
         self._average = averaged(self.hypernetwork, settings.average) if settings.average else None
-        self._failures, self._sound = Failures(), False
+        self._failures, self._sound, self._eased = Failures(), False, False
         self._counted: Tensor | None = None
         device, everything = self.draw.device, self.training.grid.shape[1]
         self._watched = torch.randperm(everything, generator=self.draw.generator, device=device)[:600]
@@ -80,6 +80,7 @@ class Hyperlearner:
 
     def _step(self, step: int, tasks: int) -> dict[str, Tensor]:
         self._latest = values, chosen = self._draw_tasks(step, tasks)
+        self._eased = self._physics.eased(step)
         embedding = self.embed(values)
         if self._newton is not None:
             here = self.hypernetwork.linearise(embedding)
@@ -185,8 +186,9 @@ class Hyperlearner:
             self._state = [p.detach().clone() for p in self._judged.parameters()]
 
     def turn_back(self, astray: Tensor) -> None:
-        """The best state again, and first-order steps of half the length; Gauss-Newton steps are damped."""
-        if self._newton is not None:
+        """The best state again, and first-order steps of half the length; not while eased tasks are trained on, which
+        are not those that are judged."""
+        if self._newton is not None or self._eased:
             return
         print("the validation loss has leapt: back to the best weights, at half the rate", flush=True)
         self.restore()

@@ -80,6 +80,10 @@ class Physics:
             raise UserError(f"continuation: {{{name}: base}} needs the base task's {name}, but {known}")
         return self.origin[name]
 
+    def eased(self, step: int) -> bool:
+        """Whether a step's tasks are still on their way."""
+        return bool(self.start) and step < self.settings.continuation_steps
+
     def ease(self, values: Values, step: int) -> Values:
         """The tasks on their way, after `step` steps."""
         return self.problem.ease(values, self.start, step / max(1, self.settings.continuation_steps))
