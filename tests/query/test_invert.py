@@ -102,6 +102,45 @@ def test_what_is_not_identifiable_is_said(kovasznay):
     assert not str(kovasznay.invert(data, noise=1e-6).warning.values)
 
 
+HOLED = """
+from pinnlora import Box, Condition, Disk, Problem, Uniform
+
+
+class Holed(Problem):
+    coords = Box(x=(0, 1), y=(0, 1)) - Disk(x=0.5, y=0.5, radius={radius})
+    fields = ("u",)
+    task = Uniform(c=(0.1, 0.3))
+    grid = {{"x": 11, "y": 11}}
+
+    def residual(self, u_xx, u_yy, c):
+        return {{"poisson": u_xx + u_yy + c}}
+
+    def zero(self):
+        return {{"u": 0.0}}
+
+    conditions = [Condition(zero, on="boundary")]
+"""
+
+
+def test_what_was_measured_in_a_hole_is_refused_or_told(tmp_path):
+    """A grid with zeros where there is nothing; nan says so."""
+    for radius in (0.25, '"c"'):
+        (tmp_path / "holed.py").write_text(HOLED.format(radius=radius))
+        surrogate = bundle(
+            tmp_path / f"bundle{radius}".strip('"'), f"{tmp_path / 'holed.py'}:Holed", 2, "float64"
+        )
+        data = {"x": [0.1, 0.2, 0.5], "y": [0.1, 0.8, 0.5], "u": [0.01, 0.02, 0.0]}
+        if radius == 0.25:
+            with pytest.raises(UserError, match="1 points with values lie outside the domain, first x"):
+                surrogate.invert(data)
+        else:
+            assert "1 points with values lie outside the domain of the answer" in str(
+                surrogate.invert(data).warning.values
+            )
+        found = surrogate.invert(data | {"u": [0.01, 0.02, np.nan]})
+        assert "outside" not in str(found.warning.values)
+
+
 def test_another_minimum_is_told(tmp_path):
     """u depends on a by its square: both signs explain everything."""
     surrogate = own(tmp_path, "Uniform(a=(-1, 1))")

@@ -158,6 +158,8 @@ def test_what_the_law_never_draws_is_left_out_within_the_estimated_error(own, ca
         ({"until": np.nan}, "until = nan"),
         ({"until": 1e9}, "at most 10000 are marched"),
         ({"until": "soon"}, "until = 'soon'; expected numbers"),
+        ({"until": np.array([2.0])}, "until = array.*; expected one time"),
+        ({"until": 2, "times": [[0.5, 1.0]]}, "times: shape .1, 2.; expected numbers one after the other"),
         ({"until": 2, "times": [0, 3]}, "1 of 2 times lie outside, t = 3; expected 0 to until = 2"),
         ({"until": 2, "times": [1], "at": {"x": 0.5, "t": 1}}, "at and times are both given"),
         ({"until": 2, "at": {"x": 0.5}}, "no coordinate 't'"),

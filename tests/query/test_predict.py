@@ -1,16 +1,20 @@
 """Predictions of many tasks anywhere: places, derivatives against differences and jets, chunks, what files hold."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 import xarray as xr
-from test_surrogate import KINDS, bundle
+from test_surrogate import KINDS, bundle, task_of
 
+from pinnlora import Ball, Vector
 from pinnlora.errors import UserError
 from pinnlora.nets.ansatz import lifted
 from pinnlora.problem.channels import Channels
 from pinnlora.query import networks as networks_module
 from pinnlora.query.derivatives import read_order
+from pinnlora.query.scattered import scattered_places
 
 DERIVED = {
     "kovasznay": ("kovasznay", 2, "float64", {}),
@@ -139,6 +143,28 @@ def test_a_field_that_does_not_exist_is_one_line(surrogates, text):
         UserError, match="no field or derivative; fields are u, v, p, derivatives such as u_x and u_re"
     ):
         surrogates["kovasznay"].predict(re=42.0, fields=[text])
+
+
+def test_a_coordinate_that_closes_on_itself_may_be_asked_for_beyond_its_ends(tmp_path):
+    """Its conditions are in the loss, and nothing but the training would make the network periodic."""
+    surrogate, task = bundle(tmp_path / "bundle", *KINDS["burgers1d, plain"]), task_of("burgers1d")
+    at = {"x": [0.3, 1.3, -6.7, 1.0], "t": 0.4}
+    found = surrogate.predict(at=at, fields=["u", "u_x"], **task)
+    np.testing.assert_allclose(found.x, at["x"])
+    start = surrogate.predict(at={"x": 0.0, "t": 0.4}, **task)
+    assert float(found.u[3]) != float(start.u)  # the end itself is where it was
+    for name in ("u", "u_x"):
+        np.testing.assert_allclose(found[name][1:3], found[name][[0, 0]], rtol=1e-9)
+    with pytest.raises(UserError, match=r"1 of 1 points lie outside the domain, t = 1\.4"):
+        surrogate.predict(at={"x": 0.3, "t": 1.4}, **task)
+
+
+def test_a_vectors_components_are_told_by_their_dimension():
+    problem = SimpleNamespace(coords=Ball(x=Vector(3), radius=1))
+    points = np.arange(9.0).reshape(3, 3) / 20
+    across = xr.DataArray(points.T, dims=("x_component", "point"))
+    for given in (points, across, across.T):
+        np.testing.assert_array_equal(scattered_places(problem, {"x": given})[0], points)
 
 
 def test_names_with_underscores_and_many_letters_are_told_apart(surrogates):

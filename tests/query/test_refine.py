@@ -78,8 +78,18 @@ def test_refined_networks_load_without_the_hypernetwork(surrogate, tmp_path):
     loaded = pinnlora.load(tmp_path / "solved")
     assert isinstance(loaded, Solved)
     again = loaded.predict(at=at)
-    for name in ("u", "v", "p", "re", "residual", "estimated_error"):
+    for name in (
+        "u",
+        "v",
+        "p",
+        "re",
+        "residual",
+        "estimated_error",
+        "estimated_error_low",
+        "estimated_error_high",
+    ):
         np.testing.assert_allclose(again[name], found[name], rtol=1e-9)
+    assert np.isinf(again["estimated_error_high"]).all() and not again["estimated_error_low"].any()
     assert {path.name for path in (tmp_path / "solved").iterdir()} == {
         ".pinnlora", "config.json", "model.safetensors",
     }  # fmt: skip

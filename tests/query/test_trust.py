@@ -40,6 +40,9 @@ def test_the_interval_is_that_of_split_conformal_prediction():
     assert calibration.estimate("residual", np.array([2.0]))[0] == 2 * 50
     few = Calibration({"residual": [float(k) for k in range(1, 11)]}).interval("residual", np.array([1.0]))
     assert (few[0][0], few[1][0]) == (0, 10)  # one-sided: ceil(11 * 0.9)
+    for ratios in ([1.0] * 8, [1.0] * 12, [1.0] * 31):
+        low, high = Calibration({"residual": ratios}).interval("residual", np.array([np.inf, np.nan, 0.0]))
+        assert not low.any() and np.isinf(high[:2]).all()
     assert Calibration({"residual": [1.0] * 8}).interval("residual", np.array([1.0]))[1][0] == math.inf
 
 

@@ -123,6 +123,27 @@ INVERTED = {
     ),
     "complex": (MEASURED | {"u": [1j, 1.0]}, {}, "observations: u"),
     "text": (MEASURED | {"u": ["a", "b"]}, {}, "observations: u"),
+    **{
+        f"{what} in a dataset": (
+            xr.Dataset({n: ("point", v) for n, v in (MEASURED | {"u": u}).items()}),
+            {},
+            words,
+        )
+        for what, u, words in (
+            ("complex", [1j, 1.0], "observations: u is an array of complex128"),
+            ("truths", [True, False], "observations: u is an array of bool"),
+            ("dates", DATES[:2], "observations: u is an array of datetime64"),
+            ("texts", ["a", "b"], "observations: u is an array of"),
+        )
+    },
+    "other labels": (
+        {
+            name: xr.DataArray(value, {"point": ["b", "a"] if name == "u" else ["a", "b"]})
+            for name, value in MEASURED.items()
+        },
+        {},
+        "observations: u has other labels along 'point'",
+    ),
     "nothing measured": (MEASURED | {"u": [np.nan, np.nan]}, {}, "no value at all"),
     "infinite": (MEASURED | {"u": [np.inf, 1.0]}, {}, "infinite values"),
     "no noise": (MEASURED, {"noise": 0.0}, "noise"),

@@ -158,11 +158,23 @@ def test_tasks_without_a_reference_are_left_out_of_errors(heat, tmp_path):
         ({"alpha": ("task", [3.0, 4.0])}, "none of its 2 tasks is one of this study's 4"),
         ({"x": 3}, "x should rise, with 4 points or more, from 0 to 1; it has 3"),
         ({"u": (("task", "x", "t"), np.full((2, 21, 11), np.inf))}, "u holds nan or infinite values"),
+        (
+            {"x": 31, "u": (("task", "x", "t"), np.full((2, 31, 11), np.nan))},
+            "nan or infinite values in a task",
+        ),
     ],
 )
 def test_a_wrong_file_is_one_line(heat, tmp_path, wrong, words):
     path = write_file(tmp_path / "mine.nc", [0.07, 0.08], **wrong)
     with pytest.raises(UserError, match=f"^[^\n]*{words}[^\n]*$"):
+        given_references(path, load_problem(heat), VALUES, SPLITS)
+
+
+def test_an_axis_of_nan_is_one_line(heat, tmp_path):
+    path = write_file(tmp_path / "mine.nc", [0.07, 0.08], x=31)
+    dataset = xr.load_dataset(path)
+    dataset.assign_coords(x=np.where(dataset.x == 1, np.nan, dataset.x)).to_netcdf(path)
+    with pytest.raises(UserError, match="x should rise, with 4 points or more"):
         given_references(path, load_problem(heat), VALUES, SPLITS)
 
 

@@ -191,7 +191,8 @@ class FirstOrder:
             return None
         state = self._state()
         if not self._good:
-            self._good = self._start + [torch.zeros_like(part) for part in state[len(self._start) :]]
+            self._good = [part.clone() for part in self._start]
+            self._good += [torch.zeros_like(part) for part in state[len(self._start) :]]
         entries = torch.arange(len(self.halvings), device=losses.device) if rows is None else rows
         sound = losses.isfinite() & (losses < self.leap * self._good_loss[entries])
         well, broken = entries[sound], entries[~sound]

@@ -11,17 +11,16 @@ import xarray as xr
 from pinnlora.problem.base import Problem
 from pinnlora.query.calibration import LEVEL
 from pinnlora.query.invert import WIDTH, Inverted, derivative_of
+from pinnlora.query.observations import Observations
+from pinnlora.query.places import in_domain
 
 VAGUE = 0.5
 """A number whose deviation is more than this share of what it was beforehand is hardly known; a function likewise."""
 
 
-def inverted_dataset(problem: Problem, found: Inverted, measured: np.ndarray, alone: bool) -> xr.Dataset:
-    """Each parameter with `_low` and `_high`, the interval of LEVEL; the covariance of all values; misfit; warnings.
-
-    measured (set,) is the number of measured values of each set.
-    """
-    task, z = problem.task, found.unknowns
+def inverted_dataset(problem: Problem, found: Inverted, observations: Observations) -> xr.Dataset:
+    """Each parameter with `_low` and `_high`, the interval of LEVEL; the covariance of all values; misfit; warnings."""
+    task, z, alone = problem.task, found.unknowns, observations.alone
     _, slope = derivative_of(lambda unknowns: torch.cat(_columns(problem, unknowns), -1), z)
     spread = slope @ found.covariance @ slope.mT
     out, start, labels = xr.Dataset(), 0, []
@@ -50,7 +49,7 @@ def inverted_dataset(problem: Problem, found: Inverted, measured: np.ndarray, al
         out, "covariance", ["parameter", "other"], spread.numpy(), "covariance of the parameters", alone
     )
     _add_variable(out, "misfit", [], found.misfit, "root mean square of what is left, over the noise", alone)
-    warnings = np.array(_warnings(problem, found, measured))
+    warnings = np.array(_warnings(problem, found, observations))
     out["warning"] = ((), warnings[0], {"long_name": "what speaks against the answer"}) if alone else (
         "task", warnings, {"long_name": "what speaks against the answer"}
     )  # fmt: skip
@@ -81,9 +80,18 @@ def _add_variable(
     out[name] = (dims, values[0], attributes) if alone else (["task", *dims], values, attributes)
 
 
-def _warnings(problem: Problem, found: Inverted, measured: np.ndarray) -> list[str]:
+def _outside(problem: Problem, found: Inverted, observations: Observations) -> np.ndarray:
+    """How many places of measurements (set,) lie outside the domain of the task that was found."""
+    values = {name: value.numpy() for name, value in problem.task.decode(found.unknowns).items()}
+    inside = in_domain(problem, observations.points.numpy(), values)
+    there = observations.measured.any(-1).numpy()
+    return (there & ~np.broadcast_to(inside, there.shape)).sum(1)
+
+
+def _warnings(problem: Problem, found: Inverted, observations: Observations) -> list[str]:
     """One text a set, empty where nothing is to be said."""
     task, texts = problem.task, []
+    outside, measured = _outside(problem, found, observations), observations.measured.sum((1, 2)).numpy()
     vague = _vague(problem, found)
     variance = {name: _left(problem, found, name) for name in task.functions}
     scalars = [name for name in task.names if name not in task.functions]
@@ -100,6 +108,8 @@ def _warnings(problem: Problem, found: Inverted, measured: np.ndarray) -> list[s
                 said.append(f"{name} is not identifiable: {left[k]:.0%} of its variance is left")
         if found.rival[k]:
             said.append("another task, far away, explains the measurements as well")
+        if outside[k]:
+            said.append(f"{outside[k]} points with values lie outside the domain of the answer")
         if found.misfit[k] > 1 + 3 / np.sqrt(2 * measured[k]):
             said.append(
                 f"no task explains the measurements: what is left is {found.misfit[k]:.1f} times the noise"

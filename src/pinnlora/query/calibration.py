@@ -52,7 +52,7 @@ class Calibration:
         """Low and high end, (task,), of what holds for at least LEVEL of the tasks, whatever the law of the ratios.
 
         Of n ratios the floor((n + 1) a)-th smallest and the ceil((n + 1) (1 - a))-th, a = (1 - LEVEL) / 2 on each
-        side; with too few tasks for that from 0, and from LEAST down to infinity.
+        side; with too few tasks for that from 0, and from LEAST down to infinity. So is a score that is not finite.
         """
         ratios = np.sort(np.asarray(self.ratios[score], dtype=float))
         count, tail = len(ratios), (1 - LEVEL) / 2
@@ -60,7 +60,10 @@ class Calibration:
         above = math.ceil((count + 1) * (1 - tail if below else LEVEL) - 1e-9)
         low = ratios[below - 1] if below else 0.0
         high = ratios[above - 1] if above <= count else math.inf
-        return low * values, high * np.maximum(values, np.finfo(float).tiny)
+        known = np.isfinite(values)
+        values = np.where(known, values, 1.0)
+        upper = high * np.maximum(values, np.finfo(float).tiny)
+        return np.where(known, low * values, 0.0), np.where(known, upper, np.inf)
 
     def stored(self) -> dict[str, Any]:
         """As JSON."""

@@ -74,7 +74,9 @@ def marched(
 
 def _windows(until: float, first: float, last: float) -> int:
     """How many windows of the trained length end at `until` or after; UserError where it is no time to march to."""
-    until = float(reals("until", until))
+    if reals("until", until).ndim:
+        raise UserError(f"until = {until!r}; expected one time")
+    until = float(until)
     if not first < until < math.inf:
         raise UserError(f"until = {until:g}; expected a time after {first:g}")
     count = math.ceil((until - first) / (last - first) - SLACK)
@@ -88,8 +90,8 @@ def _windows(until: float, first: float, last: float) -> int:
 def _times(problem: Problem, until: float, count: int) -> np.ndarray:
     """Those of the evaluation grid in every window, and `until`."""
     first, last = problem.coords.boxes()["t"]
-    own = problem.axes()["t"] + (last - first) * np.arange(count)[:, None]
-    own = np.unique(np.round(own, 12))
+    turns = (problem.axes()["t"] - first) / (last - first) + np.arange(count)[:, None]
+    own = first + (last - first) * np.unique(np.round(turns, 12))
     return np.append(own[own < until - SLACK * (last - first)], until)
 
 
@@ -98,7 +100,10 @@ def _places(
 ) -> xr.Dataset:
     """Coordinates as they were asked for, t along one dimension; UserError for times outside."""
     first, last = problem.coords.boxes()["t"]
-    grid = xr.Dataset(coords=problem.axes() | {"t": np.atleast_1d(reals("times", times))})
+    times = np.atleast_1d(reals("times", times))
+    if times.ndim > 1:
+        raise UserError(f"times: shape {times.shape}; expected numbers one after the other")
+    grid = xr.Dataset(coords=problem.axes() | {"t": times})
     found = coordinates_of(problem, grid if at is None else at)
     if found["t"].ndim == 0:
         found["t"] = found["t"].set_dims(["t"])

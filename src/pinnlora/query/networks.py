@@ -41,7 +41,8 @@ class Networks:
     """theta (task, size), the trained numbers of the networks for the tasks `given`: name -> (task,) or (task, points).
 
     `alone`: one task that was given without a task axis. `numbers` is the hypernetwork, from canonical tasks to
-    theta, None where theta is not its prediction. `config` is that of the bundle.
+    theta, None where theta is not its prediction. `config` is that of the bundle; `refined` is what no interval was
+    calibrated for.
     """
 
     problem: Problem
@@ -53,6 +54,7 @@ class Networks:
     config: dict[str, Any]
     calibration: Calibration | None = None
     numbers: Callable[[Values], Tensor] | None = None
+    refined: bool = False
 
     def __len__(self) -> int:
         return len(self.theta)

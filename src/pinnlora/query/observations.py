@@ -14,7 +14,8 @@ from torch import Tensor
 from pinnlora.errors import UserError
 from pinnlora.problem.base import Problem
 from pinnlora.problem.distributions import reals
-from pinnlora.query.places import places_of
+from pinnlora.problem.domain.base import Shape
+from pinnlora.query.places import SLACK, check_labels, places_of
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Observations:
 def read_observations(problem: Problem, given: xr.Dataset | Mapping[str, Any]) -> Observations:
     """Fields and coordinates over `point` or a grid, perhaps with `task` for many sets; or a dict of arrays.
 
-    UserError without a field or a coordinate, or where nothing was measured.
+    UserError without a field or a coordinate, where nothing was measured, or outside of the domain.
     """
     if not isinstance(given, Mapping):
         raise UserError(
@@ -49,6 +50,7 @@ def read_observations(problem: Problem, given: xr.Dataset | Mapping[str, Any]) -
                 f"observations: {unknown[0]!r} is neither a field ({', '.join(problem.fields)}) nor a coordinate "
                 f"({', '.join(problem.coords.names)})"
             )
+        check_labels("observations", given)
         given = _dataset(given)
     names = [name for name in problem.fields if name in given]
     if not names:
@@ -63,12 +65,31 @@ def read_observations(problem: Problem, given: xr.Dataset | Mapping[str, Any]) -
             raise UserError(
                 f"observations: {name} has the dimension {min(map(str, extra))!r}, the coordinates have {places.dims}"
             )
+        array = array.copy(data=reals(f"observations: {name}", array.values))
         spread = array.broadcast_like(template).transpose(*template.dims).values
         values[..., problem.fields.index(name)] = spread.reshape(count, -1)
     if np.isinf(values).any() or not np.isfinite(values).any((1, 2)).all():
         raise UserError("observations: infinite values, or no value at all; nan is what was not measured")
     points = np.broadcast_to(places.points, (count, *places.points.shape[1:]))
-    return Observations(torch.tensor(points), torch.from_numpy(values), "task" not in given.dims)
+    found = Observations(torch.tensor(points), torch.from_numpy(values), "task" not in given.dims)
+    _check_domain(problem, found)
+    return found
+
+
+def _check_domain(problem: Problem, found: Observations) -> None:
+    """Refuse measurements where no task of the problem has a solution."""
+    domain = problem.coords
+    if not isinstance(domain, Shape) or domain.asked():
+        return
+    outside = ~domain.contains(found.points, {}, SLACK * domain.size) & found.measured.any(-1)
+    if bool(outside.any()):
+        example = ", ".join(
+            f"{n} = {x:g}" for n, x in zip(domain.names, found.points[outside][0], strict=True)
+        )
+        raise UserError(
+            f"observations: {int(outside.sum())} points with values lie outside the domain, first {example}; leave "
+            "them out, or nan there"
+        )
 
 
 def _dataset(given: Mapping[str, Any]) -> xr.Dataset:

@@ -35,15 +35,15 @@ def places_of(problem: Problem, at: Mapping[str, Any] | xr.Dataset | None, tasks
     vector's array being (point, d).
 
     An xarray.Dataset says it by its dimensions: x(x), y(y) is a grid, x(point), y(point) are points, x(task, point)
-    are other points for each task. UserError where a coordinate is missing, or points lie outside the domain.
+    are other points for each task. Beyond the ends of a coordinate that closes on itself points are moved by whole
+    turns. UserError where a coordinate is missing, or points lie outside the domain.
     """
     names = problem.coords.names
     if not isinstance(at, Mapping | None):
         raise _no_places(at)
     if problem.coords.vectors:
         points, coords = scattered_places(problem, at)
-        _inside(problem, points[None])
-        return Places(points[None], ("point",), points.shape[:1], coords)
+        return Places(_inside(problem, points[None]), ("point",), points.shape[:1], coords)
     given = coordinates_of(problem, xr.Dataset(coords=problem.axes()) if at is None else at)
     sizes: dict[Any, int] = {}
     for array in given.values():
@@ -57,8 +57,7 @@ def places_of(problem: Problem, at: Mapping[str, Any] | xr.Dataset | None, tasks
     if own and mesh[0].sizes["task"] != tasks:
         raise UserError(f"at: points for {mesh[0].sizes['task']} tasks, but there are {tasks}")
     stacked = np.stack([part.transpose(*(["task"] if own else []), *dims).values for part in mesh], -1)
-    points = stacked.reshape(tasks if own else 1, -1, len(names))
-    _inside(problem, points)
+    points = _inside(problem, stacked.reshape(tasks if own else 1, -1, len(names)))
     shape = tuple(mesh[0].sizes[dim] for dim in dims)
     described = {
         name: xr.Variable(array.dims, array.values, {"long_name": f"coordinate {name}", "units": "1"})
@@ -79,18 +78,18 @@ def coordinates_of(problem: Problem, at: Mapping[str, Any] | xr.Dataset) -> dict
         if name not in names:
             raise UserError(f"at: no coordinate {name!r}{did_you_mean(name, list(names))}")
     if not isinstance(at, xr.Dataset):
-        _check_labels({name: at[name] for name in names if isinstance(at[name], xr.DataArray)})
+        check_labels("at", {name: at[name] for name in names})
     return {name: _variable(name, at[name]) for name in names}
 
 
-def _check_labels(arrays: Mapping[str, xr.DataArray]) -> None:
+def check_labels(what: str, arrays: Mapping[str, Any]) -> None:
     """Values belong together by their place: where two arrays label the same dimension in two ways they would not."""
     seen: dict[Any, Any] = {}
     for name, array in arrays.items():
-        for dim, labels in array.indexes.items():
+        for dim, labels in array.indexes.items() if isinstance(array, xr.DataArray) else ():
             if not seen.setdefault(dim, labels).equals(labels):
                 raise UserError(
-                    f"at: {name} has other labels along {dim!r} than another coordinate; align them first"
+                    f"{what}: {name} has other labels along {dim!r} than another array; align them first"
                 )
 
 
@@ -124,17 +123,22 @@ def in_domain(
     return np.broadcast_to(inside, (len(next(iter(given.values()))), inside.shape[1]))
 
 
-def _inside(problem: Problem, points: np.ndarray) -> None:
-    """Refuse points beyond the ends of a coordinate that does not close on itself."""
-    box = problem.coords
+def _inside(problem: Problem, points: np.ndarray) -> np.ndarray:
+    """The points (1 or task, point, dim), moved by whole turns where a coordinate closes on itself and they lie beyond
+    its ends, as networks need not be periodic there; UserError for points beyond the ends of others."""
+    box, points = problem.coords, points.copy()
     closed = {condition.periodic for condition in problem.bound_conditions}
     closed |= {box.names.index(name) for name in box.cycles}
     for axis, (name, low, high) in enumerate(zip(box.names, box.low, box.high, strict=True)):
         reach = SLACK * (high - low)
         beyond = (points[..., axis] < low - reach) | (points[..., axis] > high + reach)
-        if axis not in closed and beyond.any():
+        if axis in closed:
+            turned = low + (points[..., axis] - low) % (high - low)
+            points[..., axis] = np.where(beyond, turned, points[..., axis])
+        elif beyond.any():
             example = points[..., axis][beyond][0]
             raise UserError(
                 f"at: {beyond.sum()} of {beyond.size} points lie outside the domain, "
                 f"{name} = {example:g}; expected {low:g} to {high:g}"
             )
+    return points

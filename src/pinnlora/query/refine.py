@@ -86,7 +86,7 @@ def refine(
     """
     _check_counts(steps=steps, points=points, seed=seed)
     _check(networks.calibration, tolerance)
-    start = networks.double()
+    start = replace(networks.double(), refined=True)
     before = score(start)
     state = _State(start, before, tolerance, np.zeros(len(start), dtype=int), [""] * len(start))
     most = steps or (STEPS if tolerance is None else MOST)

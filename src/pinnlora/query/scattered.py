@@ -79,5 +79,7 @@ def _part(problem: Problem, at: Mapping[str, Any] | xr.Dataset, name: str, axes:
 
 
 def _numbers(at: Mapping[str, Any] | xr.Dataset, name: str) -> np.ndarray:
-    value = at[name]
+    value, own = at[name], f"{name}_component"
+    if isinstance(value, xr.DataArray) and own in value.dims:
+        value = value.transpose(..., own)
     return reals(f"at: {name}", value.values if isinstance(value, xr.DataArray) else value)

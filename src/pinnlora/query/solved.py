@@ -79,5 +79,6 @@ def read_networks(problem: Problem, config: dict[str, Any], tensors: Mapping[str
             settings.symmetry,
             config,
             calibration,
+            refined=True,
         )
     )

@@ -101,4 +101,4 @@ class Surrogate(Family):
         """
         data = read_observations(self.problem, observations)
         found = inverted(self, data, noise, seed)
-        return inverted_dataset(self.problem, found, data.measured.sum((1, 2)).numpy(), data.alone)
+        return inverted_dataset(self.problem, found, data)

@@ -48,8 +48,9 @@ class Trust:
 def trust(networks: Networks, kind: str = "auto") -> Trust:
     """Scores of every task, and its estimated error with the interval of LEVEL.
 
-    `kind`: "residual" or "refined"; "auto" is what the calibration found to say more. Outside the range that was
-    trained nothing was calibrated, and the interval is all there is, 0 to infinity.
+    `kind`: "residual" or "refined"; "auto" is what the calibration found to say more, of refined networks the first.
+    Nothing was calibrated outside the range that was trained, nor after refinement: there the interval is all there
+    is, 0 to infinity.
     """
     found, inside, calibration = score(networks), networks.inside, networks.calibration
     if kind not in ("auto", "residual", "refined"):
@@ -57,14 +58,16 @@ def trust(networks: Networks, kind: str = "auto") -> Trust:
     if calibration is None:
         nothing = np.full(len(networks), np.nan)
         return Trust(found, inside, nothing, np.zeros_like(nothing), np.full_like(nothing, np.inf), "none")
-    kind = calibration.default if kind == "auto" else kind
+    if kind == "auto":
+        kind = "residual" if networks.refined and "residual" in calibration.ratios else calibration.default
     if kind not in calibration.ratios:
         raise UserError(
             f"estimate = {kind!r} was not calibrated for this bundle; take {calibration.default!r}"
         )
     values = found.loss if kind == "residual" else distance(networks)
     low, high = calibration.interval(kind, values)
-    low, high = np.where(inside, low, 0.0), np.where(inside, high, np.inf)
+    known = inside & (not networks.refined)
+    low, high = np.where(known, low, 0.0), np.where(known, high, np.inf)
     return Trust(found, inside, calibration.estimate(kind, values), low, high, kind)
 
 

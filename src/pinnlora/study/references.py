@@ -184,13 +184,15 @@ def _on_grid(path: Path, dataset: xr.Dataset, problem: Problem, fields: np.ndarr
         return fields, ""
     for name, axis, given, room in pairs:
         covers = len(given) and given[0] <= axis[0] + room and given[-1] >= axis[-1] - room
-        if len(given) < 4 or (np.diff(given) <= 0).any() or not covers:
+        if len(given) < 4 or not (np.diff(given) > 0).all() or not covers:
             raise UserError(
                 f"{path}: {name} should rise, with 4 points or more, from {axis[0]:g} to {axis[-1]:g}; it has "
                 f"{len(given)} from {given.min():g} to {given.max():g}"
             )
     if isinstance(problem.coords, Shape):
         raise UserError(f"{path}: expected solutions on the grid of the problem, as its domain is no box")
+    if not np.isfinite(fields).all():
+        raise UserError(f"{path}: nan or infinite values in a task of this study")
     for k, (_, axis, given, _) in enumerate(pairs, start=1):
         fields = CubicSpline(given, fields, axis=k)(axis.clip(given[0], given[-1]))
     return fields, "; interpolated from its own grid by cubic splines, whose error is not known"
