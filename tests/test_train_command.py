@@ -49,11 +49,12 @@ MIXED = """
 
 @pytest.mark.parametrize("rank", [2, "auto"])
 def test_from_an_own_equation_to_a_bundle_in_one_command(run, tmp_path, rank):
-    (tmp_path / "tiny.yaml").write_text(CONFIG)
+    (tmp_path / "tiny.yaml").write_text(f"modes: [data]{CONFIG}  lora: {{steps: 3}}\n")
     spec, out = own(tmp_path, RIGHT), tmp_path / "heat"
     more = ("--rank", rank, "--config", tmp_path / "tiny.yaml", "--device", "cpu")
     status, said, error = run("train", spec, "-o", out, *more)
     assert status == 0, error
+    assert said.count("config: modes, training.lora play no part here") == 1
     assert "the bundle is" in said and "device cpu" in said and ("ranks found: " in said) == (rank == "auto")
     assert all(recorded(out / name) for name in ("tasks.nc", "reference.nc", "base", "bundle"))
     assert run("predict", out / "bundle", "--set", "alpha=0.3", "-o", tmp_path / "out.nc")[0] == 0

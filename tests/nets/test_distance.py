@@ -184,3 +184,21 @@ def test_what_cannot_be_held_stays_in_the_loss_with_the_reason():
         ): "no smooth function is known",
     }.items():
         assert any(words in why for *_, why in hard_conditions(problem, own=False).soft), words
+
+
+def test_what_is_not_smooth_inside_is_not_taken_there():
+    """By the angle around the centre of a disk: bounded, and its second derivatives are not."""
+    disk = Disk(x=0, y=0, radius=1)
+
+    def turned(self, x, y):
+        return {"u": torch.cos(2 * torch.atan2(y, x))}
+
+    def normal(self, n_x, n_y):
+        return {"u": n_x**2 - n_y**2}
+
+    def steep(self, x, y):
+        return {"u": torch.exp(-50 * ((x - 1) ** 2 + y**2))}
+
+    for rim, smooth in ((turned, False), (normal, False), (steep, True)):
+        found = hard_conditions(flat(disk, Condition(rim, on="disk")), own=False)
+        assert any("not smooth inside" in why for *_, why in found.soft) != smooth

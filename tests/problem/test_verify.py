@@ -3,9 +3,11 @@
 import textwrap
 
 import pytest
+import torch
 
 from pinnlora.errors import UserError
 from pinnlora.problem.load import load_problem
+from pinnlora.problem.mismatch import prescribed
 from pinnlora.problem.verify import verify_problem
 
 HEAT = """
@@ -68,6 +70,10 @@ def test_nothing_is_wrong_with_the_problems_of_the_package(name):
     assert {f.severity for f in verify_problem(load_problem(name))} == {"note"}
 
 
+SOLVED = """        alpha = values["alpha"].reshape(-1, 1, 1)
+        x, t = np.linspace(0, 1, 101)[:, None], np.linspace(0, 1, 101)
+        u = np.exp(-alpha * np.pi**2 * t) * np.sin(np.pi * x)
+"""
 # what is written instead of what, and the words of the finding; all of them errors
 ERRORS = {
     "residual returns nothing": (ROW, "row = u_t - u_xx", ["Heat.residual", "returns nothing", "return"]),
@@ -179,13 +185,33 @@ ERRORS = {
     ),
     "reference of the wrong shape": (
         "    def exact",
-        "    def reference(self, values):\n        return {'u': np.zeros((1, 3, 101))}\n\n    def exact",
-        ["Heat.reference: 'u' has shape (1, 3, 101)", "expected (1, 101, 101)"],
+        "    def reference(self, values):\n        return {'u': np.zeros((2, 3, 101))}\n\n    def exact",
+        ["Heat.reference: 'u' has shape (2, 3, 101)", "expected (2, 101, 101)"],
     ),
     "reference with NaN": (
         "    def exact",
-        "    def reference(self, values):\n        return {'u': np.full((1, 101, 101), np.nan)}\n\n    def exact",
-        ["Heat.reference: 'u' holds NaN"],
+        "    def reference(self, values):\n        return {'u': np.full((2, 101, 101), np.nan)}\n\n    def exact",
+        ["Heat.reference: 'u' holds NaN or infinite values for 2 of 2 tasks, first alpha="],
+    ),
+    "reference of one task whatever is asked": (
+        "    def exact",
+        "    def reference(self, values):\n        return {'u': np.zeros((1, 101, 101))}\n\n    def exact",
+        ["'u' has shape (1, 101, 101) for 2 tasks"],
+    ),
+    "reference with its axes swapped": (
+        "    def exact",
+        f"    def reference(self, values):\n{SOLVED}        return {{'u': u.swapaxes(1, 2)}}\n\n    def exact",
+        ["Heat.reference: 'u' differs by", "from what start prescribes", "is it on the axes (x, t)"],
+    ),
+    "exact with NaN at a point of the grid": (
+        EXACT,
+        'return {"u": torch.exp(-alpha * torch.pi**2 * t) * torch.sin(torch.pi * x) * (1 - x) / (1 - x)}',
+        ["Heat.exact: 'u' is NaN or infinite at x=1"],
+    ),
+    "an equation that is called as a condition's loss": (
+        ROW,
+        'return {"ends_u": u_t - alpha * u_xx}',
+        ["Heat.residual: 'ends_u' is what a condition's loss is called"],
     ),
     "reference that fails": (
         "    def exact",
@@ -210,6 +236,53 @@ def test_mistakes_are_errors_that_say_what_to_change(tmp_path, what):
     ]
     assert all("\n" not in text for text in found)
     assert any(all(word in text for word in words) for text in found), found
+
+
+def test_a_solver_is_tried_and_right_axes_are_no_mistake(tmp_path):
+    solver = f"    def reference(self, values):\n{SOLVED}        return {{'u': u}}\n\n    def exact"
+    found = findings(tmp_path, ("    def exact", solver))
+    assert {severity for severity, _ in found} == {"note"}
+    assert "Heat.reference: gives u of shape (101, 101) for each of 2 tasks" in [text for _, text in found]
+
+
+def test_a_condition_follows_the_function_that_takes_its_place(tmp_path):
+    """As methods do: the class that inherits conditions gives one of them other values."""
+    more = """
+
+class Steeper(Heat):
+    def start(self, x, alpha):
+        return {"u": torch.sin(3 * torch.pi * x)}
+"""
+    problem = load_problem(write(tmp_path, HEAT + more).replace(":Heat", ":Steeper"))
+    bound = next(c for c in problem.bound_conditions if c.name == "start")
+    values = {"alpha": torch.ones(1).double()}
+    found = prescribed(problem, bound, torch.tensor([[[0.5, 0.0]]]).double(), values)
+    assert float(found["u"]) == pytest.approx(-1)
+
+
+def test_a_condition_does_not_take_the_place_of_what_every_problem_has(tmp_path):
+    with pytest.raises(UserError, match="every problem has one of its own"):
+        findings(tmp_path, ("def start", "def inside"), ("Condition(start", "Condition(inside"))
+
+
+def test_domains_are_looked_at_in_the_corners_of_their_tasks_too(tmp_path):
+    text = HEAT.replace(
+        "coords = Box(x=(0, 1), t=(0, 1))", "coords = Disk(x=0, y=0, radius=lambda a, b, c: a + b + c)"
+    )
+    text = text[: text.index("    def residual")].replace(
+        TASK, "task = Uniform(a=(0.1, 1), b=(0.1, 1), c=(0.1, 1))"
+    )
+    text += """
+    def residual(self, u_xx, u_yy):
+        return {"poisson": u_xx + u_yy + 1}
+
+    def rim(self):
+        return {"u": 0.0}
+
+    conditions = [Condition(rim, on="disk")]
+"""
+    problem = load_problem(write(tmp_path, text.replace("import Box", "import Box, Disk")))
+    assert problem.coords.high == pytest.approx((3, 3)) and problem.coords.low == pytest.approx((-3, -3))
 
 
 WARNINGS = {

@@ -150,6 +150,20 @@ def test_without_solutions_the_calibration_is_against_refined_ones(tmp_path):
     assert kept.default == "residual"
 
 
+def test_tasks_whose_solution_is_not_known_everywhere_do_not_calibrate(surrogate, monkeypatch):
+    problem = surrogate.problem
+    exact = type(problem).exact_at
+
+    def broken(self, coords, values):
+        found = exact(self, coords, values)
+        return {name: row.where(values["re"].unsqueeze(-1) < 60, torch.nan) for name, row in found.items()}
+
+    monkeypatch.setattr(type(problem), "exact_at", broken)
+    nothing = np.full((1, 1, 3), np.nan)
+    found = calibrate(surrogate, {"re": np.array([30.0])}, nothing, np.random.default_rng(0), 0.0)
+    assert 9 < len(found.ratios["residual"]) < 90 and max(found.ratios["residual"]) < 1e6
+
+
 def test_a_bundle_keeps_its_calibration(surrogate, tmp_path):
     bundle(tmp_path / "bundle")
     file = tmp_path / "bundle" / "config.json"

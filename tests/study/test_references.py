@@ -127,6 +127,29 @@ def test_an_own_solver_needs_no_floor(heat, tmp_path):
     np.testing.assert_array_equal(found.fields["u"][:, 3, 3], VALUES["alpha"])
 
 
+@pytest.mark.parametrize(
+    ("solver", "words"),
+    [
+        (
+            "np.where(a > 0.065, np.nan, a) + np.zeros((1, 21, 11))",
+            "'u' holds NaN or infinite values for 2 of 4 tasks",
+        ),
+        ("np.zeros((1, 21, 11))", r"'u' has shape \(1, 21, 11\) for 4 tasks"),
+        ("np.linalg.inv(a * 0)", "reference: line .*Singular matrix|reference: line .*LinAlgError"),
+    ],
+)
+def test_an_own_solver_that_fails_for_some_tasks_is_one_line(heat, tmp_path, solver, words):
+    path = tmp_path / "solved.py"
+    own = f"""
+    def reference(self, values):
+        a = values["alpha"][:, None, None]
+        return {{"u": {solver}}}
+"""
+    path.write_text("import numpy as np\n" + Path(heat.removesuffix(":Heat")).read_text() + own)
+    with pytest.raises(UserError, match=f"^[^\n]*{words}[^\n]*$"):
+        own_references(load_problem(f"{path}:Heat"), VALUES)
+
+
 @pytest.mark.parametrize(("x", "t", "close"), [(21, 11, 1e-15), (41, 38, 1e-6)])
 def test_a_file_of_solutions_is_matched_by_value(heat, tmp_path, x, t, close):
     problem = load_problem(heat)

@@ -9,7 +9,7 @@ sides.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add, mul
@@ -33,6 +33,8 @@ SAMPLES = 512
 CHUNKS, GROWING = 8, 1.3
 """The largest second derivative at so many times as many points, over that at fewer: at corners where it grows with
 one over the distance it is the root of CHUNKS times as large, and where it is bounded hardly larger."""
+SINGULAR = 2.0
+"""The same of what is prescribed, which may be steep: by the angle alone it grows as the inverse square of distance."""
 MEET, DIFFER = 0.02, 0.05
 """Relative distance up to which two sides meet, and relative difference from which their values contradict there."""
 
@@ -97,32 +99,36 @@ def kept_of(
         size = found.distance(problem, inside, values)
         if bool((size > 0).all()):
             found = Kept(number, target, whole, float(size.max()))
-            if not insist and not domain.vectors and _is_sharp(problem, found, unit, values):
-                return (
-                    None,
-                    "what vanishes there is not smooth at inner corners (network.conditions: hard holds it)",
-                )
-            return (
-                (None, why) if (why := _contradiction(problem, found, before, unit, values)) else (found, "")
-            )
+            why = "" if insist or domain.vectors else _roughness(problem, found, unit, values)
+            why = why or _contradiction(problem, found, before, unit, values)
+            return (None, why) if why else (found, "")
     return None, "no smooth function is known that vanishes there and nowhere else"
 
 
-def _is_sharp(problem: Problem, kept: Kept, unit, values: Values) -> bool:
-    """Whether second derivatives of a distance grow without bounds somewhere inside."""
+def _roughness(problem: Problem, kept: Kept, unit, values: Values) -> str:
+    """Says so where what vanishes on sides, or what is prescribed there, is not smooth inside."""
+    if _growth(problem, kept.distance, unit, values) > GROWING:
+        return "what vanishes there is not smooth at inner corners (network.conditions: hard holds it)"
+    if _growth(problem, kept.value, unit, values) > SINGULAR:
+        return "what it prescribes is not smooth inside, where it would be taken (network.conditions: hard holds it)"
+    return ""
+
+
+def _growth(problem: Problem, function: Callable[..., Tensor], unit, values: Values) -> float:
+    """How much larger second derivatives of a function are at CHUNKS times as many points, in the median of tasks."""
     axes, domain = range(len(problem.coords.names)), problem.coords
     channels = Channels.of([(axis, axis) for axis in axes])
     values = {name: value[:CHUNKS] for name, value in values.items()}
     coords = domain.scale(domain.uniform(lambda many: unit(many)[:CHUNKS], CHUNKS * SAMPLES, values))
     jet = pointwise_jet(
-        lambda at: {"D": kept.distance(problem, at, values).expand(at.shape[:-1])}, coords, channels
+        lambda at: {"D": function(problem, at, values).expand(at.shape[:-1])}, coords, channels
     )["D"]
     second = sum((jet[axis, axis].abs() for axis in axes if (axis, axis) in jet), coords.new_zeros(()))
     if second.ndim == 0:
-        return False
+        return 0.0
     largest = second.unflatten(-1, (CHUNKS, SAMPLES)).amax(-1)
     growth = largest.amax(-1) / (largest.median(-1).values + 1e-6 / domain.size**2)
-    return bool(growth.median() > GROWING)
+    return float(growth.median())
 
 
 def _contradiction(problem: Problem, new: Kept, before: Sequence[Kept], unit, values: Values) -> str:

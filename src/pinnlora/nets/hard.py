@@ -21,8 +21,7 @@ from pinnlora.nets.trial import face_points, few_tasks, rough
 from pinnlora.problem.base import Problem
 from pinnlora.problem.channels import Channels, product
 from pinnlora.problem.domain.sides import Face, Side
-from pinnlora.problem.mismatch import prescribed
-from pinnlora.problem.normal import derived
+from pinnlora.problem.mismatch import is_unknown, prescribed
 from pinnlora.problem.signature import BoundCondition, Values, parse
 
 MISSED = 1e-6
@@ -135,7 +134,7 @@ def _candidates(problem: Problem, plan: _Plan) -> list[tuple[int, str]]:
     for number, condition in enumerate(problem.bound_conditions):
         if condition.periodic is not None:
             continue
-        if any(_is_unknown(problem, name) for name in condition.signature.names):
+        if any(is_unknown(problem, name) for name in condition.signature.names):
             plan.soft.append((condition.name, "all", "its target holds the unknown itself"))
             continue
         plan.soft += [(condition.name, row, "a derivative along the normal") for row in condition.rows]
@@ -143,14 +142,6 @@ def _candidates(problem: Problem, plan: _Plan) -> list[tuple[int, str]]:
             start = all((face.axis, False) not in ends for face in condition.faces)
             found.append((len(parse(problem, target)[1]), not start, number, target))
     return [(number, target) for *_, number, target in sorted(found)]
-
-
-def _is_unknown(problem: Problem, name: str) -> bool:
-    try:
-        parse(problem, name)
-    except KeyError:
-        return derived(problem, name) is not None
-    return True
 
 
 def _take(plan: _Plan, number: int, target: str, values: Values) -> str:

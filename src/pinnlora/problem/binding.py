@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from itertools import product
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -29,6 +31,9 @@ from pinnlora.problem.signature import (
 if TYPE_CHECKING:
     from pinnlora.problem.base import Problem
 
+CORNERS = 6
+"""The most numbers of a task whose ranges' corners are all looked at."""
+
 
 def bind(cls: type[Problem], condition: Condition | Periodic) -> BoundCondition:
     """Find a condition's faces, arguments and targets; TypeError says what is wrong with it."""
@@ -44,7 +49,7 @@ def bind(cls: type[Problem], condition: Condition | Periodic) -> BoundCondition:
         return BoundCondition(
             condition.name, ends, Signature(lambda problem: {}, (), channels), channels, axis
         )
-    signature = resolve(cls, condition.function, boundary=True)
+    signature = resolve(cls, _own(cls, condition.function), boundary=True)
     faces = tuple(_found(cls, text) for text in condition.faces)
     targets, rows = _returned(cls, signature, faces)
     orders = [*signature.channels.orders, *(parse(cls, name)[1] for name in targets)]
@@ -59,18 +64,42 @@ def bind(cls: type[Problem], condition: Condition | Periodic) -> BoundCondition:
     return BoundCondition(name, faces, signature, channels, targets=targets, rows=rows)
 
 
+def _own(cls: type[Problem], function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function of a condition, or what the class has put in its place; TypeError where it takes the place of
+    something that every problem needs."""
+    from pinnlora.problem.base import Problem
+
+    name = getattr(function, "__name__", "")
+    if name in dir(Problem):
+        raise TypeError(
+            f"{cls.__name__}.{name}: every problem has one of its own, which is no condition; call this one otherwise"
+        )
+    inherited = any(vars(base).get(name) is function for base in cls.__mro__)
+    return getattr(cls, name) if inherited else function
+
+
 def _found(cls: type[Problem], text: str) -> Face | Side:
     """The part of the boundary with this name, as it is for the problem's tasks."""
     part = cls.coords.face(text)
     if not isinstance(part, Side) or cls.coords.vectors:  # a boundary of one surface is all there
         return part
-    return part.over(cls.coords, tasks_of(cls))
+    return part.over(cls.coords, extreme_tasks_of(cls))
 
 
 def tasks_of(cls: type[Problem], count: int = 256) -> dict[str, Tensor]:
-    """Tasks spread over the whole family, float64, on which domains that depend on them are looked at."""
+    """Tasks spread over the whole family, float64."""
     sample = cls.task.spread(count, np.random.default_rng(0))
     return {name: torch.as_tensor(value, dtype=torch.float64) for name, value in sample.items()}
+
+
+def extreme_tasks_of(cls: type[Problem]) -> dict[str, Tensor]:
+    """Those, and the corners of their ranges where these are few: domains of tasks are looked at on them."""
+    spread, bounded = tasks_of(cls), torch.from_numpy(cls.task.bounded.copy())
+    if not 0 < bounded.sum() <= CORNERS:
+        return spread
+    ends = product(*((-1.0, 1.0) if own else (0.0,) for own in bounded))
+    corners = cls.task.decode(torch.tensor(list(ends), dtype=torch.float64))
+    return {name: torch.cat((value, corners[name])) for name, value in spread.items()}
 
 
 def _returned(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pinnlora.errors import UserError, did_you_mean
-from pinnlora.problem.binding import bind, tasks_of
+from pinnlora.problem.binding import bind, extreme_tasks_of
 from pinnlora.problem.distributions import Distribution
 from pinnlora.problem.domain.base import RESERVED, Domain
 from pinnlora.problem.signature import Condition, Periodic, resolve, split
@@ -58,7 +58,7 @@ def _settled(cls: type[Problem]) -> Domain:
                 f"{did_you_mean(name, numbers)}"
             )
     try:
-        return cls.coords.over(tasks_of(cls)) if cls.coords.asked() else cls.coords.over({})
+        return cls.coords.over(extreme_tasks_of(cls)) if cls.coords.asked() else cls.coords.over({})
     except TypeError as error:
         raise TypeError(f"{cls.__name__}.coords: {error}") from None
 

@@ -1,22 +1,20 @@
-"""Is the exact solution one, and does a reference solver give what is expected of it?
+"""Is the exact solution one?
 
 Derivatives come from automatic differentiation, apart from the jets of networks.
 """
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from pinnlora.errors import UserError
 from pinnlora.problem.base import Problem
-from pinnlora.problem.calls import guarded
 from pinnlora.problem.channels import Channels
 from pinnlora.problem.mismatch import found_and_wanted
 from pinnlora.problem.pointwise import jet_in_space, pointwise_jet
-from pinnlora.problem.probe import Finding, Probe
+from pinnlora.problem.probe import TASKS, Finding, Probe
 from pinnlora.problem.signature import BoundCondition, Values, lookup
+from pinnlora.problem.solver import DEEP
 
 EXACT, NEARLY = 1e-9, 1e-6
 """Residuals relative to the size of their terms up to which an exact solution is one; is one with a warning."""
@@ -69,7 +67,9 @@ def exact_solves(probe: Probe) -> list[Finding]:
     if problem.exact_signature is None or problem.potentials:
         return []
     coords = probe.coords()
-    found = probe.not_finite(where, problem.exact_at(coords, probe.values), coords, "mend the formula there")
+    hint = "mend the formula there"
+    found = probe.not_finite(where, problem.exact_at(coords, probe.values), coords, hint)
+    found = found or probe.not_finite(where, *_exact_on_grid(probe), hint)
     if found:
         return found
     probe.residual(coords, probe.jet(problem.residual_signature.channels))
@@ -78,6 +78,15 @@ def exact_solves(probe: Probe) -> list[Finding]:
         numbers = f"residual {residual:.1e}, terms of size {size:.1e}"
         found.append(_judged(where, residual, size, f"solves {name}", f"solve {name} of residual()", numbers))
     return found
+
+
+def _exact_on_grid(probe: Probe) -> tuple[dict[str, Tensor], Tensor]:
+    """The exact solution (task, point) on the evaluation grid, zero outside of the domain, and its coordinates."""
+    problem, values = probe.problem, {name: value.detach() for name, value in probe.values.items()}
+    coords = torch.as_tensor(problem.places(), dtype=torch.float64).expand(TASKS, -1, -1)
+    inside = problem.inside({name: value.numpy() for name, value in values.items()}, DEEP)
+    there = torch.tensor(True) if inside is None else torch.from_numpy(inside).flatten(1)
+    return {name: row.where(there, 0.0) for name, row in problem.exact_at(coords, values).items()}, coords
 
 
 def exact_meets(probe: Probe) -> list[Finding]:
@@ -134,27 +143,3 @@ def _judged(where: str, gap: float, size: float, good: str, bad: str, numbers: s
     if gap <= NEARLY * size:
         return Finding("warning", f"{where}: {good} nearly: {numbers}")
     return Finding("error", f"{where}: does not {bad}: {numbers}; one of the two is wrong")
-
-
-def reference_fits(probe: Probe) -> list[Finding]:
-    """Is there something to compare with, and if it is an own solver, does one task's solution fit the grid?"""
-    problem, where = probe.problem, probe.where("reference")
-    if not problem.has_solver:
-        if problem.exact_signature is None:
-            text = "there is neither exact() nor reference(): errors will be residuals"
-            return [Finding("note", f"{type(problem).__name__}: {text}")]
-        return []
-    one = {name: value[:1].detach().numpy() for name, value in probe.values.items()}
-    found = guarded(where, lambda: problem.reference(one))
-    expected = (1, *(len(axis) for axis in problem.axes().values()))
-    if not isinstance(found, dict) or set(found) != set(problem.fields):
-        raise UserError(f"{where}: expected a dict of {', '.join(problem.fields)}, arrays (task, *grid)")
-    for name, array in found.items():
-        if np.shape(array) != expected:
-            text = f"has shape {np.shape(array)} for one task; expected {expected}: task, then axes()"
-            raise UserError(f"{where}: {name!r} {text}")
-        inside = problem.inside(one)
-        array = np.asarray(array, dtype=float)
-        if not np.isfinite(array if inside is None else array[inside]).all():
-            raise UserError(f"{where}: {name!r} holds NaN or infinite values")
-    return [Finding("note", f"{where}: gives {', '.join(found)} of shape {expected} for one task")]

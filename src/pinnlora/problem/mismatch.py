@@ -38,3 +38,12 @@ def found_and_wanted(
         else:
             out[name] = target, 0.0
     return out
+
+
+def is_unknown(problem: Any, name: str) -> bool:
+    """Whether an argument of a condition is a field, a derivative or one along the normal: what a network gives."""
+    try:
+        parse(problem, name)
+    except KeyError:
+        return derived(problem, name) is not None
+    return True

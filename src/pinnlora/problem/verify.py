@@ -12,10 +12,11 @@ from torch import Tensor
 from pinnlora.errors import UserError
 from pinnlora.problem.base import Problem
 from pinnlora.problem.calls import guarded, tensor_of
-from pinnlora.problem.exact import exact_meets, exact_solves, reference_fits
+from pinnlora.problem.exact import exact_meets, exact_solves
 from pinnlora.problem.posed import agreeing_conditions, enough_conditions
 from pinnlora.problem.probe import POINTS, TASKS, Finding, Probe
 from pinnlora.problem.signature import Values, lookup
+from pinnlora.problem.solver import reference_fits
 
 
 def verify_problem(problem: Problem) -> list[Finding]:
@@ -63,6 +64,13 @@ def _residual(probe: Probe) -> list[Finding]:
         if not (row.requires_grad and _depends(row, jet)):
             text = "does not depend on any field; ask for what it is about, such as u or u_x"
             found.append(Finding("error", f"{where}: {name!r} {text}"))
+    of_conditions = {
+        f"{c.name}_{target}" for c in probe.problem.bound_conditions for target in (*c.targets, *c.rows)
+    }
+    for name in rows.keys() & of_conditions:
+        found.append(
+            Finding("error", f"{where}: {name!r} is what a condition's loss is called; name it otherwise")
+        )
     unknowns = probe.problem.unknowns
     if len(rows) < len(unknowns):
         text = f"{', '.join(rows)} alone for {', '.join(unknowns)}: fewer equations than unknowns; is one missing?"

@@ -120,6 +120,11 @@ def calibrate(
         joined = {name: np.concatenate([value, drawn[name]]) for name, value in values.items()}
         return _against_refined(surrogate.networks(**joined), grid, began, seconds)
     error = _error(networks, grid, target)
+    sound = np.flatnonzero(np.isfinite(error))
+    if len(sound) < len(error):  # what cannot be measured is no measure
+        networks, error = networks.take(sound), error[sound]
+    if not len(error):
+        return None
     ratios = {"residual": _ratios(error, score(networks).loss)}
     count = min(REFINED, len(networks)) if refinable(networks) else 0
     moved = _while(lambda some: distance(networks.take(some)), count, began, seconds)

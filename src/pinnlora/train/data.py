@@ -20,6 +20,7 @@ from pinnlora.nets.ansatz import fields_at
 from pinnlora.problem.base import Problem
 from pinnlora.problem.domain.base import Shape
 from pinnlora.problem.signature import Values
+from pinnlora.problem.solver import DEEP
 
 CHUNK = 2048
 """Points of a task evaluated at once: what lies between two products stays in the cache."""
@@ -114,11 +115,6 @@ def read_reference(
             raise UserError(f"{path} has no {name} on the evaluation grid of {problem.name}: make it anew")
     stacked = [dataset[name].values[chosen] for name in problem.fields]
     return np.stack([field.reshape(len(field), -1) for field in stacked], -1)
-
-
-DEEP = -1e-5
-"""How far inside of a domain points have to have a solution, as a share of its size: nearer to the boundary two
-precisions may disagree on who is inside."""
 
 
 def known_and_there(

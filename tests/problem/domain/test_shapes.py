@@ -204,6 +204,7 @@ def test_what_does_not_fit_together_says_so():
         lambda: Polygon(x=(0, 1), y=(0, 1)): "three corners or more",
         lambda: Polygon(x=(0, 1, 1), y=(0, 0, 1), edges=("a", "b")): "2 names in edges, expected 3",
         lambda: Polygon(x=(0, 1, 0, 1), y=(0, 1, 1, 0)).over({}): "Self-intersection",
+        lambda: Polygon(x=(0, 1, 0, 0), y=(0, 0, 1, 0)).over({}): "corner 4 of 4 is given twice",
         lambda: (box - Disk(x=0.5, y=0.5, radius=2)).over({}): "empty",
         lambda: (disk & Box(x=(2, 3), y=(0, 1))).over({}): "no extent",
         lambda: Disk(x=0, y=0, radius=lambda r: r - 1).over(MANY): "radius -0.8 of a task",

@@ -140,6 +140,12 @@ class Straight(Shape):
         import shapely
 
         corners = self.ring.corners(values, torch.zeros((), dtype=torch.float64))
+        twice = (corners == corners.roll(-1, 1)).all(-1).any(0)
+        if bool(twice.any()):
+            place = int(twice.nonzero()[0])
+            raise TypeError(
+                f"Polygon: corner {place + 1} of {len(twice)} is given twice; the last edge closes the ring by itself"
+            )
         for shape in map(shapely.Polygon, corners.numpy(force=True)):
             if not shape.is_valid:
                 raise TypeError(

@@ -9,12 +9,12 @@ import numpy as np
 from pinnlora.errors import UserError
 from pinnlora.query.load import load
 from pinnlora.query.surrogate import Surrogate
-from pinnlora.study.jobs.query import check_ending, read_points, write_dataset
+from pinnlora.study.jobs.query import check_output, read_points, write_dataset
 
 
 def run(bundle: Path, data: Path, output: Path, noise: str, device: str, trust: bool = False) -> None:
     """Write the task with its interval, covariance and misfit; say what was found, and what speaks against it."""
-    check_ending(output)
+    check_output(output, bundle, data)
     deviations = _noise(noise)
     surrogate = load(bundle, device, trust)
     if not isinstance(surrogate, Surrogate):

@@ -34,7 +34,7 @@ def run(
 ) -> None:
     """Write the predicted fields of one or many tasks: refined with the arguments `refinement` of `refine`, or marched
     to a time `until`."""
-    check_ending(output)
+    check_output(output, bundle, tasks, at, *(Path(text.partition("=")[2]) for text in assignments))
     surrogate = load(bundle, device, trust)
     task, listed = assigned(assignments), read_columns(tasks) if tasks else {}
     for name in listed.keys() & task.keys():
@@ -112,8 +112,10 @@ def _told_of_windows(dataset: xr.Dataset) -> list[str]:
     return lines
 
 
-def check_ending(output: Path) -> None:
-    """UserError, before anything is computed, for a file that could not be written."""
+def check_output(output: Path, *inputs: Path | None) -> None:
+    """UserError, before anything is computed, for a file that could not be written, or that is read."""
+    if any(path is not None and path.resolve() == output.resolve() for path in inputs):
+        raise UserError(f"{output}: is read too, and would be replaced; give another output")
     refuse_foreign(output, directory=False)
     if output.suffix not in ENDINGS:
         raise UserError(f"{output}: the ending says the format; expected one of {', '.join(ENDINGS)}")

@@ -17,7 +17,7 @@ from pinnlora.study.job_settings import job_settings
 from pinnlora.study.jobs import check
 from pinnlora.study.lock import alone_in
 from pinnlora.study.provenance import begin, recorded
-from pinnlora.study.settings import Settings, check_rank, load_settings
+from pinnlora.study.settings import Settings, check_rank, load_settings, read_config
 from pinnlora.train.appraise import Verdict, appraise
 from pinnlora.train.budget import EVALUATION, settings_within
 from pinnlora.train.data import of_split, read_reference, read_tasks
@@ -26,6 +26,18 @@ from pinnlora.train.setup import device_of
 
 MINUTES = 5.0
 """The budget where neither it nor a config is given."""
+TRAINED = ("base", "physics")
+"""The stages of a study that `train` has."""
+OF_STUDIES = (
+    "study",
+    "results",
+    "problems",
+    "modes",
+    "lora_ranks",
+    "hypernetwork_ranks",
+    "hypernetwork_seeds",
+)
+"""What a config says of a study, and nothing of one bundle."""
 
 
 def run(
@@ -53,6 +65,8 @@ def run(
     minutes = MINUTES if minutes is None and config is None else minutes
     chosen = settings_within(load_problem(spec), minutes) if minutes else {}
     settings = load_settings(chosen, *([config] if config else []), {"problems": [spec]})
+    if config is not None:
+        _tell_of_unused(read_config(config))
     check_rank(rank, settings.problem(spec))
     where = device or settings.device
     device_of(where)
@@ -64,6 +78,15 @@ def run(
         f"the bundle is {output / 'bundle'}: try `pinnlora predict {output / 'bundle'} --set ... -o out.nc`"
     )
     print(f"{time.perf_counter() - began:.0f} s; {verdict.text}")
+
+
+def _tell_of_unused(config: dict[str, Any]) -> None:
+    """A line about what a config says of a whole study, and one bundle is not made by."""
+    stages = config.get("training") or {}
+    unused = [key for key in OF_STUDIES if key in config]
+    unused += [f"training.{stage}" for stage in stages if stage not in TRAINED]
+    if unused:
+        print(f"config: {', '.join(unused)} play no part here: `train` makes one hypernetwork, by physics")
 
 
 def _rank(given: int | str) -> int | str:
