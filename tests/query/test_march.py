@@ -1,5 +1,7 @@
 """Marching: windows are predictions of each other's ends, put together in the order asked for; trust of each window."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -8,6 +10,7 @@ from test_surrogate import KINDS, bundle
 from pinnlora.cli import main
 from pinnlora.errors import UserError
 from pinnlora.query.calibration import Calibration
+from pinnlora.query.march import _times
 
 SURE = Calibration({"residual": [2.0] * 20})
 
@@ -149,6 +152,16 @@ def test_what_the_law_never_draws_is_left_out_within_the_estimated_error(own, ca
     assert found.in_range.values.tolist() == [1, inside]
     mean = float(found.u0[1].mean())
     assert mean == pytest.approx(0 if inside else 0.01, abs=1e-12)
+
+
+@pytest.mark.parametrize("length", [1.0, 3600.1, 1e-11])
+def test_times_of_the_grid_meet_between_windows_whatever_their_unit(length):
+    axis = np.linspace(0, length, 101)
+    problem = SimpleNamespace(
+        coords=SimpleNamespace(boxes=lambda: {"t": (0.0, length)}), axes=lambda: {"t": axis}
+    )
+    found = _times(problem, 30 * length, 30)
+    assert len(found) == 3001 and np.diff(found).min() > 0.009 * length
 
 
 @pytest.mark.parametrize(
