@@ -24,7 +24,7 @@ DEEP = -1e-5
 precisions may disagree on who is inside."""
 
 
-def solutions(problem: Problem, values: Values) -> dict[str, np.ndarray] | None:
+def solved_grid(problem: Problem, values: Values) -> dict[str, np.ndarray] | None:
     """Fields by name, (task, *grid), that `problem.reference` gives for tasks as numpy arrays; None where it has none.
 
     UserError where it raises, or where names, shapes or values are not as expected.
@@ -70,7 +70,7 @@ def reference_fits(probe: Probe) -> list[Finding]:
             return [Finding("note", f"{type(problem).__name__}: {text}")]
         return []
     few = {name: value[:TRIED].detach().numpy() for name, value in probe.values.items()}
-    found = solutions(problem, few) or {}
+    found = solved_grid(problem, few) or {}
     for condition in problem.bound_conditions:
         _meets_on_grid(problem, condition, found, few, where)
     grid = tuple(len(axis) for axis in problem.axes().values())

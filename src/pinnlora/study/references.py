@@ -16,7 +16,7 @@ from pinnlora.files import read_netcdf
 from pinnlora.problem.base import Problem
 from pinnlora.problem.domain.base import Shape
 from pinnlora.problem.signature import Values
-from pinnlora.problem.solver import DEEP, solutions
+from pinnlora.problem.solver import DEEP, solved_grid
 from pinnlora.study.stored import read_fits
 from pinnlora.train.data import fields_of, grid_coords, task_set
 from pinnlora.train.loop import train
@@ -50,7 +50,7 @@ class References:
 
 def own_references(problem: Problem, values: Values) -> References:
     """The problem's exact solution or solver, if it has one."""
-    fields = solutions(problem, values)
+    fields = solved_grid(problem, values)
     if fields is None:
         return References()
     fields, kind = _blank(problem, values, fields), "solver" if problem.has_solver else "exact"
