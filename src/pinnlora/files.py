@@ -158,9 +158,9 @@ def read_netcdf(path: str | Path, required: Iterable[str] = (), group: str | Non
     if not path.is_file():
         raise UserError(f"there is no file {path}; expected a NetCDF file")
     try:
-        # units of seconds are plain numbers here, not times
-        plain = {"decode_times": False, "decode_timedelta": False}
-        dataset = xr.load_dataset(path, engine="netcdf4", group=group, **plain)
+        dataset = xr.load_dataset(  # units of seconds are plain numbers here, not times
+            path, engine="netcdf4", group=group, decode_times=False, decode_timedelta=False
+        )
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UserError(f"{path} is not a readable NetCDF file ({reason})") from None

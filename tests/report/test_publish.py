@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 
+import netCDF4
 import pytest
 from synthetic import evaluation
 from typer.testing import CliRunner
@@ -129,6 +130,11 @@ def test_a_damaged_archive_is_one_line(project):
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UserError, match=r"study\.nc is not a readable NetCDF file"):
+        publish(path.parent, path.parent, project / "README.md")
+    path.write_bytes(whole)
+    with netCDF4.Dataset(path, "a") as file:
+        file["kovasznay"]["mse"][:] = 0.0
+    with pytest.raises(UserError, match=r"study\.nc is damaged: its content is not what was written"):
         publish(path.parent, path.parent, project / "README.md")
 
 

@@ -62,7 +62,7 @@ def _refuse_broken(what: str, broken: np.ndarray, values: Values) -> None:
 
 
 def reference_fits(probe: Probe) -> list[Finding]:
-    """Is there something to compare with, and if it is an own solver, does one task's solution fit the grid?"""
+    """Is there something to compare with, and if it is an own solver, do its solutions fit grid and conditions?"""
     problem, where = probe.problem, probe.where("reference")
     if not problem.has_solver:
         if problem.exact_signature is None:
@@ -85,7 +85,8 @@ def _meets_on_grid(
     unknown = (*condition.rows, *(name for name in condition.signature.names if is_unknown(problem, name)))
     if condition.periodic is not None or unknown or problem.potentials or problem.coords.vectors:
         return
-    axes, inside = list(problem.axes().values()), problem.inside(values, DEEP)
+    axes = [np.asarray(axis, dtype=float) for axis in problem.axes().values()]
+    inside = problem.inside(values, DEEP)
     given = {name: torch.as_tensor(value) for name, value in values.items()}
     for face in condition.faces:
         if not isinstance(face, Face) or face.value not in axes[face.axis]:

@@ -144,17 +144,13 @@ def refined_dataset(
     """As `predicted`, of refined networks, beside what was known before, the steps, and how it ended."""
     networks, calibration = refined.networks, refined.networks.calibration
     out = predicted(networks, at, fields, "none")
-    kind = "none" if calibration is None else "residual"
-    estimates = {}
-    for name, found in (("_before", refined.before), ("", refined.after)):
-        unknown = np.full(len(networks), np.nan)
-        estimates[name] = unknown if calibration is None else calibration.estimate("residual", found.loss)
-    low, high = np.zeros(len(networks)), np.full(len(networks), np.inf)
-    trusted = Trust(refined.after, networks.inside, estimates[""], low, high, kind)
-    add_trust(out, networks, trusted)
+    before = np.full(len(networks), np.nan)
+    if calibration is not None:
+        before = calibration.estimate("residual", refined.before.loss)
+    add_trust(out, networks, trust(networks, "residual", refined.after))
     add_numbers(
         out, networks, residual_before=refined.before.residual, mismatch_before=refined.before.mismatch,
-        estimated_error_before=estimates["_before"], refinement_steps=refined.steps,
+        estimated_error_before=before, refinement_steps=refined.steps,
     )  # fmt: skip
     ends = np.array(refined.ends)
     out["refinement"] = ((), ends[0], {"long_name": "how it ended"}) if networks.alone else (

@@ -45,14 +45,14 @@ class Trust:
     kind: str
 
 
-def trust(networks: Networks, kind: str = "auto") -> Trust:
-    """Scores of every task, and its estimated error with the interval of LEVEL.
+def trust(networks: Networks, kind: str = "auto", scores: Score | None = None) -> Trust:
+    """Scores of every task, where they are not known yet, and its estimated error with the interval of LEVEL.
 
     `kind`: "residual" or "refined"; "auto" is what the calibration found to say more, of refined networks the first.
     Nothing was calibrated outside the range that was trained, nor after refinement: there the interval is all there
     is, 0 to infinity.
     """
-    found, inside, calibration = score(networks), networks.inside, networks.calibration
+    found, inside, calibration = scores or score(networks), networks.inside, networks.calibration
     if kind not in ("auto", "residual", "refined"):
         raise UserError(f"estimate = {kind!r}; expected auto, residual, refined or none")
     if calibration is None:

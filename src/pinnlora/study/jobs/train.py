@@ -64,9 +64,9 @@ def run(
     check.run(spec)
     minutes = MINUTES if minutes is None and config is None else minutes
     chosen = settings_within(load_problem(spec), minutes) if minutes else {}
-    settings = load_settings(chosen, *([config] if config else []), {"problems": [spec]})
-    if config is not None:
-        _tell_of_unused(read_config(config))
+    given = read_config(config) if config else {}
+    settings = load_settings(chosen, given, {"problems": [spec]})
+    _tell_of_unused(given)
     check_rank(rank, settings.problem(spec))
     where = device or settings.device
     device_of(where)
