@@ -21,7 +21,7 @@ import pinnlora
 from pinnlora.query.surrogate import Surrogate
 
 POINTS, NOISE = 30, 0.01
-REPEATS = {"kovasznay": 200, "burgers2d": 200, "burgers1d": 40}
+REPEATS = {"kovasznay": 200, "burgers2d": 200, "burgers1d": 200}
 
 
 def exact_measurements(

@@ -12,8 +12,7 @@ from test_surrogate import bundle
 from pinnlora.errors import UserError
 from pinnlora.files import read_netcdf
 from pinnlora.query.calibration import Calibration
-from pinnlora.query.invert import derivative_of
-from pinnlora.query.posterior import fit_unknowns
+from pinnlora.query.posterior import fit_unknowns, learned, search_unknowns
 
 FLOW = """
 from torch import exp, sin
@@ -186,6 +185,47 @@ def test_a_search_ends_where_its_cost_hardly_falls():
     assert len(asked) == 3  # the start, and the steps that were asked for
 
 
+def test_a_search_is_led_by_what_is_known_beforehand():
+    """Waves that move by their own height, as in a fluid: from far off, data alone lead into the next minimum."""
+    x, wave = torch.arange(63, dtype=torch.float64) / 64, torch.arange(1.0, 7.0, dtype=torch.float64)
+
+    def height(z, at):
+        phase = 2 * torch.pi * wave * at.unsqueeze(-1)
+        return (
+            torch.cat((phase.cos(), phase.sin()), -1) @ (z / wave.repeat(2) ** 1.5).unsqueeze(-1)
+        ).squeeze(-1)
+
+    def fields(z):
+        at = x.expand(len(z), -1)
+        for _ in range(3):
+            at = x - 0.1 * height(z, at)
+        return height(z, at)
+
+    def linearise(z, which):
+        slope = torch.func.vmap(torch.func.jacrev(lambda one: fields(one[None])[0]))(z)
+        return (fields(z) - data[which]) / 0.01, slope / 0.01
+
+    generator = torch.Generator().manual_seed(0)
+    truth, start = torch.randn(2, 20, 12, dtype=torch.float64, generator=generator)
+    data, free = fields(truth), torch.zeros(12, dtype=torch.bool)
+    alone = fit_unknowns(linearise, start / 2, free)
+    led = search_unknowns(linearise, start / 2, free, torch.full((20,), 63))
+    led = fit_unknowns(linearise, led.unknowns, free)
+    assert (alone.cost < 100).double().mean() < 0.5
+    assert (led.cost < 100).double().mean() > 0.7
+    assert ((learned(led, free) > 8) & (learned(led, free) <= 12)).all()
+
+
+def test_an_answer_outside_of_what_was_trained_is_told(tmp_path):
+    surrogate = own(tmp_path, "GaussianField('f', points=12, scale=2000, on='x')")
+    values = {
+        name: 12 * value for name, value in surrogate.problem.task.sample(1, np.random.default_rng(2)).items()
+    }
+    data = measured(surrogate, values, 200, 1e-4)
+    found = surrogate.invert(data.isel(task=0), noise=1e-4)
+    assert "outside the trained range" in str(found.warning.values)
+
+
 def test_values_may_be_missing_and_on_a_grid(kovasznay):
     grid = kovasznay.predict(
         re=42.0, estimate="none", at=xr.Dataset(coords={"x": [0.1, 0.5], "y": [0.2, 0.7, 0.9]})
@@ -228,13 +268,3 @@ def test_on_the_command_line(run, kovasznay, tmp_path):
         "invert", tmp_path / "bundle", tmp_path / "data.csv", "-o", tmp_path / "out.csv", "--noise", "little"
     )
     assert status == 2 and "--noise little: expected a number" in error
-
-
-def test_jacobians_are_those_of_differences():
-    at = torch.randn(3, 2, dtype=torch.float64)
-    values, slope = derivative_of(lambda z: torch.stack((z[:, 0] * z[:, 1], z[:, 1].sin()), 1), at)
-    expected = torch.stack(
-        [torch.stack([at[:, 1], at[:, 0]], 1), torch.stack([0 * at[:, 0], at[:, 1].cos()], 1)], 1
-    )
-    torch.testing.assert_close(slope, expected)
-    torch.testing.assert_close(values[:, 0], at[:, 0] * at[:, 1])

@@ -10,9 +10,10 @@ import xarray as xr
 
 from pinnlora.problem.base import Problem
 from pinnlora.query.calibration import LEVEL
-from pinnlora.query.invert import WIDTH, Inverted, derivative_of
+from pinnlora.query.invert import WIDTH, Inverted
 from pinnlora.query.observations import Observations
 from pinnlora.query.places import in_domain
+from pinnlora.query.slopes import derivative_of
 
 VAGUE = 0.5
 """A number whose deviation is more than this share of what it was beforehand is hardly known; a function likewise."""
@@ -48,7 +49,9 @@ def inverted_dataset(problem: Problem, found: Inverted, observations: Observatio
     _add_variable(
         out, "covariance", ["parameter", "other"], spread.numpy(), "covariance of the parameters", alone
     )
-    _add_variable(out, "misfit", [], found.misfit, "root mean square of what is left, over the noise", alone)
+    _add_variable(
+        out, "misfit", [], found.misfit, "root mean square of what is left, over noise and error", alone
+    )
     warnings = np.array(_warnings(problem, found, observations))
     out["warning"] = ((), warnings[0], {"long_name": "what speaks against the answer"}) if alone else (
         "task", warnings, {"long_name": "what speaks against the answer"}
@@ -92,7 +95,8 @@ def _warnings(problem: Problem, found: Inverted, observations: Observations) -> 
     """One text a set, empty where nothing is to be said."""
     task, texts = problem.task, []
     outside, measured = _outside(problem, found, observations), observations.measured.sum((1, 2)).numpy()
-    vague = _vague(problem, found)
+    values = {name: value.numpy() for name, value in task.decode(found.unknowns).items()}
+    vague, drawn = _vague(problem, found), task.inside(values)
     variance = {name: _left(problem, found, name) for name in task.functions}
     scalars = [name for name in task.names if name not in task.functions]
     places = np.flatnonzero(task.bounded)
@@ -106,13 +110,15 @@ def _warnings(problem: Problem, found: Inverted, observations: Observations) -> 
         for name, left in variance.items():
             if left[k] > VAGUE**2:
                 said.append(f"{name} is not identifiable: {left[k]:.0%} of its variance is left")
+        if not drawn[k]:
+            said.append("the answer lies outside the trained range, where the surrogate was never measured")
         if found.rival[k]:
             said.append("another task, far away, explains the measurements as well")
         if outside[k]:
             said.append(f"{outside[k]} points with values lie outside the domain of the answer")
         if found.misfit[k] > 1 + 3 / np.sqrt(2 * measured[k]):
             said.append(
-                f"no task explains the measurements: what is left is {found.misfit[k]:.1f} times the noise"
+                f"no task explains the measurements: what is left is {found.misfit[k]:.1f} times noise and error"
             )
         texts.append("; ".join(said))
     return texts

@@ -1,12 +1,13 @@
 """Which task explains these measurements? Gauss-Newton through hypernetwork and network, from several starts.
 
 A number of the task is uniform in its range beforehand, a function Gaussian; noise is Gaussian and independent, with
-the estimated error of the surrogate, which is not independent, added to its variance.
+the estimated error of the surrogate added to its variance. That error is alike at neighbouring points and does not
+average out as noise does: it counts as if only as many measurements were independent as these determine directions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,20 +15,20 @@ import numpy as np
 import torch
 from scipy.stats import norm, qmc
 from torch import Tensor
-from torch.func import jvp
 
 from pinnlora.errors import UserError
+from pinnlora.problem.signature import Values
 from pinnlora.query.calibration import LEVEL
-from pinnlora.query.derivatives import fields_of_tasks
 from pinnlora.query.observations import Observations
-from pinnlora.query.posterior import Fit, covariance, fit_unknowns
+from pinnlora.query.posterior import Fit, covariance, fit_unknowns, learned, search_unknowns
 from pinnlora.query.score import score
+from pinnlora.query.slopes import slopes
 
 if TYPE_CHECKING:
     from pinnlora.query.surrogate import Surrogate
 
-STARTS, SEARCHING = 4, 16
-"""Starts of a search, as the cost may have several minima, and steps of each: what is far off by then stays so."""
+STARTS = 4
+"""Starts of a search, as the cost may have several minima."""
 FINE = 1e-4
 """Share of a function's variance in the finest modes, which are left as they are beforehand."""
 ROWS = 2**15
@@ -39,8 +40,8 @@ WIDTH = float(norm.ppf((1 + LEVEL) / 2))
 @dataclass(frozen=True)
 class Inverted:
     """Of every set of measurements: unknowns (set, unknown) with their covariance, beforehand's where they were left
-    alone; misfit (set,), the root mean square of what is left over the noise; `rival` the distance, in deviations, of
-    another minimum that explains the measurements as well, 0 without one."""
+    alone; misfit (set,), the root mean square of what is left over noise and error; `rival` the distance, in
+    deviations, of another minimum that explains the measurements as well, 0 without one."""
 
     unknowns: Tensor
     covariance: Tensor
@@ -56,29 +57,23 @@ def inverted(
     search = _Search.of(surrogate, observations, _deviations(surrogate, noise))
     sets, starts = len(observations.points), search.starts(STARTS, seed)
     of_set = torch.arange(sets).repeat_interleave(len(starts))
-    fit = fit_unknowns(
-        lambda z, k: search.linearise(z, of_set[k]), starts.repeat(sets, 1), search.bounded, SEARCHING
+    count = observations.measured.sum((1, 2))
+    fit = search_unknowns(
+        lambda z, k: search.linearise(z, of_set[k]), starts.repeat(sets, 1), search.bounded, count[of_set]
     )
     best, rival = _best(fit, sets, search.bounded)
-    search = search.with_error_of(best)
     fit = fit_unknowns(search.linearise, best, search.bounded)
+    error = search.error_at(fit.unknowns)
+    plain = search.with_error(error)
+    alike = (count / learned(fit, search.bounded).clamp_min(1)).clamp_min(1)
+    search = search.with_error(alike.sqrt() * error)
+    fit = fit_unknowns(search.linearise, fit.unknowns, search.bounded)
     whole = torch.eye(len(search.kept), dtype=torch.float64).repeat(sets, 1, 1)
     place = search.kept.nonzero()[:, 0]
     whole[:, place[:, None], place] = covariance(fit, search.bounded)
-    count = observations.measured.sum((1, 2))
-    misfit = (fit.residuals.square().sum(1) / count).sqrt().numpy()
+    left = fit.residuals * (search.deviations / plain.deviations).flatten(1)
+    misfit = (left.square().sum(1) / count).sqrt().numpy()
     return Inverted(search.all_unknowns(fit.unknowns), whole, misfit, rival)
-
-
-def derivative_of(function: Callable[[Tensor], Tensor], at: Tensor) -> tuple[Tensor, Tensor]:
-    """Values (n, row) of a function of (n, unknown) that takes each n alone, and their Jacobian (n, row, unknown).
-
-    One forward pass: every direction of every n is an n of its own.
-    """
-    count, unknowns = at.shape
-    directions = torch.eye(unknowns, dtype=at.dtype).repeat(count, 1)
-    values, slopes, *_ = jvp(function, (at.repeat_interleave(unknowns, 0),), (directions,))
-    return values[::unknowns], slopes.unflatten(0, (count, unknowns)).mT
 
 
 def _deviations(surrogate: Surrogate, noise: float | Mapping[str, float]) -> Tensor:
@@ -146,36 +141,30 @@ class _Search:
         parts = [self._part(a, b) for a, b in zip(z.split(together), index.split(together), strict=True)]
         return torch.cat([r for r, _ in parts]), torch.cat([jacobian for _, jacobian in parts])
 
-    @torch.no_grad()
     def _part(self, z: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
         data, surrogate = self.observations, self.surrogate
-        many = index.repeat_interleave(z.shape[1])
 
-        def fields(unknowns: Tensor) -> Tensor:
-            given = surrogate.problem.task.decode(self.all_unknowns(unknowns))
-            found = fields_of_tasks(
-                surrogate.problem, surrogate.parametrisation, surrogate.predict_numbers, surrogate.symmetry, given,
-                data.points[many],
-            )  # fmt: skip
-            return found.flatten(1)
+        def decode(unknowns: Tensor) -> Values:
+            return surrogate.problem.task.decode(self.all_unknowns(unknowns))
 
-        found, jacobian = derivative_of(fields, z)
+        found, jacobian = slopes(
+            surrogate.problem, surrogate.parametrisation, surrogate.predict_numbers, surrogate.symmetry, decode, z,
+            data.points[index],
+        )  # fmt: skip
         weight = (data.measured / self.deviations)[index].flatten(1)
         missed = torch.nan_to_num(data.values[index].flatten(1))
         return weight * (found - missed), weight.unsqueeze(-1) * jacobian
 
-    def with_error_of(self, z: Tensor) -> _Search:
-        """With the surrogate's estimated error at the tasks z added to the noise, if it knows it.
-
-        Errors at neighbouring points are alike and do not average out as noise does: they count as if only as many
-        measurements were independent as there are unknowns.
-        """
+    def error_at(self, z: Tensor) -> Tensor:
+        """The surrogate's estimated error at the tasks z, (set,), 0 if it does not know it."""
         calibration = self.surrogate.calibration
         if calibration is None or "residual" not in calibration.ratios:
-            return self
+            return z.new_zeros(len(z))
         values = self.surrogate.problem.task.decode(self.all_unknowns(z))
         networks = self.surrogate.networks(**{name: value.numpy() for name, value in values.items()})
-        error = torch.from_numpy(calibration.estimate("residual", score(networks).loss))
-        alike = (self.observations.measured.sum((1, 2)) / z.shape[1]).clamp_min(1)
-        deviations = (self.deviations.square() + (alike * error.square())[:, None, None]).sqrt()
+        return torch.from_numpy(calibration.estimate("residual", score(networks).loss))
+
+    def with_error(self, error: Tensor) -> _Search:
+        """With an error of the surrogate (set,) beside the noise."""
+        deviations = (self.deviations.square() + error.square()[:, None, None]).sqrt()
         return _Search(self.surrogate, self.observations, deviations, self.kept)

@@ -19,6 +19,8 @@ SETTLED = 1e-5
 """A step this small, of the unknowns' own scale of 1, is the last."""
 SPARED = 1e-3
 """So is one that lowers the cost by this little: a cost is a chi-square, whose deviations are of size 1."""
+ROUNDS, SEARCHING = 4, 4
+"""Rounds of a search from far off, and steps of each."""
 FLAT = 3.0
 """The precision of a number that is only known to lie in [-1, 1]: one over its variance."""
 
@@ -65,10 +67,40 @@ def fit_unknowns(linearise: Linearise, start: Tensor, bounded: Tensor, steps: in
     return fit
 
 
+def search_unknowns(linearise: Linearise, start: Tensor, bounded: Tensor, counts: Tensor) -> Fit:
+    """As `fit_unknowns`, from far off, where data taken at their word would lead into the next minimum.
+
+    In every round but the last, noise counts for what is left of the data, of `counts` (problem,) values: what is known
+    beforehand leads the way.
+    """
+    z, left = start, linearise(start, torch.arange(len(start)))[0]
+    for more in reversed(range(ROUNDS)):
+        size = (left.square().sum(1) / counts).sqrt() if more else torch.ones_like(left[:, 0])
+        size = size.nan_to_num(1, 1).clamp_min(1)
+
+        def eased(z: Tensor, k: Tensor, size: Tensor = size) -> tuple[Tensor, Tensor]:
+            r, jacobian = linearise(z, k)
+            return r / size[k, None], jacobian / size[k, None, None]
+
+        fit = fit_unknowns(eased, z, bounded, SEARCHING)
+        z, left = fit.unknowns, fit.residuals * size[:, None]
+    return fit
+
+
 def covariance(fit: Fit, bounded: Tensor) -> Tensor:
     """Of the unknowns given the data, (problem, unknown, unknown): (J^T J + P)^-1, P being FLAT for bounded ones."""
-    prior = torch.where(bounded, FLAT, 1.0).to(fit.unknowns.dtype)
-    return torch.linalg.inv(fit.jacobian.mT @ fit.jacobian + torch.diag(prior))
+    return torch.linalg.inv(fit.jacobian.mT @ fit.jacobian + torch.diag(_beforehand(fit, bounded)))
+
+
+def learned(fit: Fit, bounded: Tensor) -> Tensor:
+    """How many directions of the unknowns the data determine, (problem,): each counts for the share of its variance
+    that they take away."""
+    kept = _beforehand(fit, bounded) * covariance(fit, bounded).diagonal(dim1=1, dim2=2)
+    return (1 - kept).sum(1)
+
+
+def _beforehand(fit: Fit, bounded: Tensor) -> Tensor:
+    return torch.where(bounded, FLAT, 1.0).to(fit.unknowns.dtype)
 
 
 def _cost(r: Tensor, z: Tensor, bounded: Tensor) -> Tensor:
