@@ -88,6 +88,24 @@ def test_many_tasks_at_points_come_from_tables_and_go_into_tables(run, bundles, 
         assert json.loads(str(arrays["attributes"]))["problem"] == "kovasznay"
 
 
+def test_a_table_of_one_point_says_where_it_is_and_what_it_has_no_place_for(run, bundles, tmp_path):
+    xr.Dataset(coords={"x": 0.1, "y": 0.2}).to_netcdf(tmp_path / "at.nc")
+    asked = ("predict", bundles / "kovasznay", "--set", "re=42", "--at", tmp_path / "at.nc")
+    status, said, error = run(*asked, "-o", tmp_path / "out.csv")
+    assert status == 0, error
+    table = pd.read_csv(tmp_path / "out.csv")
+    assert table.loc[0, ["x", "y", "re"]].tolist() == [0.1, 0.2, 42] and "no place" not in said
+
+
+def test_a_part_of_our_own_file_may_be_asked_for(run, bundles, tmp_path):
+    asked = ("predict", bundles / "kovasznay", "--set", "re=42")
+    assert run(*asked, "-o", tmp_path / "whole.nc")[0] == 0
+    read_netcdf(tmp_path / "whole.nc").isel(x=[1, 2], y=[3]).to_netcdf(tmp_path / "part.nc")
+    status, _, error = run(*asked, "--at", tmp_path / "part.nc", "-o", tmp_path / "out.nc")
+    assert status == 0, error
+    assert read_netcdf(tmp_path / "out.nc")["u"].shape == (2, 1)
+
+
 @pytest.mark.parametrize("suffix", ["npy", "nc"])
 @pytest.mark.parametrize("shape", [(128,), (1, 128)])
 def test_a_function_comes_from_a_file(run, bundles, tmp_path, suffix, shape):

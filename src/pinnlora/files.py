@@ -100,9 +100,7 @@ def refuse_foreign(path: str | Path, directory: bool) -> None:
         if path.is_dir():
             raise UserError(f"{path} is a directory, expected the name of a file; nothing was written")
         return
-    if not path.exists():
-        return
-    if not path.is_dir():
+    if path.exists() and not path.is_dir():
         raise UserError(f"{path} is a file, expected the name of a directory; nothing was written")
     marker = path / MARKER
     ours = {MARKER, ".snakemake_timestamp", *(marker.read_text().splitlines() if marker.is_file() else ())}
@@ -149,10 +147,12 @@ def origin(attributes: dict, title: str) -> dict[str, str]:
     }
 
 
-def read_netcdf(path: str | Path, required: Iterable[str] = (), group: str | None = None) -> xr.Dataset:
+def read_netcdf(
+    path: str | Path, required: Iterable[str] = (), group: str | None = None, ours: bool = True
+) -> xr.Dataset:
     """The whole dataset in memory, its file closed; UserError for a missing or damaged file or missing `required`.
 
-    A file that `write_netcdf` wrote carries a checksum of its content, which is compared.
+    A file of `write_netcdf` carries a checksum, which is compared, unless it is not `ours`: a part of one keeps it too.
     """
     path = Path(path)
     if not path.is_file():
@@ -164,12 +164,11 @@ def read_netcdf(path: str | Path, required: Iterable[str] = (), group: str | Non
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UserError(f"{path} is not a readable NetCDF file ({reason})") from None
-    if dataset.attrs.get("checksum", known := sum_of_dataset(dataset)) != known:
+    if ours and dataset.attrs.get("checksum", known := sum_of_dataset(dataset)) != known:
         raise UserError(f"{path} is damaged: its content is not what was written; make or copy it anew")
-    missing = [name for name in required if name not in dataset.variables]
-    if missing:
-        found = ", ".join(map(str, dataset.variables)) or "none"
-        raise UserError(f"{path} has no variable {missing[0]!r}; it has: {found}")
+    if missing := [name for name in required if name not in dataset.variables]:
+        has = ", ".join(map(str, dataset.variables)) or "none"
+        raise UserError(f"{path} has no variable {missing[0]!r}; it has: {has}")
     return dataset
 
 
@@ -222,16 +221,16 @@ def commit() -> str:
     if _git(here.parent, "ls-files", "--error-unmatch", here.name) is None:
         return "unknown"
     head = _git(here.parent, "rev-parse", "HEAD")
-    if not head:
-        return "unknown"
-    return head + ("-dirty" if _git(here.parent, "status", "--porcelain", "--", ".") else "")
+    dirty = "-dirty" if _git(here.parent, "status", "--porcelain", "--", ".") else ""
+    return head + dirty if head else "unknown"
 
 
 def _git(directory: Path, *arguments: str) -> str | None:
     """What git prints, None if it fails or is not there."""
     try:
-        command = ["git", "-C", str(directory), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+        done = subprocess.run(
+            ["git", "-C", str(directory), *arguments], capture_output=True, text=True, timeout=10
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None

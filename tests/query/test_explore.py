@@ -1,5 +1,6 @@
 """The page of a surrogate, in a real browser: its numbers are those of predict, and it asks nothing of any network."""
 
+import textwrap
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from onnx.reference import ReferenceEvaluator
 from playwright.sync_api import sync_playwright
 from redraw_time import TIMED, chromium
 from test_export import predicted_at
-from test_surrogate import KINDS, bundle
+from test_surrogate import KINDS, OWN, bundle
 
 from pinnlora.query import explore
 from pinnlora.query.calibration import Calibration
@@ -158,6 +159,14 @@ def test_the_page_says_when_a_task_is_out_of_range(browser, surrogates):
     page.wait_for_selector("#trust.unknown")
     text = page.inner_text("#trust")
     assert "outside the trained range: the error is not known" in text and "90 %" not in text
+
+
+def test_an_operator_that_the_page_lacks_costs_the_score_alone(tmp_path, capsys):
+    (tmp_path / "bell.py").write_text(textwrap.dedent(OWN).replace("u_t -", "torch.special.erf(u_t) -"))
+    graphs = explore.page_graphs(bundle(tmp_path / "bundle", f"{tmp_path / 'bell.py'}:Heat", 2))
+    assert list(graphs["graphs"]) == ["fields"] and "erf" in capsys.readouterr().out.lower()
+    plain = bundle(tmp_path / "plain", "kovasznay", 2)
+    assert list(explore.page_graphs(plain)["graphs"]) == ["fields", "score"]
 
 
 def test_a_score_that_is_no_graph_is_interpolated(browser, surrogates, tmp_path, monkeypatch):

@@ -73,7 +73,9 @@ class Angles(torch.nn.Module):
     def forward(self, x, y):
         inside = x / (1 + x.abs())
         arcs = (torch.atan2(y, x), torch.atan(x), torch.asin(inside), torch.acos(inside))
-        return torch.stack([*arcs, torch.tan(inside), torch.sinh(inside), torch.cosh(inside)])
+        areas = (torch.asinh(x), torch.acosh(1 + x.abs()), torch.atanh(inside))
+        arcs += (torch.atan(y / x), torch.nn.functional.softplus(x))
+        return torch.stack([*arcs, *areas, torch.tan(inside), torch.sinh(inside), torch.cosh(inside)])
 
 
 def test_functions_of_angles_keep_double_precision(tmp_path):
@@ -84,6 +86,17 @@ def test_functions_of_angles_keep_double_precision(tmp_path):
     session = onnxruntime.InferenceSession(model.SerializeToString())
     (found,) = session.run(None, {"x": x.numpy(), "y": y.numpy()})
     np.testing.assert_allclose(found, Angles()(x, y).numpy(), rtol=1e-14, atol=1e-15)
+
+
+def test_what_onnxruntime_cannot_run_is_not_exported():
+    class Bell(torch.nn.Module):
+        def forward(self, x):
+            return torch.erf(x)
+
+    x = torch.linspace(-1, 1, 5)
+    traced(Bell(), [x], ["x"], ["out"], "bell")
+    with pytest.raises(UserError, match="erf"):
+        traced(Bell(), [x.double()], ["x"], ["out"], "bell")
 
 
 def test_what_cannot_be_exported_is_one_line(run, tmp_path):

@@ -12,7 +12,7 @@ from test_surrogate import bundle
 from pinnlora.errors import UserError
 from pinnlora.files import read_netcdf
 from pinnlora.query.calibration import Calibration
-from pinnlora.query.posterior import fit_unknowns, learned, search_unknowns
+from pinnlora.query.posterior import Fit, covariance, fit_unknowns, learned, search_unknowns
 
 FLOW = """
 from torch import exp, sin
@@ -140,6 +140,48 @@ def test_what_was_measured_in_a_hole_is_refused_or_told(tmp_path):
         assert "outside" not in str(found.warning.values)
 
 
+def test_fields_without_bounds_where_nothing_was_measured_do_no_harm(tmp_path):
+    """The condition that is held exactly is infinite in the middle of the hole, where the grid has a point."""
+    code = (
+        HOLED.format(radius=0.25)
+        .replace("def zero(self):", "def zero(self, x, y):")
+        .replace('{"u": 0.0}', '{"u": 0.1 / ((x - 0.5) ** 2 + (y - 0.5) ** 2)}')
+    )
+    (tmp_path / "holed.py").write_text(code)
+    network = {"conditions": "hard"}
+    surrogate = bundle(tmp_path / "bundle", f"{tmp_path / 'holed.py'}:Holed", 2, "float64", network=network)
+    whole = surrogate.predict(c=0.2, estimate="none")
+    fields = whole[["u"]].assign(u=whole["u"] + 1e-3).reset_coords(drop=True)
+    found = surrogate.invert(fields, noise=0.01)
+    assert np.isnan(fields["u"].values).any() and np.isfinite(float(found.misfit))
+    assert float(found.c_low) < float(found.c_high)
+
+
+def test_data_far_more_precise_than_the_law_leave_what_they_do_not_determine(tmp_path):
+    """Fields depend on a + b alone, a billion times more precisely than a and b are known beforehand."""
+    jacobian = 1e10 * torch.tensor([[[1.0, 1.0], [1.0, 1.0], [0.5, 0.5]]], dtype=torch.float64)
+    fit = Fit(torch.zeros(1, 2), torch.zeros(1), jacobian, torch.zeros(1, 3))
+    found = covariance(fit, torch.tensor([True, True]))[0]
+    across = torch.tensor([1.0, -1.0], dtype=torch.float64) / 2**0.5
+    assert float(across @ found @ across) == pytest.approx(1 / 3, rel=1e-3)
+    assert float(learned(fit, torch.tensor([True, True]))) == pytest.approx(1, abs=1e-3)
+
+
+def test_a_rival_is_judged_with_the_error_of_the_surrogate(tmp_path):
+    """Fields of 1 and -1 differ by less than the surrogate knows them, and no a between gives those of 1."""
+    surrogate = own(tmp_path, "Uniform(a=(-1, 1))")
+
+    def embed(values):
+        place = surrogate.embed(values)
+        return place.square() + 1e-3 * place
+
+    even = replace(surrogate, embed=embed)
+    data = measured(even, {"a": np.array([0.9999])}, 60, 0.0).isel(task=0)
+    assert "another task" not in str(even.invert(data, noise=1e-7).warning.values)
+    unsure = replace(even, calibration=Calibration({"residual": [1e-3] * 20}))
+    assert "another task" in str(unsure.invert(data, noise=1e-7).warning.values)
+
+
 def test_another_minimum_is_told(tmp_path):
     """u depends on a by its square: both signs explain everything."""
     surrogate = own(tmp_path, "Uniform(a=(-1, 1))")
@@ -245,11 +287,21 @@ def test_values_may_be_missing_and_on_a_grid(kovasznay):
         ({"x": [0.1], "y": [0.2], "u": [1.0, 2.0]}, 0.1, "one length"),
         ({"x": [0.1], "y": [0.2], "u": [1.0]}, 0.0, "noise = 0.0; expected"),
         ({"x": [0.1], "y": [0.2], "u": [1.0]}, {"u": 0.1}, "noise: none is given for v"),
+        ({"x": [0.1], "y": [0.2], "u": [1.0]}, {"u": 1, "v": 1, "p": 1, "w": 1}, "noise: 'w' is no field"),
+        ({"x": [0.1], "y": [0.2], "u": [1.0]}, True, "noise = True"),
+        (xr.Dataset({n: ("task", []) for n in "xyu"}), 0.1, "the dimension task is empty"),
     ],
 )
 def test_wrong_measurements_are_one_line(kovasznay, data, noise, words):
     with pytest.raises(UserError, match=words):
         kovasznay.invert(data, noise=noise)
+
+
+def test_a_seed_is_a_whole_number_and_noise_any_kind_of_number(kovasznay):
+    data = {"x": [0.1], "y": [0.2], "u": [1.0]}
+    with pytest.raises(UserError, match=r"seed = 1\.5; expected a whole number"):
+        kovasznay.invert(data, seed=1.5)
+    assert kovasznay.invert(data, noise=np.float32(0.1)).re.dims == ()
 
 
 def test_on_the_command_line(run, kovasznay, tmp_path):

@@ -8,7 +8,7 @@ import torch
 import xarray as xr
 from test_surrogate import KINDS, bundle, task_of
 
-from pinnlora import Ball, Vector
+from pinnlora import Ball, Box, Vector
 from pinnlora.errors import UserError
 from pinnlora.nets.ansatz import lifted
 from pinnlora.problem.channels import Channels
@@ -165,6 +165,20 @@ def test_a_vectors_components_are_told_by_their_dimension():
     across = xr.DataArray(points.T, dims=("x_component", "point"))
     for given in (points, across, across.T):
         np.testing.assert_array_equal(scattered_places(problem, {"x": given})[0], points)
+
+
+def test_places_in_many_dimensions_lie_along_one_dimension_the_same_for_all_tasks():
+    problem = SimpleNamespace(coords=Ball(x=Vector(3), radius=1) * Box(t=(0, 1)))
+    points = np.arange(9.0).reshape(3, 3) / 20
+
+    def places(*dims):
+        x = (("point" if not dims else dims[0], "x_component"), points)
+        return xr.Dataset(coords={"x": x, "t": (("point",) if not dims else dims[1:], [0.1, 0.2, 0.3])})
+
+    assert scattered_places(problem, places())[0].shape == (3, 4)
+    for dims in (("task", "task"), ("q", "t")):
+        with pytest.raises(UserError, match="points along one dimension, the same for all tasks"):
+            scattered_places(problem, places(*dims))
 
 
 def test_names_with_underscores_and_many_letters_are_told_apart(surrogates):

@@ -95,6 +95,13 @@ def test_refined_networks_load_without_the_hypernetwork(surrogate, tmp_path):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("asked", [{"fields": ["zz"]}, {"fields": ["u_re"]}, {"at": {"x": 7.0, "y": 0.5}}])
+def test_what_cannot_be_answered_is_refused_before_the_work(surrogate, monkeypatch, asked):
+    monkeypatch.setattr("pinnlora.query.surrogate.refine", lambda *_: pytest.fail("refined"))
+    with pytest.raises(UserError):
+        surrogate.refine(re=30.0, steps=2, **asked)
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [

@@ -7,6 +7,7 @@ import pytest
 import torch
 from test_surrogate import bundle
 
+from pinnlora.errors import UserError
 from pinnlora.query import slopes as module
 from pinnlora.query.slopes import derivative_of, slopes
 
@@ -81,6 +82,14 @@ def test_through_a_hypernetwork_a_lift_a_potential_and_a_symmetry(tmp_path, few,
 def test_of_a_problem_that_is_ones_own(tmp_path, few, here):
     (tmp_path / "decay.py").write_text(FUNCTION.replace("HERE", here))
     check(bundle(tmp_path / "bundle", f"{tmp_path / 'decay.py'}:Decay", 2, "float64"), few)
+
+
+def test_a_smoothed_network_is_refused_with_many_unknowns_as_with_few(tmp_path):
+    (tmp_path / "decay.py").write_text(FUNCTION.replace("HERE", "pass"))
+    network = {"smoothing": 0.05}
+    surrogate = bundle(tmp_path / "bundle", f"{tmp_path / 'decay.py'}:Decay", 2, "float64", network)
+    with pytest.raises(UserError, match="smoothed network"):
+        both(surrogate)
 
 
 def test_jacobians_are_those_of_differences():

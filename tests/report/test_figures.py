@@ -146,6 +146,16 @@ def test_rank_figure_shows_ours_and_the_papers(full):
     assert "paper, damaged print" in labels
 
 
+def test_a_rank_that_diverged_breaks_the_line(full):
+    dataset = full[0].copy(deep=True)
+    where = {"method": "lora", "rank": "4", "split": "test", "seed": 2023, "task": 0}
+    dataset["mse"].loc[where] = np.inf
+    figure = error_against_rank([dataset])
+    (bar,) = [bar for bar in figure.axes[0].containers if bar.get_label() == "kovasznay lora"]
+    ours = bar.lines[0].get_ydata()
+    assert len(ours) == 7 and np.flatnonzero(np.isnan(ours)).tolist() == [2]
+
+
 def test_rank_figure_has_a_dot_for_each_seed(full):
     figure = error_against_rank([with_three_seeds(full[0])])
     dots = [line.get_ydata() for line in figure.axes[0].lines if line.get_marker() == "."]

@@ -206,6 +206,27 @@ def test_missing_results_or_markers_are_refused(project):
     refused(project, "no finished study", "table3.csv")
 
 
+def test_tables_of_other_evaluations_are_refused(project):
+    """As after a study was killed in the middle of being made anew."""
+    path = project / "results/default/kovasznay/evaluation.nc"
+    dataset = evaluation("kovasznay").assign_attrs(
+        source=f"pinnlora 0.1.0 (commit {git(project, 'rev-parse', 'HEAD')})"
+    )
+    dataset["seconds_new_task"] = 2 * dataset["seconds_new_task"]
+    path.unlink()
+    dataset.to_netcdf(path)
+    refused(project, "table3.csv is not what the evaluations say")
+
+
+def test_the_readme_may_stand_in_a_folder(project):
+    (project / "docs2").mkdir()
+    (project / "README.md").rename(project / "docs2/README.md")
+    commit(project)
+    (project / "src/pinnlora/train.py").write_text("b: 2\n")
+    with pytest.raises(UserError, match=r"changed and not committed: src/pinnlora/train.py"):
+        publish(project / "results/default", project / "docs", project / "docs2/README.md")
+
+
 def test_a_readme_without_markers_is_refused(project):
     (project / "README.md").write_text("nothing here")
     with pytest.raises(UserError, match=r"README\.md has no <!-- results:start -->"):

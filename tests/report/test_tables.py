@@ -193,6 +193,21 @@ def test_a_problem_of_the_users_has_no_paper_columns():
     assert "| paper" not in " ".join(page(1, [own]).split())
 
 
+def test_a_problem_of_the_users_is_not_the_papers_whatever_it_is_called():
+    own = evaluation("kovasznay").assign_attrs(problem="mine.py:Kovasznay")
+    assert PER_TASK.frame([own])["mse_paper"].isna().all()
+    assert NEW_TASK.frame([own])["seconds_paper"].isna().all()
+
+
+def test_seconds_of_the_papers_adapters_stand_beside_those_of_their_rank(full):
+    settings = json.loads(full[0].attrs["settings"])
+    settings["evaluation"]["figure_rank"] = 16
+    other = full[0].assign_attrs(settings=json.dumps(settings))
+    assert row(NEW_TASK.frame(full[:1]), solver="lora")["seconds_paper"] == 720
+    found = row(NEW_TASK.frame([other]), solver="lora")
+    assert found["rank"] == "16" and math.isnan(found["seconds_paper"])
+
+
 def test_figures_show_the_rank_of_the_settings_else_the_lowest(full):
     ranks = {row.method: row.rank for row in shown(full[0])}
     assert ranks["lora"] == ranks["physics"] == "4" and ranks["pinn"] == "full"

@@ -45,7 +45,7 @@ def made(tmp_path_factory):
     tasks.run(TASKS, tmp_path / "tasks.nc", provenance=MADE)
     fits(tmp_path / "base")
     fits(tmp_path / "bundle", format="pinnlora bundle")
-    (tmp_path / "bundle/config.json").touch()
+    (tmp_path / "bundle/config.json").write_text("{}")
     evaluation().assign_attrs(provenance="f" * 16).to_netcdf(tmp_path / "evaluation.nc")
     evaluations = [tmp_path / "evaluation.nc"]
     table.run({"number": 1}, evaluations, tmp_path / "table1.csv", tmp_path / "table1.md", MADE)
@@ -80,6 +80,13 @@ def test_an_output_cut_short_carries_nothing(outputs, name, share):
 @pytest.mark.parametrize("name", ["base/model.safetensors", "base/history.nc", "bundle/config.json"])
 def test_a_directory_with_a_file_gone_carries_nothing(outputs, name):
     (outputs / name).unlink()
+    assert recorded(outputs / name.partition("/")[0]) is None
+
+
+@pytest.mark.parametrize("name", ["base/history.nc", "bundle/config.json", "bundle/history.nc"])
+@pytest.mark.parametrize("content", [b"", b"{"])
+def test_a_directory_with_a_file_that_cannot_be_read_carries_nothing(outputs, name, content):
+    (outputs / name).write_bytes(content)
     assert recorded(outputs / name.partition("/")[0]) is None
 
 

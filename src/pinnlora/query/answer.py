@@ -116,7 +116,9 @@ def _warnings(problem: Problem, found: Inverted, observations: Observations) -> 
             said.append("another task, far away, explains the measurements as well")
         if outside[k]:
             said.append(f"{outside[k]} points with values lie outside the domain of the answer")
-        if found.misfit[k] > 1 + 3 / np.sqrt(2 * measured[k]):
+        if not np.isfinite(found.misfit[k]):
+            said.append("no task was found at which fields are finite where measurements are")
+        elif found.misfit[k] > 1 + 3 / np.sqrt(2 * measured[k]):
             said.append(
                 f"no task explains the measurements: what is left is {found.misfit[k]:.1f} times noise and error"
             )

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pinnlora.errors import UserError
+
 aten = torch.ops.aten
 
 
@@ -32,8 +34,8 @@ def in_double(program: torch.export.ExportedProgram) -> torch.export.ExportedPro
 
 
 def _of_double(function: Callable[..., Tensor]) -> Callable[..., Any]:
-    def decomposed(*args: Tensor) -> Any:
-        return function(*args) if args[0].dtype == torch.float64 else NotImplemented
+    def decomposed(*args: Any, **more: Any) -> Any:
+        return function(*args, **more) if args[0].dtype == torch.float64 else NotImplemented
 
     return decomposed
 
@@ -47,6 +49,7 @@ def _righted(rough: Tensor, y: Tensor, x: Tensor) -> Tensor:
 
 
 def _atan(x: Tensor) -> Tensor:
+    x = torch.clamp(x, -1e300, 1e300)  # infinite: y / x where x is 0
     return _righted(torch.atan(x.to(torch.float32)), x, torch.ones_like(x))
 
 
@@ -66,11 +69,42 @@ def _acos(x: Tensor) -> Tensor:
     return _atan2(torch.sqrt((1 - x) * (1 + x)), x)
 
 
+def _asinh(x: Tensor) -> Tensor:
+    size = torch.abs(x)
+    return torch.sign(x) * _log_of_both(size, torch.sqrt(size * size + 1))
+
+
+def _acosh(x: Tensor) -> Tensor:
+    return _log_of_both(x, torch.sqrt((x - 1) * (x + 1)))
+
+
+def _log_of_both(x: Tensor, other: Tensor) -> Tensor:
+    """log(x + other), where they are equal but for rounding, and squares may overflow, log(2 x)."""
+    return torch.where(x > 1e9, torch.log(x) + math.log(2), torch.log(x + other))
+
+
+def _softplus(x: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    soft = (torch.relu(beta * x) + torch.log(1 + torch.exp(-torch.abs(beta * x)))) / beta
+    return torch.where(beta * x > threshold, x, soft)
+
+
+def _lacking(x: Tensor, *_: object, **__: object) -> Tensor:
+    raise UserError(
+        "onnxruntime has erf and gelu in float32 only: train in float32, or write the problem without"
+    )
+
+
 _MADE: dict[Any, Callable[..., Tensor]] = {
     aten.atan.default: _atan,
     aten.atan2.default: _atan2,
     aten.asin.default: _asin,
     aten.acos.default: _acos,
+    aten.asinh.default: _asinh,
+    aten.acosh.default: _acosh,
+    aten.atanh.default: lambda x: torch.log((1 + x) / (1 - x)) / 2,
+    aten.softplus.default: _softplus,
+    aten.erf.default: _lacking,
+    aten.gelu.default: _lacking,
     aten.tan.default: lambda x: torch.sin(x) / torch.cos(x),
     aten.sinh.default: lambda x: (torch.exp(x) - torch.exp(-x)) / 2,
     aten.cosh.default: lambda x: (torch.exp(x) + torch.exp(-x)) / 2,

@@ -20,7 +20,7 @@ from pinnlora.problem.domain.base import Shape
 from pinnlora.query.derivatives import fields_of_tasks, plain_jet
 from pinnlora.query.export import some_coords, traced
 from pinnlora.query.places import SLACK
-from pinnlora.query.score import EACH, FRESH, INTERIOR, fixed_draw, measured
+from pinnlora.query.score import EACH, FEW, FRESH, INTERIOR, costly, fixed_draw, measured
 
 if TYPE_CHECKING:
     from pinnlora.query.surrogate import Surrogate
@@ -65,7 +65,8 @@ class PageScore(nn.Module):
         given = made.problem.task.decode(unknowns.unsqueeze(0))
         values = made.problem.canonical(given)[0] if made.symmetry else given
         theta = made.predict_numbers(values)
-        points = draw_points(made.problem, fixed_draw(theta, FRESH), values, INTERIOR, EACH)
+        interior = FEW if costly(made.problem, made.parametrisation.network) else INTERIOR
+        points = draw_points(made.problem, fixed_draw(theta, FRESH), values, interior, EACH)
         return measured(
             made.problem, made.parametrisation, theta, values, points, made.config, plain_jet
         )[:, 0]  # fmt: skip
@@ -77,18 +78,16 @@ def page_graphs(surrogate: Surrogate) -> dict[str, Any]:
     unknowns = torch.zeros(len(problem.task.bounded))
     names = ["fields", "inside", *problem.task.names]
     inputs = [some_coords(problem, torch.float32, CHUNK), unknowns]
-    models = {"fields": traced(PageFields(single), inputs, ["coords", "unknowns"], names, problem.name)}
+    constants: dict[str, list] = {}
+    model = traced(PageFields(single), inputs, ["coords", "unknowns"], names, problem.name)
+    graphs = {"fields": _graph(model, constants)}
     try:
-        models["score"] = traced(
-            PageScore(double), [unknowns.double()], ["unknowns"], ["scores"], problem.name
-        )
+        more = dict(constants)
+        model = traced(PageScore(double), [unknowns.double()], ["unknowns"], ["scores"], problem.name)
+        graphs["score"], constants = _graph(model, more), more
     except UserError as error:
         print(f"no estimated error in the page: {error}")
-    constants: dict[str, list] = {}
-    return {
-        "graphs": {name: _graph(model, constants) for name, model in models.items()},
-        "constants": constants,
-    }
+    return {"graphs": graphs, "constants": constants}
 
 
 def _graph(model: Any, constants: dict[str, list]) -> dict[str, Any]:

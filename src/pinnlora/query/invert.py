@@ -20,7 +20,8 @@ from pinnlora.errors import UserError
 from pinnlora.problem.signature import Values
 from pinnlora.query.calibration import LEVEL
 from pinnlora.query.observations import Observations
-from pinnlora.query.posterior import Fit, covariance, fit_unknowns, learned, search_unknowns
+from pinnlora.query.posterior import Fit, covariance, fit_unknowns, learned, precision, search_unknowns
+from pinnlora.query.refine import check_counts
 from pinnlora.query.score import score
 from pinnlora.query.slopes import slopes
 
@@ -54,6 +55,7 @@ def inverted(
 ) -> Inverted:
     """The most probable task of each set of measurements, and the Gaussian around it; `noise` is a standard deviation,
     or one for each field. UserError where it is no positive number."""
+    check_counts(seed=seed)
     search = _Search.of(surrogate, observations, _deviations(surrogate, noise))
     sets, starts = len(observations.points), search.starts(STARTS, seed)
     of_set = torch.arange(sets).repeat_interleave(len(starts))
@@ -61,13 +63,15 @@ def inverted(
     fit = search_unknowns(
         lambda z, k: search.linearise(z, of_set[k]), starts.repeat(sets, 1), search.bounded, count[of_set]
     )
-    best, rival = _best(fit, sets, search.bounded)
+    ends, (best, _) = fit.unknowns, _best(fit, sets, search.bounded)
     fit = fit_unknowns(search.linearise, best, search.bounded)
     error = search.error_at(fit.unknowns)
     plain = search.with_error(error)
     alike = (count / learned(fit, search.bounded).clamp_min(1)).clamp_min(1)
     search = search.with_error(alike.sqrt() * error)
-    fit = fit_unknowns(search.linearise, fit.unknowns, search.bounded)
+    every = fit_unknowns(lambda z, k: search.linearise(z, of_set[k]), ends, search.bounded, 0)
+    best, rival = _best(every, sets, search.bounded)  # judged anew, now that it is known how far to trust
+    fit = fit_unknowns(search.linearise, best, search.bounded)
     whole = torch.eye(len(search.kept), dtype=torch.float64).repeat(sets, 1, 1)
     place = search.kept.nonzero()[:, 0]
     whole[:, place[:, None], place] = covariance(fit, search.bounded)
@@ -78,12 +82,20 @@ def inverted(
 
 def _deviations(surrogate: Surrogate, noise: float | Mapping[str, float]) -> Tensor:
     fields = surrogate.problem.fields
-    if isinstance(noise, Mapping) and (missing := [name for name in fields if name not in noise]):
-        raise UserError(f"noise: none is given for {missing[0]}; expected a number, or one for each field")
+    if isinstance(noise, Mapping):
+        if missing := [name for name in fields if name not in noise]:
+            raise UserError(
+                f"noise: none is given for {missing[0]}; expected a number, or one for each field"
+            )
+        if unknown := [name for name in noise if name not in fields]:
+            raise UserError(f"noise: {unknown[0]!r} is no field; fields are {', '.join(fields)}")
     given = [noise[name] for name in fields] if isinstance(noise, Mapping) else [noise] * len(fields)
-    if not all(isinstance(each, int | float) and 0 < each < np.inf for each in given):
+    number = int | float | np.integer | np.floating
+    if not all(
+        isinstance(each, number) and not isinstance(each, bool) and 0 < each < np.inf for each in given
+    ):
         raise UserError(f"noise = {noise!r}; expected a standard deviation above 0, or one for each field")
-    return torch.tensor(given, dtype=torch.float64)
+    return torch.tensor([float(each) for each in given], dtype=torch.float64)
 
 
 def _best(fit: Fit, sets: int, bounded: Tensor) -> tuple[Tensor, np.ndarray]:
@@ -91,7 +103,7 @@ def _best(fit: Fit, sets: int, bounded: Tensor) -> tuple[Tensor, np.ndarray]:
     unknowns, cost = fit.unknowns.unflatten(0, (sets, -1)), fit.cost.view(sets, -1)
     lowest, which = cost.min(1)
     best = unknowns[torch.arange(sets), which]
-    precise = torch.linalg.inv(covariance(fit, bounded)).unflatten(0, (sets, -1))[torch.arange(sets), which]
+    precise = precision(fit, bounded).unflatten(0, (sets, -1))[torch.arange(sets), which]
     apart = unknowns - best.unsqueeze(1)
     distance = torch.einsum("rsi,rij,rsj->rs", apart, precise, apart).clamp_min(0).sqrt()
     equal = cost - lowest.unsqueeze(1) < WIDTH**2
@@ -151,9 +163,12 @@ class _Search:
             surrogate.problem, surrogate.parametrisation, surrogate.predict_numbers, surrogate.symmetry, decode, z,
             data.points[index],
         )  # fmt: skip
-        weight = (data.measured / self.deviations)[index].flatten(1)
-        missed = torch.nan_to_num(data.values[index].flatten(1))
-        return weight * (found - missed), weight.unsqueeze(-1) * jacobian
+        measured, size = data.measured[index].flatten(1), self.deviations[index].flatten(1)
+        missed = (found - data.values[index].flatten(1)) / size
+        # where nothing was measured a field may be infinite, in the middle of a hole for instance
+        return torch.where(measured, missed, 0.0), torch.where(
+            measured.unsqueeze(-1), jacobian / size.unsqueeze(-1), 0.0
+        )
 
     def error_at(self, z: Tensor) -> Tensor:
         """The surrogate's estimated error at the tasks z, (set,), 0 if it does not know it."""

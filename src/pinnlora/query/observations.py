@@ -56,17 +56,13 @@ def read_observations(problem: Problem, given: xr.Dataset | Mapping[str, Any]) -
     if not names:
         raise UserError(f"observations: no field; expected one or more of {', '.join(problem.fields)}")
     count = given.sizes.get("task", 1)
+    if not count:
+        raise UserError("observations: no set of measurements, the dimension task is empty")
     places = places_of(problem, given.reset_coords(), count)
     template = xr.DataArray(np.zeros((count, *places.shape)), dims=("task", *places.dims))
     values = np.full((count, places.points.shape[1], len(problem.fields)), np.nan)
     for name in names:
-        array = given[name].reset_coords(drop=True).drop_vars(given[name].dims, errors="ignore")
-        if extra := set(array.dims) - set(template.dims):
-            raise UserError(
-                f"observations: {name} has the dimension {min(map(str, extra))!r}, the coordinates have {places.dims}"
-            )
-        array = array.copy(data=reals(f"observations: {name}", array.values))
-        spread = array.broadcast_like(template).transpose(*template.dims).values
+        spread = _spread(given[name], name, template)
         values[..., problem.fields.index(name)] = spread.reshape(count, -1)
     if np.isinf(values).any() or not np.isfinite(values).any((1, 2)).all():
         raise UserError("observations: infinite values, or no value at all; nan is what was not measured")
@@ -74,6 +70,22 @@ def read_observations(problem: Problem, given: xr.Dataset | Mapping[str, Any]) -
     found = Observations(torch.tensor(points), torch.from_numpy(values), "task" not in given.dims)
     _check_domain(problem, found)
     return found
+
+
+def _spread(measured: xr.DataArray, name: str, template: xr.DataArray) -> np.ndarray:
+    """Values of a field, for all sets and places of `template`; UserError for another shape."""
+    array = measured.reset_coords(drop=True).drop_vars(measured.dims, errors="ignore")
+    for dim, size in array.sizes.items():
+        if dim not in template.dims:
+            raise UserError(
+                f"observations: {name} has the dimension {str(dim)!r}, the coordinates have {template.dims[1:]}"
+            )
+        if size != template.sizes[dim]:
+            raise UserError(
+                f"observations: {name} has {size} values along {dim}, the coordinates have {template.sizes[dim]}"
+            )
+    array = array.copy(data=reals(f"observations: {name}", array.values))
+    return array.broadcast_like(template).transpose(*template.dims).values
 
 
 def _check_domain(problem: Problem, found: Observations) -> None:

@@ -88,8 +88,22 @@ def search_unknowns(linearise: Linearise, start: Tensor, bounded: Tensor, counts
 
 
 def covariance(fit: Fit, bounded: Tensor) -> Tensor:
-    """Of the unknowns given the data, (problem, unknown, unknown): (J^T J + P)^-1, P being FLAT for bounded ones."""
-    return torch.linalg.inv(fit.jacobian.mT @ fit.jacobian + torch.diag(_beforehand(fit, bounded)))
+    """Of the unknowns given the data, (problem, unknown, unknown): (J^T J + P)^-1, P being FLAT for bounded ones.
+
+    By the triangle of a QR decomposition of J over the root of P: data far more precise than what is known beforehand
+    would drown that in J^T J.
+    """
+    root = torch.diag(_beforehand(fit, bounded).sqrt()).expand(len(fit.jacobian), -1, -1)
+    triangle = torch.linalg.qr(torch.cat((fit.jacobian, root), 1), mode="r").R
+    inverse = torch.linalg.solve_triangular(
+        triangle, torch.eye(len(bounded), dtype=triangle.dtype), upper=True
+    )
+    return inverse @ inverse.mT
+
+
+def precision(fit: Fit, bounded: Tensor) -> Tensor:
+    """The inverse of `covariance`."""
+    return fit.jacobian.mT @ fit.jacobian + torch.diag(_beforehand(fit, bounded))
 
 
 def learned(fit: Fit, bounded: Tensor) -> Tensor:

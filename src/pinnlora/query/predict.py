@@ -11,7 +11,7 @@ import xarray as xr
 from pinnlora.errors import UserError
 from pinnlora.problem.base import Problem
 from pinnlora.query.calibration import LEVEL
-from pinnlora.query.derivatives import read_order
+from pinnlora.query.derivatives import read_order, task_directions
 from pinnlora.query.networks import Networks
 from pinnlora.query.places import Places, in_domain, places_of
 from pinnlora.query.refine import Refined
@@ -63,6 +63,19 @@ def predicted(
             text = f"estimated size of the error of {name}"
             out[f"estimated_error_{name}"] = _variable(networks, moved, text, places)
     return out
+
+
+def check_asked(
+    networks: Networks, at: Mapping[str, Any] | xr.Dataset | None, fields: Sequence[str] | None
+) -> None:
+    """UserError, before anything is computed, for places or fields that `predicted` would refuse."""
+    places_of(networks.problem, at, len(networks))
+    for name in _names(networks.problem, fields):
+        _, names = read_order(networks.problem, name)
+        if inward := set(names) & set(task_directions(networks.problem)):
+            raise UserError(
+                f"fields: no derivative in {min(inward)}: refined networks are of their tasks alone"
+            )
 
 
 def _names(problem: Problem, fields: Sequence[str] | None) -> list[str]:

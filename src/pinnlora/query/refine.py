@@ -84,7 +84,7 @@ def refine(
     help any more goes on with all its network's weights in place of the adapters, and ends if they do not help either.
     UserError for a tolerance where the bundle has no calibration.
     """
-    _check_counts(steps=steps, points=points, seed=seed)
+    check_counts(steps=steps, points=points, seed=seed)
     _check(networks.calibration, tolerance)
     start = replace(networks.double(), refined=True)
     before = score(start)
@@ -103,7 +103,8 @@ def _late(most: int) -> str:
     return f"tolerance not reached in {most} steps, which still helped: allow more"
 
 
-def _check_counts(**counts: int | None) -> None:
+def check_counts(**counts: int | None) -> None:
+    """UserError for what is no whole number: of at least 0 for a seed, else of at least 1; None is not given."""
     for name, count in counts.items():
         least = 0 if name == "seed" else 1
         whole = isinstance(count, int | np.integer) and not isinstance(count, bool)

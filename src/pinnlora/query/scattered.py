@@ -32,6 +32,8 @@ def scattered_places(
         points = problem.places()
         return points, scattered(problem, points)
     columns = _columns(problem)
+    if isinstance(at, xr.Dataset):
+        _check_dims(problem, at)
     for name in at if not isinstance(at, xr.Dataset) else ():
         if name not in columns and name not in problem.coords.names:
             raise UserError(f"at: no coordinate {name!r}{did_you_mean(str(name), list(columns))}")
@@ -44,6 +46,18 @@ def scattered_places(
     if not np.isfinite(points).all():
         raise UserError("at: some coordinates are NaN or infinite")
     return points, scattered(problem, points)
+
+
+def _check_dims(problem: Problem, at: xr.Dataset) -> None:
+    """UserError unless all coordinates lie along one dimension, the components of vectors apart, the same for all
+    tasks."""
+    known = [*_columns(problem), *problem.coords.names]
+    dims = {str(dim) for name in known if name in at for dim in at[name].dims if dim != f"{name}_component"}
+    if "task" in dims or len(dims) > 1:
+        raise UserError(
+            f"at: coordinates over {', '.join(sorted(dims))}; in many dimensions expected points along one dimension, "
+            "the same for all tasks"
+        )
 
 
 def _columns(problem: Problem) -> dict[str, int | slice]:

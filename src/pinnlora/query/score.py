@@ -58,10 +58,15 @@ def conditions_in_training(config: dict[str, Any], points: int) -> dict[str, Any
 
 
 @torch.no_grad()
+def costly(problem: Problem, network: MLP) -> bool:
+    """Whether derivatives cost so much that FEW points have to do."""
+    return bool(problem.coords.vectors) or bool(network.smoothing)
+
+
 def score(networks: Networks, seed: int = FRESH, interior: int = INTERIOR, each: int = EACH) -> Score:
     """Measure every task at one fixed set of points that nothing was trained on; what overflows is inf."""
-    costly = networks.problem.coords.vectors or networks.parametrisation.network.smoothing
-    interior = min(interior, FEW) if costly else interior
+    if costly(networks.problem, networks.parametrisation.network):
+        interior = min(interior, FEW)
     parts = [
         _scored(networks.take(some), seed, interior, each)
         for some in np.split(np.arange(len(networks)), range(TOGETHER, len(networks), TOGETHER))

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.func import jvp, vmap
 
+from pinnlora.errors import UserError
 from pinnlora.loss.residuals import Block, Residuals, Terms
 from pinnlora.nets.adapters import Parametrisation
 from pinnlora.nets.ansatz import field_channels, observed
@@ -40,6 +41,8 @@ def slopes(
     """Fields (task, row) at points (task, point, dim), rows over points and fields, of the tasks that `decode` makes of
     unknowns (task, unknown), and their Jacobian (task, row, unknown)."""
     network, many = parametrisation.network, unknowns.shape[1]
+    if network.smoothing:
+        raise UserError("a smoothed network (network.smoothing) has no exact slopes, which inversion needs")
     if many <= FEW:
         whole = points.repeat_interleave(many, 0)
 

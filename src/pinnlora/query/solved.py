@@ -11,7 +11,8 @@ from typing import Any
 import xarray as xr
 from torch import Tensor
 
-from pinnlora.files import atomic_directory, save_weights, version
+from pinnlora.errors import UserError
+from pinnlora.files import atomic_directory, refuse_foreign, save_weights, version
 from pinnlora.nets.adapters import Full
 from pinnlora.problem.base import Problem
 from pinnlora.problem.carry import copy_problem
@@ -43,8 +44,23 @@ class Solved:
         return SolutionModule(self.networks)
 
 
+def check_place(output: Path) -> None:
+    """UserError where networks would replace anything but networks, such as the bundle that they come from."""
+    refuse_foreign(output, directory=True)
+    config = output / "config.json"
+    if not output.is_dir() or not any(output.iterdir()):
+        return
+    try:
+        same = json.loads(config.read_text())["kind"] == "networks"
+    except (OSError, ValueError, KeyError, TypeError):
+        same = False
+    if not same:
+        raise UserError(f"{output} holds something else than saved networks: give another directory for them")
+
+
 def save_networks(networks: Networks, output: Path) -> None:
-    """Write all weights, the tasks and what is needed to read them; all or nothing."""
+    """Write all weights, the tasks and what is needed to read them; all or nothing. UserError as `check_place`."""
+    check_place(output)
     networks = networks.full()
     kept = ("problem", "mode", "network", "stage")
     config = {name: networks.config[name] for name in kept if name in networks.config}

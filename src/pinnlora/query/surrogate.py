@@ -15,9 +15,9 @@ from pinnlora.query.family import Family
 from pinnlora.query.invert import inverted
 from pinnlora.query.march import marched
 from pinnlora.query.observations import read_observations
-from pinnlora.query.predict import predicted, refined_dataset
+from pinnlora.query.predict import check_asked, predicted, refined_dataset
 from pinnlora.query.refine import POINTS, refine
-from pinnlora.query.solved import save_networks
+from pinnlora.query.solved import check_place, save_networks
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,11 @@ class Surrogate(Family):
         10 steps, or as many as bring the estimated error below `tolerance`; `refinement` says how it ended. `save` is
         a directory for the refined networks: `pinnlora.load(save).predict()` needs no hypernetwork.
         """
-        found = refine(self.networks(**task), tolerance, steps, points, seed)
+        if save is not None:
+            check_place(Path(save))
+        networks = self.networks(**task)
+        check_asked(networks, at, fields)
+        found = refine(networks, tolerance, steps, points, seed)
         if save is not None:
             save_networks(found.networks, Path(save))
         return refined_dataset(found, at, fields)

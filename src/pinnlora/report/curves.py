@@ -16,6 +16,7 @@ from pinnlora.report.style import COLOURS, MARKERS, RC, method_label, problem_la
 from pinnlora.report.summaries import (
     Row,
     compared,
+    family,
     mean,
     measured_on,
     paper,
@@ -77,7 +78,7 @@ def _rank_panel(axes: Axes, dataset: xr.Dataset) -> None:
     for order, method in enumerate(methods):
         shift = (order - (len(methods) - 1) / 2) * DODGE
         at = {rank: x + shift * (NAMED_DODGE if rank in NAMED_RANKS else 1.0) for rank, x in places.items()}
-        own = [row for row in trained if row.method == method and np.isfinite(mean(row.scores()))]
+        own = [row for row in trained if row.method == method]
         for kind in ("", *NAMED_RANKS):
             _ours(axes, [row for row in own if _kind(row.rank) == kind], at)
             theirs = printed[(printed["method"] == method) & (printed["rank"].map(_kind) == kind)]
@@ -95,10 +96,12 @@ def _kind(rank: str) -> str:
 
 
 def _ours(axes: Axes, own: Sequence[Row], at: dict[str, float]) -> None:
-    if not own:
+    if not any(np.isfinite(mean(row.scores())) for row in own):
         return
-    centre = np.array([mean(row.scores()) for row in own])
-    low, high = np.array([[row.scores().min(), row.scores().max()] for row in own]).T
+    # the line is broken at a row that diverged
+    every = [np.where(np.isfinite(scores).all(), scores, np.nan) for scores in (row.scores() for row in own)]
+    centre = np.array([mean(scores) for scores in every])
+    low, high = np.array([[scores.min(initial=np.inf), scores.max(initial=-np.inf)] for scores in every]).T
     method = own[0].method
     style: dict[str, Any] = {
         "color": COLOURS[method],
@@ -128,8 +131,7 @@ def _theirs(axes: Axes, printed: pd.DataFrame, method: str, at: dict[str, float]
 def _printed(dataset: xr.Dataset) -> pd.DataFrame:
     """The paper's Tables 1 and 2 of the problem, or of that it is a variant of: method, rank, mse_test, legible."""
     both = pd.concat([paper(1).assign(legible="yes"), paper(2)])
-    family = problem(dataset).partition("-")[0]
-    return both.loc[both["problem"] == family, ["method", "rank", "mse_test", "legible"]]
+    return both.loc[both["problem"] == family(dataset), ["method", "rank", "mse_test", "legible"]]
 
 
 def error_against_time(datasets: Sequence[xr.Dataset]) -> Figure:

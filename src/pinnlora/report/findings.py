@@ -15,6 +15,7 @@ from pinnlora.report.solutions import Solution, solutions
 from pinnlora.report.style import method_label, problem_label, row_label
 from pinnlora.report.summaries import (
     Row,
+    family,
     is_hypernetwork,
     mean,
     paper,
@@ -47,7 +48,7 @@ class Ranked:
     def told(self, key: str) -> Any:
         """The paper's best rank, or its error; NaN where it has none, or the print of one is damaged."""
         table = paper(1) if self.method == "lora" else paper(2)
-        own = (table["problem"] == problem(self.dataset).partition("-")[0]) & (table["method"] == self.method)
+        own = (table["problem"] == family(self.dataset)) & (table["method"] == self.method)
         printed = table[own & (table["rank"] != "full")]
         if printed.empty or ("legible" in printed and (printed["legible"] != "yes").any()):
             return math.nan

@@ -81,7 +81,12 @@ def finished(study: Path) -> list[xr.Dataset]:
         raise UserError(
             f"{study} is no finished study: it has no {last.relative_to(study)}; run it to the end"
         )
-    return [read_evaluation(study / name / "evaluation.nc") for name in pd.read_csv(last)["problem"].unique()]
+    found = [
+        read_evaluation(study / name / "evaluation.nc") for name in pd.read_csv(last)["problem"].unique()
+    ]
+    if TABLES[3].frame(found).to_csv(index=False) != last.read_text(encoding="utf-8"):
+        raise UserError(f"{last} is not what the evaluations say: run the study to its end again")
+    return found
 
 
 def commit_of(datasets: Sequence[xr.Dataset], repository: Path) -> str:
@@ -98,6 +103,8 @@ def commit_of(datasets: Sequence[xr.Dataset], repository: Path) -> str:
         listed = ", ".join(f"{name} {commit[:9]}" for name, commit in commits.items())
         raise UserError(f"the evaluations were made at several commits: {listed}; {again}")
     commit = next(iter(commits.values()))
+    top = _git(repository, "rev-parse", "--show-toplevel").stdout.strip()
+    repository = Path(top or repository)  # paths below are from there
     changed = _git(repository, "status", "--porcelain", "--", "src", *CODE[1:4])
     if changed.stdout:
         raise UserError(f"changed and not committed: {changed.stdout.split()[1]}; commit it, then {again}")

@@ -8,7 +8,10 @@ import numpy as np
 import xarray as xr
 
 from pinnlora.report.style import row_label
-from pinnlora.report.summaries import Row, is_hypernetwork, paper, problem, shown
+from pinnlora.report.summaries import Row, family, is_hypernetwork, paper, shown
+
+PRINTED_RANK = "4"
+"""Of the adapters whose seconds the paper prints."""
 
 
 def once(row: Row) -> float:
@@ -47,11 +50,14 @@ class Solution(Row):
         return super().padded(split, f"{variable}_refined" if after else variable)
 
     def seconds_printed(self) -> float:
-        """The paper's, whose hypernetwork there is the physics one."""
+        """The paper's, whose hypernetwork there is the physics one, and whose adapters are of rank 4."""
         printed = paper(3)
+        if self.rank not in ("full", PRINTED_RANK):
+            return math.nan
         name = "hyperpinn_lora" if self.method == "physics" and not self.refined else self.method
-        family = problem(self.dataset).partition("-")[0]
-        found = printed.loc[(printed["problem"] == family) & (printed["method"] == name), "seconds"]
+        found = printed.loc[
+            (printed["problem"] == family(self.dataset)) & (printed["method"] == name), "seconds"
+        ]
         return math.nan if self.refined or found.empty else float(found.iloc[0])
 
     def lowest(self) -> float:

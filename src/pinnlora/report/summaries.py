@@ -40,6 +40,11 @@ def problem(dataset: xr.Dataset) -> str:
     return str(dataset.attrs["problem"]).rpartition(":")[2].lower().replace("@", "-")
 
 
+def family(dataset: xr.Dataset) -> str:
+    """The problem of the paper that this is, or is a variant of; "" for one's own, whatever it is called."""
+    return "" if ":" in str(dataset.attrs["problem"]) else problem(dataset).partition("-")[0]
+
+
 def settings(dataset: xr.Dataset) -> dict:
     """The settings that the study was evaluated with; `trained` holds those of each row."""
     return _parsed(dataset.attrs.get("settings") or "{}")
@@ -142,8 +147,8 @@ class Row:
 
     def printed(self, table: int) -> dict:
         """The paper's row of table 1 or 2, empty where the paper has none; a variant has its problem's."""
-        family, frame = problem(self.dataset).partition("-")[0], paper(table)
-        same = frame[(frame[["problem", "method", "rank"]] == [family, self.method, self.rank]).all(axis=1)]
+        frame, wanted = paper(table), [family(self.dataset), self.method, self.rank]
+        same = frame[(frame[["problem", "method", "rank"]] == wanted).all(axis=1)]
         return same.iloc[0].to_dict() if len(same) else {}
 
     def history(self) -> tuple[np.ndarray, np.ndarray]:

@@ -99,5 +99,15 @@ def _of_directory(path: Path) -> str | None:
     about = json.loads(header.pop("__metadata__")["pinnlora"])
     end = max((tensor["data_offsets"][1] for tensor in header.values()), default=0)
     others = ("history.nc", "config.json") if "format" in about else ("history.nc",)
-    whole = length == 8 + size + end and all((path / name).is_file() for name in others)
+    whole = length == 8 + size + end and all(_readable(path / name) for name in others)
     return about["provenance"] if whole else None
+
+
+def _readable(path: Path) -> bool:
+    """Whether a file is there, and what its ending says."""
+    if path.suffix == ".json":
+        return isinstance(json.loads(path.read_text()), dict)
+    from netCDF4 import Dataset
+
+    with Dataset(path):
+        return True

@@ -130,7 +130,7 @@ def given_references(path: Path, problem: Problem, values: Values, splits: np.nd
     if problem.coords.vectors:
         raise UserError(f"{path}: in many dimensions a file is no reference: write exact() or reference()")
     names = (*problem.coords.names, *problem.task.names, *problem.fields)
-    dataset = read_netcdf(path, required=names)
+    dataset = read_netcdf(path, required=names, ours=False)
     for name in names:
         inner: tuple[str, ...] = (name,) if name in problem.coords.names else ("task",)
         inner = ("task", *problem.coords.names) if name in problem.fields else inner

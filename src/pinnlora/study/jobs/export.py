@@ -20,6 +20,8 @@ def run(bundle: Path, output: Path, assignments: list[str], trust: bool = False)
     surrogate, task = load(bundle, "cpu", trust), assigned(assignments)
     module: SolutionModule | FamilyModule
     if isinstance(surrogate, Solved):
+        if task:
+            raise UserError(f"{bundle} is refined networks of given tasks: export without --set")
         module, inputs = surrogate.module(), "coords"
     elif task:
         module, inputs = surrogate.module(**task), "coords"

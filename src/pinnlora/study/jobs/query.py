@@ -128,20 +128,31 @@ def write_dataset(dataset: xr.Dataset, output: Path, title: str) -> None:
         return
     with atomic(output) as temporary:
         if output.suffix == ".csv":
-            longest = max((dataset[name].dims for name in dataset.data_vars), key=len)
-            rest = [name for name in dataset.variables if not set(dataset[name].dims) <= set(longest)]
-            table = dataset.drop_vars(rest)
-            frame = (
-                table.to_dataframe(dim_order=longest).reset_index()
-                if longest
-                else pd.DataFrame({str(name): [value.item()] for name, value in table.items()})
-            )
-            frame.to_csv(temporary, index=False)
+            _frame(dataset, output).to_csv(temporary, index=False)
         else:
             arrays: dict[str, Any] = {
                 str(name): variable.values for name, variable in dataset.variables.items()
             }
             np.savez_compressed(temporary, **arrays, attributes=json.dumps(dataset.attrs, default=str))
+
+
+def _frame(dataset: xr.Dataset, output: Path) -> pd.DataFrame:
+    """A row a point and task; says which variables have no place there."""
+    for name in [name for name in dataset.coords if str(name) + "_component" in dataset[name].dims]:
+        *_, components = dataset[name].dims  # places in many dimensions: a column a component
+        parts = {
+            f"{name}{k + 1}": dataset[name].isel({components: k}) for k in range(dataset.sizes[components])
+        }
+        dataset = dataset.drop_vars([name, components], errors="ignore").assign_coords(parts)
+    longest = max((dataset[name].dims for name in dataset.data_vars), key=len)
+    rest = [name for name in dataset.variables if not set(dataset[name].dims) <= set(longest)]
+    lost = [str(name) for name in rest if name in dataset.data_vars]
+    if lost:
+        print(f"{output} has no place for {', '.join(lost)}: another ending, .nc or .npz, keeps all")
+    table = dataset.drop_vars(rest)
+    if longest:
+        return table.to_dataframe(dim_order=longest).reset_index()
+    return pd.DataFrame({str(name): [value.values.item()] for name, value in table.variables.items()})
 
 
 def read_columns(path: Path) -> dict[str, np.ndarray]:
@@ -152,6 +163,10 @@ def read_columns(path: Path) -> dict[str, np.ndarray]:
         table = pd.read_csv(path)
     except (ValueError, UnicodeDecodeError) as error:  # pandas' own errors are ValueErrors
         raise UserError(f"{path} is not a readable CSV file ({str(error).splitlines()[0]})") from None
+    if not isinstance(table.index, pd.RangeIndex):
+        raise UserError(
+            f"{path}: its rows have more numbers than its first line has names; name every column"
+        )
     bad = [str(name) for name in table if not pd.api.types.is_numeric_dtype(table[name])]
     if bad or table.empty:
         what = "no rows" if table.empty else f"column {bad[0]!r} holds no numbers"
@@ -161,7 +176,7 @@ def read_columns(path: Path) -> dict[str, np.ndarray]:
 
 def read_points(path: Path) -> dict[str, np.ndarray] | xr.Dataset:
     """Points and what is known there: the columns of a CSV file, or a NetCDF file, whose points may be a grid's."""
-    return read_netcdf(path) if path.suffix in (".nc", ".nc4") else read_columns(path)
+    return read_netcdf(path, ours=False) if path.suffix in (".nc", ".nc4") else read_columns(path)
 
 
 def assigned(texts: Sequence[str]) -> dict[str, Any]:
@@ -189,7 +204,7 @@ def assignment(text: str) -> tuple[str, Any]:
         except (ValueError, EOFError):
             raise UserError(f"--set {text}: {path} holds no array of numpy.save") from None
     if path.suffix in (".nc", ".nc4"):
-        return name, np.squeeze(read_netcdf(path, required=(name,))[name].values)
+        return name, np.squeeze(read_netcdf(path, required=(name,), ours=False)[name].values)
     try:
         return name, float(value)
     except ValueError:
