@@ -18,8 +18,10 @@ from pinnlora.train.settings import StageSettings
 from pinnlora.train.setup import draw_of
 from pinnlora.train.single import TaskFits
 
-STEPS, POINTS = 10, 300
-"""Of a refinement without tolerance."""
+STEPS, POINTS, MANY = 10, 300, 1200
+"""Of a refinement without tolerance; points where a task holds a function, whose solution has finer parts."""
+ENOUGH = 1000
+"""From so many points on steps may be bold: with fewer they fit the points, and need more damping."""
 MOST = 100
 """Steps towards a tolerance, at most."""
 ROUND, GAIN = 10, 0.8
@@ -66,8 +68,8 @@ def improved(networks: Networks, steps: int, points: int, seed: int = 0) -> Netw
 def refining(config: dict[str, Any], steps: int, points: int) -> StageSettings:
     """The stage of a refinement: conditions count as they did in training."""
     return StageSettings(
-        optimiser="levenberg_marquardt", dtype="float64", steps=steps, points=points, damping=1e-4, report_every=1,
-        **conditions_in_training(config, points),
+        optimiser="levenberg_marquardt", dtype="float64", steps=steps, points=points, report_every=1,
+        damping=1e-6 if points >= ENOUGH else 1e-4, **conditions_in_training(config, points),
     )  # fmt: skip
 
 
@@ -75,7 +77,7 @@ def refine(
     networks: Networks,
     tolerance: float | None = None,
     steps: int | None = None,
-    points: int = POINTS,
+    points: int | None = None,
     seed: int = 0,
 ) -> Refined:
     """Refine every task, until its estimated error is below `tolerance` where one is given.
@@ -85,6 +87,7 @@ def refine(
     UserError for a tolerance where the bundle has no calibration.
     """
     check_counts(steps=steps, points=points, seed=seed)
+    points = points or (MANY if networks.problem.task.functions else POINTS)
     _check(networks.calibration, tolerance)
     start = replace(networks.double(), refined=True)
     before = score(start)

@@ -16,7 +16,7 @@ from pinnlora.query.invert import inverted
 from pinnlora.query.march import marched
 from pinnlora.query.observations import read_observations
 from pinnlora.query.predict import check_asked, predicted, refined_dataset
-from pinnlora.query.refine import POINTS, refine
+from pinnlora.query.refine import refine
 from pinnlora.query.solved import check_place, save_networks
 
 
@@ -60,7 +60,7 @@ class Surrogate(Family):
         self,
         tolerance: float | None = None,
         steps: int | None = None,
-        points: int = POINTS,
+        points: int | None = None,
         seed: int = 0,
         at: Mapping[str, Any] | xr.Dataset | None = None,
         fields: Sequence[str] | None = None,
@@ -69,8 +69,9 @@ class Surrogate(Family):
     ) -> xr.Dataset:
         """As `predict`, after Levenberg-Marquardt steps on each task's own physics (no data needed).
 
-        10 steps, or as many as bring the estimated error below `tolerance`; `refinement` says how it ended. `save` is
-        a directory for the refined networks: `pinnlora.load(save).predict()` needs no hypernetwork.
+        10 steps, or as many as bring the estimated error below `tolerance`; `refinement` says how it ended. `points`
+        a step are 300, and 1,200 where the task holds a function. `save` is a directory for the refined networks:
+        `pinnlora.load(save).predict()` needs no hypernetwork.
         """
         if save is not None:
             check_place(Path(save))
