@@ -93,6 +93,17 @@ def test_a_hypernetwork_with_another_seed_stands_beside_the_first(study):
     assert np.isfinite(found["history_mse"].sel({"method": "physics", "rank": "2"})).any("sample").all()
 
 
+def test_an_evaluation_names_all_machines_that_trained(study, tmp_path, monkeypatch):
+    files = {"tasks": study / "tasks.nc", "reference": study / "reference.nc", "base": study / "base"}
+    own, here = load_settings(STUDY), read_netcdf(study / "evaluation.nc").attrs["machine"]
+    monkeypatch.setattr(fit, "machine", lambda device: "Other GPU")
+    settings = job_settings(own, "kovasznay", "fit", mode="lora", rank=1)
+    fit.run(settings, **files, output=tmp_path / "lora")
+    settings = job_settings(own, "kovasznay", "evaluate")
+    evaluate.run(settings, **files, fit=[tmp_path / "lora"], output=tmp_path / "evaluation.nc")
+    assert read_netcdf(tmp_path / "evaluation.nc").attrs["machine"] == f"{here}; Other GPU"
+
+
 def test_the_evaluation_has_every_method_and_what_was_not_made_is_nan(study):
     found = read_netcdf(study / "evaluation.nc")
     assert found["method"].values.tolist() == ["base", "pinn", "finetuned", "lora", *MODES]

@@ -54,13 +54,15 @@ def run(
         again = "" if r.seed == settings["seed"] else f", seed {r.seed}"
         print(f"{r.method:10s} rank {r.rank:>4}{again}: test {_means(r.errors['test'])}", flush=True)
     dataset = gather(results, truth)
+    trainings = [start.metadata, *(r.settings for r in results)]
+    machines = [machine(where), *(each["machine"] for each in trainings if "machine" in each)]
     trained = {f"{r.method} {r.rank}": r.settings for r in results if r.seed == settings["seed"]}
     dataset.attrs.update(
         problem=settings["problem"],
         study=output.resolve().parent.parent.name,
         settings=json.dumps(settings | {"trained": trained}),
         seed=settings["seed"],
-        machine=machine(where),
+        machine="; ".join(dict.fromkeys(machines)),
         threads=torch.get_num_threads(),
         **{name: known[name] for name in REFERENCE if name in known},
         **floors(truth, {r.settings["stage"]["dtype"] for r in results if "stage" in r.settings}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pinnlora.files import machine
 from pinnlora.study.stored import read_base, save_fits
 from pinnlora.train.budget import suited
 from pinnlora.train.checkpoint import MINUTES, checkpointed
@@ -43,4 +44,5 @@ def run(
             name="teachers" if split == "train" else None, origin=of_split(values, splits, "base"),
             checkpoint=checkpoint,
         )  # fmt: skip
+        metadata["machine"] = machine(device_of(device))
         save_fits(output, theta, None if settings["rank"] == "full" else start, metadata, history)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pinnlora.files import read_netcdf
+from pinnlora.files import machine, read_netcdf
 from pinnlora.loss.measure import physics_errors
 from pinnlora.query.family import Family
 from pinnlora.query.trust import calibrate, coverage
@@ -62,6 +62,7 @@ def run(
         calibration = calibrate(surrogate, *known("validation"), rng, SHARE * history.seconds)
         surrogate = replace(surrogate, calibration=calibration)
         measured = _measured(surrogate, *known("test"), read_netcdf(reference).attrs)
+        settings = settings | {"machine": machine(device_of(device))}
         save_bundle(surrogate, output, settings, history, measured, provenance)
 
 
