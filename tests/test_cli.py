@@ -11,6 +11,7 @@ from test_surrogate import KINDS, OWN, bundle, task_of
 
 import pinnlora
 from pinnlora.files import read_netcdf
+from pinnlora.study.jobs.query import write_dataset
 
 WRONG = (
     OWN
@@ -95,6 +96,16 @@ def test_a_table_of_one_point_says_where_it_is_and_what_it_has_no_place_for(run,
     assert status == 0, error
     table = pd.read_csv(tmp_path / "out.csv")
     assert table.loc[0, ["x", "y", "re"]].tolist() == [0.1, 0.2, 42] and "no place" not in said
+
+
+def test_a_table_says_what_it_has_no_place_for(tmp_path, capsys):
+    """Places in many dimensions a column a component; a variable along another dimension has no place."""
+    points = xr.Variable(("point", "x_component"), [[0.1, 0.2], [0.3, 0.4]])
+    dataset = xr.Dataset({"u": (("task", "point"), [[1.0, 2.0]]), "in_range": ("window", [1, 0, 0])})
+    write_dataset(dataset.assign_coords(x=points), tmp_path / "out.csv", "fields")
+    table = pd.read_csv(tmp_path / "out.csv")
+    assert table[["x1", "x2", "u"]].values.tolist() == [[0.1, 0.2, 1.0], [0.3, 0.4, 2.0]]
+    assert "has no place for in_range" in capsys.readouterr().out
 
 
 def test_a_part_of_our_own_file_may_be_asked_for(run, bundles, tmp_path):

@@ -1,6 +1,5 @@
 """`pinnlora train`: from an equation of one's own to a bundle that can be asked, in one command."""
 
-import contextlib
 import json
 
 import numpy as np
@@ -101,22 +100,6 @@ def test_an_earlier_training_is_replaced_by_force_only(run, tmp_path):
     assert (status, said) == (2, "") and "--force" in error and error.count("\n") == 1
     assert recorded(out / "bundle") == before
     assert run(*arguments, "--rank", 2, "--force")[0] == 0 and recorded(out / "bundle") != before
-
-
-def test_a_training_by_force_that_was_killed_goes_on(run, tmp_path, monkeypatch):
-    (tmp_path / "tiny.yaml").write_text(CONFIG)
-    spec, out = own(tmp_path, RIGHT), tmp_path / "heat"
-    arguments = ("train", spec, "-o", out, "--config", tmp_path / "tiny.yaml", "--force")
-    out.mkdir()
-    left = out / "bundle.checkpoint.safetensors"
-    left.write_bytes(b"what a killed training left")
-    seen = []
-    monkeypatch.setattr(
-        "pinnlora.study.jobs.hypernetwork.run", lambda *_, **__: seen.append(left.exists()) or exit(3)
-    )
-    with contextlib.suppress(SystemExit):
-        run(*arguments)
-    assert seen == [True]
 
 
 def test_a_problem_without_conditions_is_not_trained(run, tmp_path):

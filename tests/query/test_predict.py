@@ -1,12 +1,13 @@
 """Predictions of many tasks anywhere: places, derivatives against differences and jets, chunks, what files hold."""
 
+import textwrap
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 import xarray as xr
-from test_surrogate import KINDS, bundle, task_of
+from test_surrogate import KINDS, OWN, bundle, task_of
 
 from pinnlora import Ball, Box, Vector
 from pinnlora.errors import UserError
@@ -176,15 +177,40 @@ def test_places_in_many_dimensions_lie_along_one_dimension_the_same_for_all_task
         return xr.Dataset(coords={"x": x, "t": (("point",) if not dims else dims[1:], [0.1, 0.2, 0.3])})
 
     assert scattered_places(problem, places())[0].shape == (3, 4)
+    for x, t in (
+        (
+            (("point", "d"), points),
+            ("point", [0.1, 0.2, 0.3]),
+        ),  # whatever the components' dimension is called
+        ((("point", "x_component"), points), ("t", [0.1])),
+        (("d", points[0]), ("point", [0.1, 0.2, 0.3])),
+    ):
+        assert scattered_places(problem, xr.Dataset(coords={"x": x, "t": t}))[0].shape == (3, 4)
     for dims in (("task", "task"), ("q", "t")):
-        with pytest.raises(UserError, match="points along one dimension, the same for all tasks"):
-            scattered_places(problem, places(*dims))
+        labelled = {
+            "x": xr.DataArray(points, dims=(dims[0], "x_component")),
+            "t": xr.DataArray(points[0], dims=dims[1:]),
+        }
+        for given in (places(*dims), labelled):
+            with pytest.raises(UserError, match="points along one dimension, the same for all tasks"):
+                scattered_places(problem, given)
 
 
 def test_names_with_underscores_and_many_letters_are_told_apart(surrogates):
     problem = surrogates["kovasznay"].problem
     assert read_order(problem, "u_xy_re") == (0, ("x", "y", "re"))
     assert read_order(problem, "p_x_x") == (2, ("x", "x"))
+
+
+def test_an_equation_may_hold_trained_numbers_of_its_own(tmp_path):
+    text = (
+        textwrap.dedent(OWN)
+        .replace("u_t - alpha", "u_t - SOURCE - alpha")
+        .replace("class Heat", "SOURCE = torch.nn.Parameter(torch.tensor(0.1))\n\n\nclass Heat")
+    )
+    (tmp_path / "own.py").write_text(text)
+    surrogate = bundle(tmp_path / "bundle", f"{tmp_path / 'own.py'}:Heat", 2)
+    assert np.isfinite(surrogate.predict(alpha=0.5)["residual"])
 
 
 def test_memory_is_bounded_and_chunks_change_nothing(surrogates, monkeypatch):

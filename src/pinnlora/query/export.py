@@ -19,7 +19,7 @@ from pinnlora.files import atomic
 from pinnlora.nets.adapters import LowRank, Parametrisation
 from pinnlora.problem.base import Problem
 from pinnlora.query.derivatives import fields_of_tasks, plain_fields, task_directions
-from pinnlora.query.double import in_double, scalars_in_double
+from pinnlora.query.double import LACKING, in_double, scalars_in_double
 from pinnlora.query.networks import Networks
 
 if TYPE_CHECKING:
@@ -148,4 +148,11 @@ def traced(
             text = str(cause).splitlines()[0][:200]
             raise UserError(f"export: {problem} uses what ONNX does not have ({text})") from None
     assert program is not None  # as dynamo=True says
-    return program.model_proto
+    model = program.model_proto
+    used = {node.op_type for part in (model.graph, *model.functions) for node in part.node}
+    if inputs[0].dtype == torch.float64 and (lacking := sorted(used & LACKING)):
+        raise UserError(
+            f"export: {problem} uses {lacking[0]}, which onnxruntime has in float32 only: train in float32, or write "
+            "the problem without it"
+        )
+    return model

@@ -10,9 +10,10 @@ import torch
 
 from pinnlora.errors import UserError
 from pinnlora.nets.adapters import Full
+from pinnlora.problem.base import Problem
 from pinnlora.query.calibration import Calibration
 from pinnlora.query.networks import Networks
-from pinnlora.query.score import Score, conditions_in_training, score
+from pinnlora.query.score import Score, conditions_in_training, costly, score
 from pinnlora.train.loop import train
 from pinnlora.train.settings import StageSettings
 from pinnlora.train.setup import draw_of
@@ -44,7 +45,12 @@ class Refined:
 def refinable(networks: Networks) -> bool:
     """Whether refining takes seconds: its Jacobian holds d + 2 channels of every point, which in many dimensions is
     too much to be done unasked, and there is none of a smoothed network."""
-    return not (networks.problem.coords.vectors or networks.parametrisation.network.smoothing)
+    return not costly(networks.problem, networks.parametrisation.network)
+
+
+def enough_points(problem: Problem) -> int:
+    """Points a step of a refinement that is to reach far."""
+    return MANY if problem.task.functions else POINTS
 
 
 def improved(networks: Networks, steps: int, points: int, seed: int = 0) -> Networks:
@@ -87,7 +93,7 @@ def refine(
     UserError for a tolerance where the bundle has no calibration.
     """
     check_counts(steps=steps, points=points, seed=seed)
-    points = points or (MANY if networks.problem.task.functions else POINTS)
+    points = points or enough_points(networks.problem)
     _check(networks.calibration, tolerance)
     start = replace(networks.double(), refined=True)
     before = score(start)

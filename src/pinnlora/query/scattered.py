@@ -32,8 +32,7 @@ def scattered_places(
         points = problem.places()
         return points, scattered(problem, points)
     columns = _columns(problem)
-    if isinstance(at, xr.Dataset):
-        _check_dims(problem, at)
+    _check_dims(problem, at)
     for name in at if not isinstance(at, xr.Dataset) else ():
         if name not in columns and name not in problem.coords.names:
             raise UserError(f"at: no coordinate {name!r}{did_you_mean(str(name), list(columns))}")
@@ -48,16 +47,33 @@ def scattered_places(
     return points, scattered(problem, points)
 
 
-def _check_dims(problem: Problem, at: xr.Dataset) -> None:
-    """UserError unless all coordinates lie along one dimension, the components of vectors apart, the same for all
-    tasks."""
-    known = [*_columns(problem), *problem.coords.names]
-    dims = {str(dim) for name in known if name in at for dim in at[name].dims if dim != f"{name}_component"}
+def _check_dims(problem: Problem, at: Mapping[str, Any] | xr.Dataset) -> None:
+    """UserError unless all labelled coordinates lie along one dimension, the same for all tasks."""
+    sizes = {name: _size(axes) for name, axes in _columns(problem).items()}
+    labelled = {name: at[name] for name in (*sizes, *problem.coords.names) if name in at}
+    dims: set[str] = set()
+    for name, array in labelled.items():
+        if isinstance(array, xr.DataArray):
+            inner = _components(name, array, sizes.get(name, 1))
+            dims |= {
+                str(dim) for dim, size in array.sizes.items() if dim != inner and (size > 1 or dim == "task")
+            }
     if "task" in dims or len(dims) > 1:
         raise UserError(
             f"at: coordinates over {', '.join(sorted(dims))}; in many dimensions expected points along one dimension, "
             "the same for all tasks"
         )
+
+
+def _components(name: str, array: xr.DataArray, size: int) -> Any:
+    """The dimension of a vector's components: by its name, else the last one if it has their number; "" for none."""
+    if (own := f"{name}_component") in array.dims:
+        return own
+    return array.dims[-1] if size > 1 and array.ndim and array.shape[-1] == size else ""
+
+
+def _size(axes: int | slice) -> int:
+    return 1 if isinstance(axes, int) else axes.stop - axes.start
 
 
 def _columns(problem: Problem) -> dict[str, int | slice]:
@@ -73,7 +89,7 @@ def _columns(problem: Problem) -> dict[str, int | slice]:
 
 def _part(problem: Problem, at: Mapping[str, Any] | xr.Dataset, name: str, axes: int | slice) -> np.ndarray:
     """What is given of one coordinate, (point or 1, components)."""
-    size = 1 if isinstance(axes, int) else axes.stop - axes.start
+    size = _size(axes)
     components = [] if size == 1 else list(problem.coords.names[axes])
     if name not in at and components and all(own in at for own in components):
         parts = [np.atleast_1d(_numbers(at, own)) for own in components]

@@ -57,12 +57,12 @@ def conditions_in_training(config: dict[str, Any], points: int) -> dict[str, Any
     return found
 
 
-@torch.no_grad()
 def costly(problem: Problem, network: MLP) -> bool:
     """Whether derivatives cost so much that FEW points have to do."""
     return bool(problem.coords.vectors) or bool(network.smoothing)
 
 
+@torch.no_grad()
 def score(networks: Networks, seed: int = FRESH, interior: int = INTERIOR, each: int = EACH) -> Score:
     """Measure every task at one fixed set of points that nothing was trained on; what overflows is inf."""
     if costly(networks.problem, networks.parametrisation.network):

@@ -26,6 +26,8 @@ from pinnlora.train.data import TaskSet
 Tensors = tuple[Tensor, ...]
 FEW = 4
 """Up to so many unknowns forward mode is faster."""
+NUMBERS = 2**26
+"""Of the derivatives by the weights at most, at once: what bounds the memory."""
 
 
 @torch.no_grad()
@@ -40,10 +42,9 @@ def slopes(
 ) -> tuple[Tensor, Tensor]:
     """Fields (task, row) at points (task, point, dim), rows over points and fields, of the tasks that `decode` makes of
     unknowns (task, unknown), and their Jacobian (task, row, unknown)."""
-    network, many = parametrisation.network, unknowns.shape[1]
-    if network.smoothing:
+    if parametrisation.network.smoothing:
         raise UserError("a smoothed network (network.smoothing) has no exact slopes, which inversion needs")
-    if many <= FEW:
+    if (many := unknowns.shape[1]) <= FEW:
         whole = points.repeat_interleave(many, 0)
 
         def direct(z: Tensor) -> Tensor:
@@ -51,7 +52,25 @@ def slopes(
             return fields_of_tasks(problem, parametrisation, numbers, symmetry, given, whole).flatten(1)
 
         return derivative_of(direct, unknowns)
-    ways = torch.eye(many, dtype=unknowns.dtype)
+    each = len(unknowns) * parametrisation.size * len(field_channels(problem)) * len(problem.unknowns)
+    parts = [
+        _chained(problem, parametrisation, numbers, symmetry, decode, unknowns, some)
+        for some in points.split(max(1, NUMBERS // each), 1)
+    ]
+    return torch.cat([fields for fields, _ in parts], 1), torch.cat([slope for _, slope in parts], 1)
+
+
+def _chained(
+    problem: Problem,
+    parametrisation: Parametrisation,
+    numbers: Numbers,
+    symmetry: bool,
+    decode: Callable[[Tensor], Values],
+    unknowns: Tensor,
+    points: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """`slopes` by the chain rule."""
+    network, ways = parametrisation.network, torch.eye(unknowns.shape[1], dtype=unknowns.dtype)
     moves = ways.unsqueeze(1).expand(-1, len(unknowns), -1)
 
     def tasks_of(z: Tensor) -> TaskSet:

@@ -16,8 +16,8 @@ from pinnlora.problem.base import Problem
 from pinnlora.query.calibration import LEAST, Calibration
 from pinnlora.query.networks import Networks
 from pinnlora.query.places import in_domain
-from pinnlora.query.refine import POINTS, STEPS, improved, refinable
-from pinnlora.query.score import Score, score
+from pinnlora.query.refine import POINTS, STEPS, enough_points, improved, refinable
+from pinnlora.query.score import Score, costly, score
 from pinnlora.train.data import known_and_there
 
 if TYPE_CHECKING:
@@ -106,8 +106,7 @@ def calibrate(
     grid, chosen = some_points(problem)
     known, _ = known_and_there(problem, values, reference)
     if problem.exact_signature is not None:
-        costly = problem.coords.vectors or surrogate.parametrisation.network.smoothing
-        count = UNKNOWN if costly else EXACT
+        count = UNKNOWN if costly(problem, surrogate.parametrisation.network) else EXACT
         networks = surrogate.networks(**problem.task.sample(count, rng))
         target = _exact(networks, grid)
     elif known.sum() >= LEAST:
@@ -136,7 +135,7 @@ def calibrate(
 def _against_refined(networks: Networks, grid: np.ndarray, began: float, seconds: float) -> Calibration:
     def measured(some: np.ndarray) -> np.ndarray:
         part = networks.take(some)
-        here, far = _fields(part, grid), _fields(improved(part, STEPS, POINTS), grid)
+        here, far = _fields(part, grid), _fields(improved(part, STEPS, enough_points(part.problem)), grid)
         near = _fields(improved(part, SHORT, POINTS), grid)
         where = in_domain(part.problem, grid, part.given)
         return np.stack([root_mean_square(far - here, where), root_mean_square(near - here, where)], -1)

@@ -45,9 +45,7 @@ def run(
     results += [evaluate_fit(path, truth, start.theta, where, shown) for path in fit]
     results += [evaluate_surrogate(path, truth, where, own, settings["seed"]) for path in surrogate]
     known = read_netcdf(reference).attrs
-    share = float((splits == "train").mean()) * known["seconds"]  # of all tasks, what `data` learns from
-    if known["reference"] == "file":
-        share = np.nan  # nobody knows what the solutions in a file took
+    share = _share(known, splits)
     for r in results:
         r.numbers["seconds_base"] = np.nan if r.method in ("pinn", "ansatz") else start.metadata["seconds"]
         r.numbers["seconds_reference"] = share if r.method == "data" else np.nan
@@ -69,6 +67,11 @@ def run(
         provenance=provenance,
     )
     write_netcdf(dataset, output, title=f"errors of all methods on {problem.name}")
+
+
+def _share(known: dict[str, Any], splits: np.ndarray) -> float:
+    """Seconds of the references that `data` learns from; nan for those of a file, as nobody knows what they took."""
+    return np.nan if known["reference"] == "file" else float((splits == "train").mean()) * known["seconds"]
 
 
 def _means(errors: dict[str, np.ndarray]) -> str:

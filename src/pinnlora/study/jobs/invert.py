@@ -27,7 +27,7 @@ def run(bundle: Path, data: Path, output: Path, noise: str, device: str, trust: 
             print(
                 f"{name} = {found[name]:.6g} (90 %: {found[f'{name}_low']:.6g} to {found[f'{name}_high']:.6g})"
             )
-    print(f"misfit {np.max(found['misfit'].values):.2f} times the noise")
+    print(f"misfit {np.max(found['misfit'].values):.2f} times noise and estimated error")
     for text in dict.fromkeys(np.atleast_1d(found["warning"].values).astype(str)):
         if text:
             print(f"warning: {text}")

@@ -108,6 +108,8 @@ def _train(
 ) -> Verdict:
     """All jobs, one after the other."""
     made: dict[str, Path] = {}
+    for name in ("base", "bundle") if force else ():  # a base network by the clock is another one each time
+        (output / f"{name}.checkpoint.safetensors").unlink(missing_ok=True)
     trained: dict[str, Any] = {"device": where, "checkpoint_minutes": settings.checkpoint_minutes}
 
     def make(job: str, stage: str, path: Path, **more: Any) -> None:
