@@ -39,53 +39,33 @@ def both(surrogate, points=20):
     rng = np.random.default_rng(3)
     z = torch.from_numpy(rng.uniform(-0.9, 0.9, (2, len(task.bounded))))
     at = torch.from_numpy(rng.uniform(0.1, 0.9, (2, points, len(problem.coords.names))))
-    given = (
-        problem,
-        surrogate.parametrisation,
-        surrogate.predict_numbers,
-        surrogate.symmetry,
-        task.decode,
-        z,
-        at,
-    )
+    given = (surrogate, task.decode, z, at)
     return slopes(*given), given
 
 
-@pytest.fixture
-def few(monkeypatch):
-    """Forward mode for any number of unknowns."""
-
-    def switch():
-        monkeypatch.setattr(module, "FEW", 10**6)
-
-    return switch
-
-
-def check(surrogate, few):
+def check(surrogate, monkeypatch):
+    """In one go, in parts of few points, and by forward mode for any number of unknowns."""
     (fields, jacobian), given = both(surrogate)
-    numbers, module.NUMBERS = module.NUMBERS, 2000  # in parts of few points the same
-    parts = slopes(*given)
-    module.NUMBERS = numbers
-    torch.testing.assert_close(parts[1], jacobian, rtol=0, atol=1e-12)
-    assert jacobian.shape == (2, 20 * len(surrogate.problem.fields), given[5].shape[1])
+    assert jacobian.shape == (2, 20 * len(surrogate.problem.fields), given[2].shape[1])
     assert jacobian.abs().max() > 1e-4
-    few()
-    expected = slopes(*given)
-    torch.testing.assert_close(fields, expected[0], rtol=0, atol=1e-12)
-    torch.testing.assert_close(jacobian, expected[1], rtol=0, atol=1e-11)
+    for name, value in (("NUMBERS", 2000), ("FEW", 10**6)):
+        monkeypatch.setattr(module, name, value)
+        again = slopes(*given)
+        torch.testing.assert_close(fields, again[0], rtol=0, atol=1e-12)
+        torch.testing.assert_close(jacobian, again[1], rtol=0, atol=1e-11)
 
 
 @pytest.mark.parametrize("symmetry", [True, False])
-def test_through_a_hypernetwork_a_lift_a_potential_and_a_symmetry(tmp_path, few, symmetry):
+def test_through_a_hypernetwork_a_lift_a_potential_and_a_symmetry(tmp_path, monkeypatch, symmetry):
     surrogate = bundle(tmp_path / "bundle", "burgers1d", 2, "float64")
     assert len(surrogate.problem.task.bounded) > module.FEW
-    check(replace(surrogate, symmetry=symmetry), few)
+    check(replace(surrogate, symmetry=symmetry), monkeypatch)
 
 
 @pytest.mark.parametrize("here", ["pass", "f.sum().item()"])  # the second cannot be vectorised
-def test_of_a_problem_that_is_ones_own(tmp_path, few, here):
+def test_of_a_problem_that_is_ones_own(tmp_path, monkeypatch, here):
     (tmp_path / "decay.py").write_text(FUNCTION.replace("HERE", here))
-    check(bundle(tmp_path / "bundle", f"{tmp_path / 'decay.py'}:Decay", 2, "float64"), few)
+    check(bundle(tmp_path / "bundle", f"{tmp_path / 'decay.py'}:Decay", 2, "float64"), monkeypatch)
 
 
 def test_a_smoothed_network_is_refused_with_many_unknowns_as_with_few(tmp_path):

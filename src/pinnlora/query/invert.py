@@ -159,10 +159,7 @@ class _Search:
         def decode(unknowns: Tensor) -> Values:
             return surrogate.problem.task.decode(self.all_unknowns(unknowns))
 
-        found, jacobian = slopes(
-            surrogate.problem, surrogate.parametrisation, surrogate.predict_numbers, surrogate.symmetry, decode, z,
-            data.points[index],
-        )  # fmt: skip
+        found, jacobian = slopes(surrogate, decode, z, data.points[index])
         measured, size = data.measured[index].flatten(1), self.deviations[index].flatten(1)
         missed = (found - data.values[index].flatten(1)) / size
         # where nothing was measured a field may be infinite, in the middle of a hole for instance

@@ -20,7 +20,8 @@ from pinnlora.nets.ansatz import field_channels, observed
 from pinnlora.nets.mlp import MLP, Weights
 from pinnlora.problem.base import Problem
 from pinnlora.problem.signature import Values
-from pinnlora.query.derivatives import Numbers, fields_of_tasks, plain_jet
+from pinnlora.query.derivatives import fields_of_tasks, plain_jet
+from pinnlora.query.family import Family
 from pinnlora.train.data import TaskSet
 
 Tensors = tuple[Tensor, ...]
@@ -32,54 +33,43 @@ NUMBERS = 2**26
 
 @torch.no_grad()
 def slopes(
-    problem: Problem,
-    parametrisation: Parametrisation,
-    numbers: Numbers,
-    symmetry: bool,
-    decode: Callable[[Tensor], Values],
-    unknowns: Tensor,
-    points: Tensor,
+    family: Family, decode: Callable[[Tensor], Values], unknowns: Tensor, points: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Fields (task, row) at points (task, point, dim), rows over points and fields, of the tasks that `decode` makes of
     unknowns (task, unknown), and their Jacobian (task, row, unknown)."""
+    problem, parametrisation = family.problem, family.parametrisation
     if parametrisation.network.smoothing:
         raise UserError("a smoothed network (network.smoothing) has no exact slopes, which inversion needs")
     if (many := unknowns.shape[1]) <= FEW:
         whole = points.repeat_interleave(many, 0)
 
         def direct(z: Tensor) -> Tensor:
-            given = dict(decode(z))
-            return fields_of_tasks(problem, parametrisation, numbers, symmetry, given, whole).flatten(1)
+            found = fields_of_tasks(
+                problem, parametrisation, family.predict_numbers, family.symmetry, dict(decode(z)), whole
+            )
+            return found.flatten(1)
 
         return derivative_of(direct, unknowns)
     each = len(unknowns) * parametrisation.size * len(field_channels(problem)) * len(problem.unknowns)
-    parts = [
-        _chained(problem, parametrisation, numbers, symmetry, decode, unknowns, some)
-        for some in points.split(max(1, NUMBERS // each), 1)
-    ]
+    parts = [_chained(family, decode, unknowns, some) for some in points.split(max(1, NUMBERS // each), 1)]
     return torch.cat([fields for fields, _ in parts], 1), torch.cat([slope for _, slope in parts], 1)
 
 
 def _chained(
-    problem: Problem,
-    parametrisation: Parametrisation,
-    numbers: Numbers,
-    symmetry: bool,
-    decode: Callable[[Tensor], Values],
-    unknowns: Tensor,
-    points: Tensor,
+    family: Family, decode: Callable[[Tensor], Values], unknowns: Tensor, points: Tensor
 ) -> tuple[Tensor, Tensor]:
     """`slopes` by the chain rule."""
+    problem, parametrisation = family.problem, family.parametrisation
     network, ways = parametrisation.network, torch.eye(unknowns.shape[1], dtype=unknowns.dtype)
     moves = ways.unsqueeze(1).expand(-1, len(unknowns), -1)
 
     def tasks_of(z: Tensor) -> TaskSet:
         given = decode(z)
-        return TaskSet(problem, *(problem.canonical(given) if symmetry else (given, None)))
+        return TaskSet(problem, *(problem.canonical(given) if family.symmetry else (given, None)))
 
     def inputs(z: Tensor) -> Tensors:
         tasks = tasks_of(z)
-        return numbers(tasks.values), tasks.to_network(points)
+        return family.predict_numbers(tasks.values), tasks.to_network(points)
 
     (theta, coords), (turned, shifted) = pushed(inputs, (unknowns,), (moves,))
     jet, changes = _output(problem, parametrisation, theta, coords, turned)
@@ -89,7 +79,7 @@ def _chained(
         return (tasks.from_network(observed(problem, network, coords, tasks.values)(jet)),)
 
     (found,), (jacobian,) = pushed(fields, (unknowns, jet), (moves, changes))
-    if symmetry:
+    if family.symmetry:
         tasks, weights = tasks_of(unknowns), parametrisation.weights(theta)
         jacobian = jacobian + _moved(problem, network, weights, tasks, coords, shifted)
     return found.flatten(1), jacobian.flatten(2).permute(1, 2, 0)

@@ -82,10 +82,9 @@ def finished(study: Path) -> list[xr.Dataset]:
         raise UserError(
             f"{study} is no finished study: it has no {last.relative_to(study)}; run it to the end"
         )
-    found = [
-        read_evaluation(study / name / "evaluation.nc") for name in pd.read_csv(last)["problem"].unique()
-    ]
-    made, known = TABLES[3].frame(found), pd.read_csv(last, dtype={"rank": str})
+    known = pd.read_csv(last)
+    found = [read_evaluation(study / name / "evaluation.nc") for name in known["problem"].unique()]
+    made = TABLES[3].frame(found)
     same = len(made) == len(known) and np.allclose(
         made["mse"], known["mse"], rtol=1e-6, atol=0, equal_nan=True
     )
