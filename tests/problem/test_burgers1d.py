@@ -7,7 +7,7 @@ import torch
 from small import generator, relative, task_values
 
 from pinnlora.problem.channels import Channels
-from pinnlora.problem.library.burgers1d import PIECE, flow_at, heat_flow, waves
+from pinnlora.problem.library.burgers1d import PIECE, by_modes, flow_at, heat_flow, waves
 from pinnlora.problem.load import load_problem
 from pinnlora.problem.spectral import solve_burgers
 
@@ -71,10 +71,17 @@ def test_waves_by_adding_angles_are_those_of_their_angles():
             assert float((found.double() - exact).abs().max()) < largest
 
 
-def test_a_heat_flow_at_many_points_is_that_of_its_pieces():
+def test_a_heat_flow_at_many_points_is_that_of_all_modes():
+    """Though late points go without the modes that have died, in every channel, and t = 0 keeps them all."""
     channels = Channels.of([(0, 0), (1,)])
-    spectra = torch.randn(2, 3, 64, 2, generator=generator(1), dtype=torch.float64)
-    coords = torch.rand(1, 2 * PIECE + 7, 2, generator=generator(2), dtype=torch.float64)
+    spectra = torch.randn(2, 3, 128, 2, generator=generator(1), dtype=torch.float64)
+    coords = torch.rand(1, 4 * PIECE + 7, 2, generator=generator(2), dtype=torch.float64)
+    coords[0, :90, 1] = 0
+    groups = list(by_modes(coords[0, :, 1], 128))
+    assert {count for count, _ in groups} == {16, 32, 64, 128}
+    assert torch.equal(torch.cat([some for _, some in groups]).sort()[0], torch.arange(4 * PIECE + 7))
     found = heat_flow(spectra, coords, channels)
-    assert found.shape == (2, len(channels), 2 * PIECE + 7, 3)
+    assert found.shape == (2, len(channels), 4 * PIECE + 7, 3)
     assert relative(found, flow_at(spectra, coords, channels)) < 1e-14
+    late = int(coords[0, :, 1].argmax())  # dead modes would show here, beside nothing larger
+    assert relative(found[:, :, late], flow_at(spectra, coords[:, [late]], channels)[:, :, 0]) < 1e-12

@@ -39,13 +39,16 @@ def waves(x, count):
 
     Both of 16 j and of i < 16 alone, for their angles add; whole turns are taken out, which keeps single precision.
     """
-    i = torch.arange(16, dtype=x.dtype, device=x.device)[:, None]
-    j, far = i[: -(-count // 16)], 16 * x.unsqueeze(-2)
-    fine, coarse = (2 * math.pi * turns for turns in (i * x.unsqueeze(-2), j * (far - far.floor())))
+    turns = torch.arange(16, dtype=x.dtype, device=x.device)[:, None]
+    angle = 2 * math.pi * (turns * x.unsqueeze(-2))
+    if count <= 16:
+        return [angle.cos()[..., :count, :], angle.sin()[..., :count, :]]
+    far = 16 * x.unsqueeze(-2)
+    coarse = 2 * math.pi * (turns[: -(-count // 16)] * (far - far.floor()))
     c, s, cos, sin = (
         part.unsqueeze(axis)
-        for angle, axis in ((coarse, -2), (fine, -3))
-        for part in (angle.cos(), angle.sin())
+        for each, axis in ((coarse, -2), (angle, -3))
+        for part in (each.cos(), each.sin())
     )
     both = torch.addcmul(c * cos, s, sin, value=-1), torch.addcmul(s * cos, c, sin)
     return [part.flatten(-3, -2)[..., :count, :] for part in both]
@@ -54,12 +57,31 @@ def waves(x, count):
 def heat_flow(spectra, coords, channels):
     """Jets (task, channel, point, flow) of sum_k a_k exp(2 pi i k x - 4 pi^2 k^2 nu t), a_-k = conj(a_k).
 
-    spectra (task, flow, mode, 2) holds the a_k, k = 0, 1, ..., of several flows, coords is (task or 1, point, 2). As
-    many points at once as a cache holds the waves of; a graph that is exported has any number of points.
+    spectra (task, flow, mode, 2) holds the a_k, k = 0, 1, ..., of several flows, coords is (task or 1, point, 2). Many
+    points go in groups, each without the modes that have died by its times; a graph that is exported has any number
+    of points.
     """
     if torch.compiler.is_compiling() or coords.shape[1] <= PIECE:
         return flow_at(spectra, coords, channels)
-    return torch.cat([flow_at(spectra, piece, channels) for piece in coords.split(PIECE, 1)], 2)
+    groups = list(by_modes(coords.detach()[..., 1].amin(0), spectra.shape[2]))
+    flows = [flow_at(spectra[:, :, :count], coords[:, some], channels) for count, some in groups]
+    order = torch.cat([some for _, some in groups])
+    back = torch.empty_like(order)
+    back[order] = torch.arange(len(order), device=order.device)
+    return torch.cat(flows, 2)[:, :, back]
+
+
+def by_modes(time, modes):
+    """Groups of the times (point,): how many modes have kept 1e-20 of themselves, of 16, 32, ..., and which points.
+
+    As many points in one as a cache holds the waves of.
+    """
+    count, rest = min(16, modes), torch.ones_like(time, dtype=torch.bool)
+    while count < modes:
+        calm = rest & (time >= 46 / (NU * (2 * math.pi * count) ** 2))
+        yield from ((count, some) for some in calm.nonzero()[:, 0].split(PIECE * modes // count) if len(some))
+        count, rest = min(2 * count, modes), rest & ~calm
+    yield from ((modes, some) for some in rest.nonzero()[:, 0].split(PIECE) if len(some))
 
 
 def flow_at(spectra, coords, channels):
