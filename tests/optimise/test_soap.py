@@ -8,7 +8,7 @@ from small import generator
 
 from pinnlora.errors import UserError
 from pinnlora.optimise.first_order import FirstOrder, Schedule
-from pinnlora.optimise.soap import Soap
+from pinnlora.optimise.soap import LARGEST, Soap
 
 
 def written_out(start, gradients, rate: float, beta: float = 0.95):
@@ -44,7 +44,7 @@ def test_soap_is_what_its_paper_writes():
     torch.testing.assert_close(p.detach(), written_out(w, gradients, 0.02), rtol=1e-9, atol=1e-12)
 
 
-def test_vectors_are_moved_by_adam_and_long_sides_have_no_basis():
+def test_vectors_are_moved_by_adam():
     vector = torch.randn(7, generator=generator(), dtype=torch.float64)
     ours, theirs = vector.clone().requires_grad_(), vector.clone().requires_grad_()
     methods = Soap([ours], lr=0.1), torch.optim.Adam([theirs], lr=0.1, betas=(0.95, 0.95))
@@ -53,11 +53,29 @@ def test_vectors_are_moved_by_adam_and_long_sides_have_no_basis():
         for method in methods:
             method.step()
     torch.testing.assert_close(ours, theirs)
-    long = torch.zeros(2000, 3).requires_grad_()
-    long.grad = torch.ones(2000, 3)
-    method = Soap([long])
-    method.step()
-    assert "basis_0" not in method.state[long] and method.state[long]["basis_1"].shape == (3, 3)
+
+
+def test_a_long_matrix_is_moved_as_several():
+    """As if its parts were matrices of their own, on either side; and none is left without a basis."""
+    rows, columns = 2 * LARGEST + 5, LARGEST + 2
+    whole = torch.randn(rows, columns, generator=generator()).requires_grad_()
+    parts = [
+        part.detach().clone().requires_grad_()
+        for band in whole.tensor_split(3)
+        for part in band.tensor_split(2, 1)
+    ]
+    methods = Soap([whole], lr=0.1), Soap(parts, lr=0.1)
+    for k in range(3):
+        whole.grad = torch.randn(rows, columns, generator=generator(k + 1))
+        for part, gradient in zip(
+            parts, (g for b in whole.grad.tensor_split(3) for g in b.tensor_split(2, 1)), strict=True
+        ):
+            part.grad = gradient.clone()
+        for method in methods:
+            method.step()
+    joined = torch.cat([torch.cat(parts[k : k + 2], 1) for k in (0, 2, 4)])
+    torch.testing.assert_close(joined, whole)
+    assert sum(name.startswith("basis") for name in methods[0].state[whole]) == 12
 
 
 class Quadratic:
