@@ -1,7 +1,10 @@
 """The hash of a job's code: what changes it, and what does not."""
 
 import inspect
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -89,7 +92,7 @@ def test_a_file_of_ones_own_and_its_neighbour(package, tmp_path):
     mine.write_text("import helper\nimport numpy\nfrom pinnlora.leaf import x\nclass Heat: pass\n")
     helper.write_text("x = 1")
     assert problem_file(f"{mine}:Heat") == mine
-    assert [path.name for path in module.closure(mine)] == ["helper.py", "leaf.py", "mine.py"]
+    assert [path.name for path in module.closure(mine)] == ["leaf.py", "helper.py", "mine.py"]
     before = module.fingerprint(mine)
     helper.write_text("x = 2")
     assert module.fingerprint(mine) != before
@@ -158,3 +161,29 @@ def test_a_problem_does_not_hold_another():
         files = module.closure(problem_file(spec))
         held = [path.stem for path in files if path.parent.name == "library" and path.stem != "__init__"]
         assert held == [spec]
+
+
+def test_files_of_one_name_have_the_same_hash_in_every_process(tmp_path):
+    """Sets of paths come out in another order where hashes of text have another seed."""
+    for folder in ("mine", "a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "__init__.py").write_text(f"x = '{folder}'")
+        (tmp_path / folder / "util.py").write_text(f"y = '{folder}'")
+    lines = [f"from {folder}.util import y as {folder}" for folder in ("mine", "a", "b")]
+    (tmp_path / "problem.py").write_text("\n".join(["from pinnlora import Box", *lines]))
+    ask = (
+        "import sys; from pathlib import Path; from pinnlora.problem.code import fingerprint; "
+        "print(fingerprint(Path(sys.argv[1])))"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", ask, str(tmp_path / "problem.py")],
+            env=os.environ | {"PYTHONHASHSEED": str(seed)}, capture_output=True, text=True, check=True,
+        ).stdout
+        for seed in range(6)
+    }  # fmt: skip
+    assert len(found) == 1
+    before = module.fingerprint(tmp_path / "problem.py")
+    (tmp_path / "a" / "util.py").write_text("y = 'b'")
+    (tmp_path / "b" / "util.py").write_text("y = 'a'")
+    assert module.fingerprint(tmp_path / "problem.py") != before

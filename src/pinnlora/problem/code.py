@@ -10,6 +10,7 @@ import ast
 import hashlib
 from collections.abc import Iterator
 from functools import cache
+from os.path import relpath
 from pathlib import Path
 
 from pinnlora.errors import UserError
@@ -23,8 +24,8 @@ def fingerprint(*roots: str | Path, files: tuple[Path, ...] = ()) -> str:
     A root is a module of this package ("pinnlora.study.jobs.base") or the path of a Python file.
     """
     digest = hashlib.sha256()
-    for path in closure(*roots):
-        digest.update(f"{_label(path)}\n{_module(path)[0]}\n".encode())
+    for label, path in _labelled(*roots).items():
+        digest.update(f"{label}\n{_module(path)[0]}\n".encode())
     for path in sorted(files):
         content = path.read_bytes()
         digest.update(f"{path.name} {len(content)}\n".encode() + content)
@@ -38,14 +39,22 @@ def sum_of_file(path: str | Path) -> str:
 
 def closure(*roots: str | Path) -> list[Path]:
     """The files that the roots consist of and import, in a fixed order."""
+    return list(_labelled(*roots).values())
+
+
+def _labelled(*roots: str | Path) -> dict[str, Path]:
+    """The same by where they are, which is the same in every checkout and for no two files: inside the package, or
+    seen from where the imports of the first file outside of it start."""
     todo = [_root(root) for root in roots]
+    base = next((_folder(path) for path in todo if not _ours(path)), PACKAGE)
     seen: set[Path] = set()
     while todo:
         path = todo.pop()
         if path not in seen:
             seen.add(path)
             todo.extend(_module(path)[1])
-    return sorted(seen, key=_label)
+    labels = {_place(path) if _ours(path) else f"own {relpath(path, base)}": path for path in seen}
+    return dict(sorted(labels.items()))
 
 
 def beside(path: Path) -> dict[Path, str]:
@@ -116,7 +125,7 @@ def _file_names(node: ast.ClassDef, path: Path) -> Iterator[str]:
 
 def module_name(path: Path) -> str | None:
     """The name that a file of this package is imported by; None for any other file."""
-    return ".".join(["pinnlora", *_label(path).removesuffix(".py").split("/")]) if _ours(path) else None
+    return ".".join(["pinnlora", *_place(path).removesuffix(".py").split("/")]) if _ours(path) else None
 
 
 def _root(root: str | Path) -> Path:
@@ -126,9 +135,9 @@ def _root(root: str | Path) -> Path:
     return path.resolve()
 
 
-def _label(path: Path) -> str:
-    """Where a file is inside the package, or its name: the same in every checkout."""
-    return path.relative_to(PACKAGE).as_posix() if _ours(path) else path.name
+def _place(path: Path) -> str:
+    """Where a file is inside the package."""
+    return path.relative_to(PACKAGE).as_posix()
 
 
 def _ours(path: Path) -> bool:
