@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from declared import Poisson
 from small import CPU, generator, relative, task_values
 
 from pinnlora.errors import UserError
@@ -65,3 +66,13 @@ def test_each_condition_can_have_its_own_number_of_points():
         UserError, match="condition_points: no number for condition 'outflow', only for walls"
     ):
         draw_points(problem, draw, values, 7, {"walls": 12})
+
+
+@pytest.mark.parametrize(("asked", "each"), [(1, 1), (2, 1), (4, 1), (6, 2)])
+def test_every_part_of_a_boundary_has_as_many_points(asked, each):
+    """Fewer points than parts would leave some without their condition."""
+    problem = Poisson()
+    draw = Draw(generator(), CPU, torch.float64)
+    points = draw_points(problem, draw, task_values(problem, 2), 7, asked)["walls"]
+    sides = [(points[..., axis] == end).sum(1) for axis in (0, 1) for end in (0.0, 1.0)]
+    assert points.shape[1] == 4 * each and all((side == each).all() for side in sides)

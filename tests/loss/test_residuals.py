@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from declared import Dispersion, Plate, Ripples
+from declared import Dispersion, Plate, Poisson, Ripples
 from small import (
     CPU,
     dense,
@@ -19,6 +19,7 @@ from small import (
 )
 from torch.func import jacrev
 
+from pinnlora.errors import UserError
 from pinnlora.loss.draw import Draw
 from pinnlora.loss.points import draw_points
 from pinnlora.loss.residuals import Workspace
@@ -180,3 +181,18 @@ def test_the_jacobian_lives_in_memory_that_is_used_again():
     again = objective.linearise(theta, workspace)[2]
     assert first.data_ptr() == again.data_ptr()
     assert relative(again, objective.linearise(theta)[2]) < 1e-14
+
+
+def test_two_terms_of_one_name_are_refused():
+    """One of them would count in the steps and not in the loss."""
+
+    class Twice(Poisson):
+        def residual(self, u_xx, u_yy):
+            return {"walls_u": u_xx + u_yy}
+
+    problem = Twice()
+    full = Full(MLP(2, 1, 4, 2))
+    values = task_values(problem, 1)
+    points = draw_points(problem, Draw(generator(1), CPU, torch.float64), values, 5, 4)
+    with pytest.raises(UserError, match="two equations or conditions are called walls_u: rename one"):
+        physics(problem, full, values, points).total(random_theta(full, 1))

@@ -167,3 +167,31 @@ def test_the_base_looks_where_a_shape_is_steep_and_nothing_follows_its_points():
         assert cylinder[stage]["damping_floor"] == poisson[stage]["damping_floor"] == budget.FLOOR
     assert cylinder["base"]["seconds"] == pytest.approx(0.28 * 300)  # three unknowns
     assert poisson["base"]["seconds"] == pytest.approx(0.2 * 300)
+
+
+def test_of_few_steps_half_are_of_the_tasks_themselves(clock):
+    """However many were meant for their way."""
+    stage = StageSettings(
+        steps=10**6, seconds=1.0, points=20, continuation={"alpha": 1.0}, continuation_steps=3000
+    )
+    found = paced(stage, lambda stage: Watched(stage, clock))
+    assert found.steps == 486 and found.continuation_steps == 243
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        (
+            {"steps": 50, "continuation": {"nu": 1.0}, "continuation_steps": 50},
+            "50 of 50 steps: none are left",
+        ),
+        ({"seconds": 5, "chain": True}, "chain: true has no budget of seconds"),
+        (
+            {"seconds": 5, "optimiser": "adam+lbfgs", "lbfgs_steps": 5},
+            r"adam\+lbfgs has no budget of seconds",
+        ),
+    ],
+)
+def test_what_no_budget_or_too_few_steps_can_have_is_refused(keys, words):
+    with pytest.raises(ValueError, match=words):
+        StageSettings(**keys)

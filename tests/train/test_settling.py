@@ -8,12 +8,14 @@ import torch
 from declared import Heat, Poisson
 from small import CPU, generator, random_theta, task_values, tiny
 
+from pinnlora.errors import UserError
 from pinnlora.loss.draw import Draw
 from pinnlora.nets.adapters import Full
 from pinnlora.nets.hypernetwork import Hypernetwork
 from pinnlora.train.data import Solutions, fields_of, grid_coords, task_set
 from pinnlora.train.fit import fit
 from pinnlora.train.hyperlearner import Hyperlearner
+from pinnlora.train.loop import train
 from pinnlora.train.settings import NetworkSettings, StageSettings
 from pinnlora.train.setup import draw_of, network_of, numpy_generator, torch_generator
 from pinnlora.train.single import TaskFits
@@ -81,7 +83,7 @@ def test_a_steady_problem_has_no_horizon_but_settles_like_one():
 
 
 def test_conditions_that_are_held_get_no_points():
-    learner = fits(Heat(), "auto", optimiser="adam", adaptive=True, condition_points={"nothing": 3})
+    learner = fits(Heat(), "auto", optimiser="adam", adaptive=True, condition_points={})
     assert list(learner.step(0)) == ["heat"] and list(learner._points.coords) == ["interior"]
 
 
@@ -130,3 +132,19 @@ def test_a_horizon_needs_points_that_are_drawn_anew():
     for fixed in ({"resample": 0}, {"points_on": "grid"}):
         with pytest.raises(ValueError, match="horizon: auto draws new points"):
             StageSettings(horizon="auto", **fixed)
+
+
+def test_nothing_is_judged_before_tasks_are_their_own():
+    """Patience would end a fit on its way from an easier task, at a start that is nobody's solution."""
+    way = {"horizon": "none", "continuation": {"alpha": 1.0}, "continuation_steps": 15, "report_every": 1}
+    learner = fits(Heat(), optimiser="levenberg_marquardt", **way)
+    assert [learner.settled(step) for step in (0, 14, 15)] == [False, False, True]
+    start = learner.theta.detach().clone()
+    history = train(learner, 1, patience=2, quiet=True)
+    assert history.iterations > 15 and not torch.equal(learner.theta, start)
+    assert history.rows[-1]["validation"] < 0.1 * history.rows[14]["validation"]
+
+
+def test_a_condition_that_is_none_is_refused():
+    with pytest.raises(UserError, match="condition_points: no condition 'edns', did you mean 'ends'"):
+        fits(Heat(), optimiser="adam", condition_points={"start": 5, "edns": 9})

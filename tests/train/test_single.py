@@ -126,7 +126,7 @@ def test_points_are_drawn_when_they_are_due(resample, changes):
 
 
 def test_continuation_walks_the_tasks_to_their_own_values():
-    settings = stage("levenberg_marquardt", 4, continuation={"re": 10.0}, continuation_steps=4)
+    settings = stage("levenberg_marquardt", 5, continuation={"re": 10.0}, continuation_steps=4)
     learner = learner_of(settings)
     own = learner.tasks.values["re"]
     walked = torch.stack([learner._values(step)["re"] for step in range(6)])
@@ -135,7 +135,7 @@ def test_continuation_walks_the_tasks_to_their_own_values():
 
 
 def test_continuation_starts_at_the_base_tasks_own_value_by_name():
-    settings = stage("levenberg_marquardt", 4, continuation={"re": "base"}, continuation_steps=4)
+    settings = stage("levenberg_marquardt", 5, continuation={"re": "base"}, continuation_steps=4)
     learner = learner_of(settings, origin={"re": torch.tensor([30.0], dtype=torch.float64)})
     assert learner._values(0)["re"].tolist() == pytest.approx([30.0] * 3)
     assert torch.equal(learner._values(4)["re"], learner.tasks.values["re"])
@@ -243,3 +243,13 @@ def test_an_equation_with_numbers_of_two_laws_and_a_function_in_it_is_solved(tmp
     before = learner.error()
     train(learner, 40, quiet=True)
     assert learner.error() < before / 1000
+
+
+def test_an_infinite_loss_is_no_number():
+    """Of two tasks one overflows: it has failed, and the mean is that of the other."""
+    learner = learner_of(stage("levenberg_marquardt", 3), keep=(0, 1))
+    with torch.no_grad():
+        learner.theta[1] *= 1e200
+    history = train(learner, 1, quiet=True)
+    assert learner.failed(history.best).tolist() == [False, True]
+    assert history.best[1] == torch.inf and history.rows[-1]["validation"] < 1e3

@@ -54,16 +54,15 @@ def count_of(per_condition: int | Mapping[str, int], name: str) -> int:
 def on_faces(
     problem: Problem, draw: Draw, values: Values, condition: BoundCondition, count: int, box: Domain
 ) -> list[Tensor]:
-    """`count` points on a condition's parts of the boundary, a tensor (task, point, dim) a part; periodic faces each
-    have all."""
+    """At least `count` points on a condition's parts of the boundary, as many on each, a tensor (task, point, dim) a
+    part; periodic faces each have all."""
     tasks, faces = len(next(iter(values.values()))), condition.faces
     salt = 1 + problem.bound_conditions.index(condition)
     if condition.periodic is not None:  # the same points on both faces
         base = box.scale(inside(draw, tasks, count, values, box, salt))
         return [face.project(base) for face in condition.ends]
-    parts = []
+    parts, share = [], -(-count // len(faces))
     for k, face in enumerate(faces):
-        share = count // len(faces) + (k < count % len(faces))
 
         def unit(many: int, salt: int = 100 * salt + k) -> Tensor:
             return draw.unit(tasks, many, len(box.names), salt)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from pinnlora.errors import UserError
 from pinnlora.nets.adapters import Parametrisation
 from pinnlora.nets.mlp import Tape
 from pinnlora.problem.channels import Channels
@@ -82,6 +83,8 @@ class Residuals:
             weight = block.frozen_weight(jet, terms)
             if block.again is None:
                 for name, row in terms.items():
+                    if name in out:
+                        raise UserError(f"two equations or conditions are called {name}: rename one of them")
                     out[name] = (weight * row**2).sum(-1)
                 continue
             jet = self.parametrisation.network.forward(weights, block.coords, block.again.channels)

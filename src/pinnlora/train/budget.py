@@ -159,7 +159,9 @@ def paced(stage: StageSettings, learner_of: Callable[[StageSettings], Learner]) 
         flush=True,
     )
     every = max(1, steps // reports)
-    return stage.model_copy(update={"steps": steps, "seconds": left, "report_every": every})
+    eased = min(stage.continuation_steps, max(1, steps // 2))
+    update = {"steps": steps, "seconds": left, "report_every": every, "continuation_steps": eased}
+    return stage.model_copy(update=update)
 
 
 def _scaled(stage: StageSettings, factor: float) -> StageSettings:

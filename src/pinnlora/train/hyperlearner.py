@@ -65,7 +65,7 @@ class Hyperlearner:
             rule = schedule(settings, settings.steps), settings.optimiser, settings.clip, settings.normalise
             self._first_order = FirstOrder(list(self.hypernetwork.parameters()), *rule)
         self._average = averaged(self.hypernetwork, settings.average) if settings.average else None
-        self._failures, self._sound, self._eased = Failures(), False, False
+        self._failures, self._sound = Failures(), False
         self._counted: Tensor | None = None
         device, everything = self.draw.device, self.training.grid.shape[1]
         self._watched = torch.randperm(everything, generator=self.draw.generator, device=device)[:600]
@@ -80,7 +80,6 @@ class Hyperlearner:
 
     def _step(self, step: int, tasks: int) -> dict[str, Tensor]:
         self._latest = values, chosen = self._draw_tasks(step, tasks)
-        self._eased = self._physics.eased(step)
         embedding = self.embed(values)
         if self._newton is not None:
             here = self.hypernetwork.linearise(embedding)
@@ -178,7 +177,7 @@ class Hyperlearner:
             for place in (~finite).nonzero()[:, 0].tolist():
                 name = task_name(self.validation.tasks.values, place, "validation task")
                 self._failures.tell(name, "its loss is not finite at the start; it does not count")
-        return torch.nan_to_num(loss[self._counted].mean().view(1), nan=torch.inf)
+        return torch.nan_to_num(loss[self._counted].mean().view(1), nan=torch.inf, posinf=torch.inf)
 
     def keep(self, better: Tensor) -> None:
         """Store the hypernetwork's state when it is the best so far."""
@@ -186,9 +185,8 @@ class Hyperlearner:
             self._state = [p.detach().clone() for p in self._judged.parameters()]
 
     def turn_back(self, astray: Tensor) -> None:
-        """The best state again, and first-order steps of half the length; not while eased tasks are trained on, which
-        are not those that are judged."""
-        if self._newton is not None or self._eased:
+        """The best state again, and first-order steps of half the length."""
+        if self._newton is not None:
             return
         print("the validation loss has leapt: back to the best weights, at half the rate", flush=True)
         self.restore()

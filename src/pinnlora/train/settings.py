@@ -78,6 +78,14 @@ class StageSettings(Strict):
             raise ValueError(f"unbiased: true is for derivatives: random, not {self.derivatives}")
         if bool(self.continuation) != (self.continuation_steps > 0):
             raise ValueError("continuation and continuation_steps go together, give both or none")
+        if self.continuation_steps >= self.steps and not self.seconds:
+            raise ValueError(
+                f"continuation_steps {self.continuation_steps} of {self.steps} steps: none are left for the tasks "
+                "themselves"
+            )
+        if self.seconds and (self.chain or self.lbfgs_steps):
+            which = "chain: true" if self.chain else "optimiser: adam+lbfgs"
+            raise ValueError(f"{which} has no budget of seconds: give steps")
         if self.chain and self.continuation:
             raise ValueError(
                 "continuation with chain: true: tasks walk from their neighbours, give one of them"

@@ -127,7 +127,7 @@ class TaskFits:
             values = {name: value[keep] for name, value in self.tasks.values.items()}
             objective = self._physics.loss(values, self._held_out.take(keep))
             out.append(objective.total(self.theta[keep]))
-        return torch.nan_to_num(torch.cat(out), nan=torch.inf)
+        return torch.nan_to_num(torch.cat(out), nan=torch.inf, posinf=torch.inf)
 
     def keep(self, better: Tensor) -> None:
         """Store the better tasks' numbers."""

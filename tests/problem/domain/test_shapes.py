@@ -6,7 +6,7 @@ import pytest
 import shapely
 import torch
 
-from pinnlora.problem.domain.box import Box
+from pinnlora.problem.domain.box import Box, Cycle
 from pinnlora.problem.domain.polygon import Polygon
 from pinnlora.problem.domain.round import Ball, Disk
 from pinnlora.problem.domain.sides import outward_normal
@@ -231,3 +231,43 @@ def test_a_product_of_boxes_is_a_box_and_a_cylinder_has_flat_ends():
     early = LATER.over(MANY).until(0.5)
     assert early.high[2] == 0.5
     assert early.scale(early.uniform(drawn(0, 3), 500, RADII))[..., 2].max() < 0.5
+
+
+def test_where_shapes_touch_the_boundary_is_that_of_the_whole():
+    """A hole cut to the edge of one box, closed by the next: its fourth side lies on an edge that is none any more."""
+    hole = Box(x=(0.5, 1), y=(0.25, 0.75))
+    touching = (Box(x=(0, 1), y=(0, 1)) - hole) | Box(x=(1, 2), y=(0, 1))
+    whole = Box(x=(0, 2), y=(0, 1)) - hole
+    counts = []
+    for shape in (touching, whole):
+        domain = shape.over({})
+        side = domain.face("boundary").over(domain, {})
+        points = side.place(domain, drawn(0, 2), 4000, {})[:1]
+        on_hole = ((points[..., 0] - 1).abs() < 1e-6) & (points[..., 1] > 0.26) & (points[..., 1] < 0.74)
+        counts.append(int(on_hole.sum()))
+        normal = outward_normal(domain, [side], points[on_hole][None], {})
+        assert (normal == torch.tensor([-1.0, 0])).all()
+    assert counts[0] == pytest.approx(counts[1], rel=0.3) and counts[1] > 100
+
+
+@pytest.mark.parametrize("low", [0.0, 5e3, 2e4])
+def test_points_of_sides_are_uniform_far_away_in_single_precision(low):
+    shape = Box(x=(low, low + 1), y=(0, 1)) - Disk(x=low + 0.5, y=0.5, radius=0.25)
+    domain = shape.over({})
+    points = (
+        domain.face("boundary").over(domain, {}).place(domain, drawn(0, 2, dtype=torch.float32), 4000, {})
+    )
+    assert points.dtype == torch.float32
+    inner = ((points - torch.tensor([low + 0.5, 0.5])).abs().amax(-1) < 0.3).float().mean()
+    assert float(inner) == pytest.approx(PI / 2 / (4 + PI / 2), abs=0.02)
+
+
+def test_a_name_stays_when_time_is_joined():
+    shape = Box(x=(0, 1), y=(0, 1)).named("wall") * Box(t=(0, 1)) - Disk(x=0.5, y=0.5, radius=0.1)
+    assert {"wall", "disk", "t=0"} <= set(shape.parts())
+
+
+def test_no_shape_reaches_over_the_ends_of_a_cycle():
+    with pytest.raises(TypeError, match="reaches over the ends of x, which is a Cycle"):
+        (Box(x=Cycle(0, 2), y=(0, 1)) - Disk(x=0, y=0.5, radius=0.1)).over({})
+    assert (Box(x=Cycle(0, 2), y=(0, 1)) - Disk(x=1, y=0.5, radius=0.1)).over({}).fill > 0.9

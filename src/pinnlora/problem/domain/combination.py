@@ -94,14 +94,27 @@ class Combination(Shape):
         return self.first.asked() | self.second.asked()
 
     def check(self, values: Values) -> None:
-        for part in (self.first, self.second):
+        for part, other in ((self.first, self.second), (self.second, self.first)):
             if isinstance(part, Shape):
                 part.check(values)
+                _check_cycles(part, other, values)
 
     def _own(self, part: Domain, coords: Tensor) -> Tensor:
         if part.names == self.names:
             return coords
         return coords[..., [self.names.index(name) for name in part.names]]
+
+
+def _check_cycles(part: Shape, other: Domain, values: Values) -> None:
+    """TypeError for a shape that reaches over the ends of a cycle, where only a piece of it would be."""
+    like = torch.zeros(1, dtype=torch.float64)
+    (first, last), (low, high) = part.bounds(values, like), other.bounds(values, like)
+    for name in set(other.cycles) & set(part.names) - set(part.cycles):
+        own, whole = part.names.index(name), other.names.index(name)
+        if bool((first[:, own] < low[:, whole]).any() or (last[:, own] > high[:, whole]).any()):
+            raise TypeError(
+                f"a shape reaches over the ends of {name}, which is a Cycle: choose its ends where no shape lies"
+            )
 
 
 def combined(kind: str, first: Domain, second: Domain) -> Domain:
@@ -121,7 +134,7 @@ def combined(kind: str, first: Domain, second: Domain) -> Domain:
     if kind == "times":
         if common:
             raise TypeError(f"{text}: * joins different coordinates, both have {', '.join(sorted(common))}")
-        if isinstance(first, Box) and isinstance(second, Box):
+        if isinstance(first, Box) and isinstance(second, Box) and not (first.alias or second.alias):
             return Box(**first.intervals(), **second.intervals())
     kind = "and" if kind == "times" else kind
     names = tuple(dict.fromkeys((*first.names, *second.names)))

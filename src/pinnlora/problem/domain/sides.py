@@ -17,8 +17,9 @@ from pinnlora.problem.domain.surface import Surface
 if TYPE_CHECKING:
     from pinnlora.problem.domain.base import Domain, Unit
 
-NEAR = {torch.float32: 1e-4, torch.float64: 1e-6}
-"""The step, as a share of the domain's size, by which it is found out whether a surface has the domain on one side."""
+NEAR = 1e-6
+"""The step, as a share of the domain's size, by which it is found out in double precision whether a surface has the
+domain on one side."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,10 @@ class Side:
 
     def candidates(self, domain: Domain, unit: Tensor, values: Values) -> tuple[Tensor, Tensor]:
         """Points of the unit cube (task, point, dim) to points of the surfaces, and whether the domain ends there."""
+        coords, good = self._found(domain, unit.double(), {k: v.double() for k, v in values.items()})
+        return coords.to(unit.dtype), good
+
+    def _found(self, domain: Domain, unit: Tensor, values: Values) -> tuple[Tensor, Tensor]:
         low, high = domain.bounds(values, unit)
         whole, coords, normal = high - low, torch.zeros_like(unit), torch.zeros_like(unit)
         seen = torch.zeros_like(unit[..., 0], dtype=torch.bool)
@@ -72,25 +77,25 @@ class Side:
             there[..., axes] = surface.at(unit[..., 1 : len(axes)], values)
             ends = low[:, None, others], whole[:, None, others]
             there[..., others] = ends[0] + ends[1] * unit[..., len(axes) :]
-            new = self.doubled & self._seen(domain, number, there, values)
             outward = torch.zeros_like(unit)
             outward[..., axes] = surface.normal(there[..., axes], values)
+            new = self.doubled & self._seen(domain, number, there, outward, values)
             if number == 0:
                 coords, normal, seen = there, outward, new
             else:
                 here = chosen.unsqueeze(-1) == number
                 coords, normal = torch.where(here, there, coords), torch.where(here, outward, normal)
                 seen = torch.where(here[..., 0], new, seen)
-        step = NEAR[unit.dtype] * domain.size * normal
-        ends_here = domain.contains(coords - step, values) & ~domain.contains(coords + step, values)
-        return coords, ends_here & ~seen
+        return coords, _ends(domain, coords, normal, values) & ~seen
 
-    def _seen(self, domain: Domain, number: int, coords: Tensor, values: Values) -> Tensor:
-        """Which points lie on one of the surfaces before, and must not count twice."""
+    def _seen(self, domain: Domain, number: int, coords: Tensor, normal: Tensor, values: Values) -> Tensor:
+        """Which points lie on a surface before, with the domain on the same side of it, and must not count twice."""
         seen = torch.zeros_like(coords[..., 0], dtype=torch.bool)
         for surface in self.surfaces[:number] if self.doubled else ():
-            gap = surface.distance(coords[..., columns(domain, surface)], values)
-            seen |= gap < 0.5 * NEAR[coords.dtype] * domain.size
+            axes = columns(domain, surface)
+            gap = surface.distance(coords[..., axes], values)
+            along = (surface.normal(coords[..., axes], values) * normal[..., axes]).sum(-1)
+            seen |= (gap < 0.5 * NEAR * domain.size) & (along > 0)
         return seen
 
     def over(self, domain: Domain, values: Values) -> Side:
@@ -111,6 +116,12 @@ class Side:
     def words(self, domain: Domain) -> str:
         """As in `Condition(..., on=...)`."""
         return self.name
+
+
+def _ends(domain: Domain, coords: Tensor, normal: Tensor, values: Values) -> Tensor:
+    """Whether the domain lies behind points (task, point, dim), seen along their normals, and not before them."""
+    step = NEAR * domain.size * normal
+    return domain.contains(coords - step, values) & ~domain.contains(coords + step, values)
 
 
 def accepted(draw: Callable[[int], tuple[Tensor, Tensor]], count: int, share: float) -> Tensor:
@@ -142,7 +153,8 @@ def _extent(domain: Domain, surface: Surface, whole: Tensor, values: Values, lik
 
 
 def outward_normal(domain: Domain, parts: Sequence[Face | Side], coords: Tensor, values: Values) -> Tensor:
-    """The outward unit normals (task or 1, point, dim) of the nearest of some parts, zero in time."""
+    """The outward unit normals (task or 1, point, dim) of the nearest of some parts, zero in time; where two that are
+    as near look in opposite ways, as where shapes touch, that of the one behind which the domain lies."""
     found = []
     for part in parts:
         if isinstance(part, Face):
@@ -162,6 +174,10 @@ def outward_normal(domain: Domain, parts: Sequence[Face | Side], coords: Tensor,
     nearest, normal = found[0]
     for gap, other in found[1:]:
         closer = gap < nearest
+        against = ((gap - nearest).abs() < NEAR * domain.size) & ((normal * other).sum(-1) < -0.5)
+        if bool(against.any()):
+            exact = {name: value.double() for name, value in values.items()}
+            closer = torch.where(against, _ends(domain, coords.double(), other.double(), exact), closer)
         normal = torch.where(closer.unsqueeze(-1), other, normal)
         nearest = torch.minimum(gap, nearest)
     return normal
