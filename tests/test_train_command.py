@@ -77,6 +77,7 @@ def test_without_a_config_it_trains_by_the_clock_and_ends_with_a_verdict(run, tm
     verdict = table[-1].partition("; ")[2]
     assert verdict == "converged" or verdict.startswith("not converged: ")
     config = json.loads((out / "bundle" / "config.json").read_text())
+    assert 0 < config["taken"]["points"] <= config["stage"]["points"]
     assert config["verdict"] == verdict and config["stage"]["optimiser"] == "gauss_newton"
     card = run("info", out / "bundle")[1]
     assert f"Verdict after training: {verdict}" in card and "residual of heat" in card
@@ -99,6 +100,10 @@ def test_an_earlier_training_is_replaced_by_force_only(run, tmp_path):
     status, said, error = run(*arguments, "--rank", 2)
     assert (status, said) == (2, "") and "--force" in error and error.count("\n") == 1
     assert recorded(out / "bundle") == before
+    config = out / "bundle" / "config.json"
+    config.write_text(config.read_text()[:-40])  # damaged since
+    status, said, error = run(*arguments)
+    assert (status, said) == (2, "") and "--force" in error and error.count("\n") == 1
     assert run(*arguments, "--rank", 2, "--force")[0] == 0 and recorded(out / "bundle") != before
 
 

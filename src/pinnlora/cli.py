@@ -103,16 +103,16 @@ def job(
     files = [path for path in single.values() if path] + [
         path for paths in several.values() for path in paths or []
     ]
-    module, provenance = begin(name, own, files, asked)
     outputs: dict[str, Any] = {"output": output, "markdown": markdown, "pdf": pdf}
     outputs |= {"device": device and device.value, "checkpoint_minutes": checkpoint_minutes}
     given = {option: value for option, value in (single | several | outputs).items() if value}
-    arguments = {"settings": own, "provenance": provenance} | given
-    try:
-        signature(module.run).bind(**arguments)
-    except TypeError as error:
-        raise UserError(f"job {name}: {error}") from None
-    with own_card(device):
+    with own_card(device):  # before it is found out what will run, for a card can take hours to be free
+        module, provenance = begin(name, own, files, asked)
+        arguments = {"settings": own, "provenance": provenance} | given
+        try:
+            signature(module.run).bind(**arguments)
+        except TypeError as error:
+            raise UserError(f"job {name}: {error}") from None
         module.run(**arguments)
 
 

@@ -105,6 +105,16 @@ def test_a_budget_with_points_for_each_condition_and_two_optimisers(full):
     assert found == "Adam + L-BFGS, float64: (30,000 + 500) x 20 x (40 + 320 + 80)"
 
 
+def test_a_budget_of_seconds_shows_the_points_that_it_left(full):
+    settings = json.loads(full[0].attrs["settings"])
+    known = settings["trained"]["physics 4"]
+    known |= {"taken": {"points": 9, "condition_points": {"walls": 3}}}
+    known["stage"] |= {"seconds": 30.0, "steps": 10**6}
+    changed = full[0].assign_attrs(settings=json.dumps(settings))
+    found = row(HYPERNETWORKS.frame([changed]), mode="physics", rank="4")["budget"]
+    assert found == "GN, float64: 30 s x 10 x (9 + 3)"
+
+
 def test_a_variant_stands_beside_its_problems_numbers():
     frame = HYPERNETWORKS.frame([evaluation("burgers1d@plain")])
     found = row(frame, mode="data", rank="4")

@@ -29,12 +29,13 @@ def test_each_job_gets_a_card_of_its_own_and_gives_it_back(two_cards):
         assert two_cards == [0, 1, 0]
 
 
-def test_a_third_job_waits(two_cards, monkeypatch):
+def test_a_third_job_waits_and_says_so(two_cards, monkeypatch, capsys):
     first = own_card("cuda")
     first.__enter__()
     monkeypatch.setattr(cards.time, "sleep", lambda seconds: first.__exit__(None, None, None))
     with own_card("cuda"), own_card("cuda"):
         assert two_cards == [0, 1, 0]
+    assert capsys.readouterr().out == "waiting: other jobs hold all graphics cards, 2\n"
 
 
 def _die_with_a_card():

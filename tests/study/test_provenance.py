@@ -10,7 +10,7 @@ import xarray as xr
 from synthetic import evaluation
 
 from pinnlora.errors import UserError
-from pinnlora.files import save_weights, write_netcdf
+from pinnlora.files import MARKER, save_weights, write_netcdf
 from pinnlora.problem.code import PACKAGE, closure
 from pinnlora.problem.load import problem_file
 from pinnlora.report.jobs import figure, table
@@ -45,7 +45,8 @@ def made(tmp_path_factory):
     tasks.run(TASKS, tmp_path / "tasks.nc", provenance=MADE)
     fits(tmp_path / "base")
     fits(tmp_path / "bundle", format="pinnlora bundle")
-    (tmp_path / "bundle/config.json").write_text("{}")
+    for name, text in (("config.json", "{}"), ("problem.py", ""), (MARKER, "config.json\nproblem.py\n")):
+        (tmp_path / "bundle" / name).write_text(text)
     evaluation().assign_attrs(provenance="f" * 16).to_netcdf(tmp_path / "evaluation.nc")
     evaluations = [tmp_path / "evaluation.nc"]
     table.run({"number": 1}, evaluations, tmp_path / "table1.csv", tmp_path / "table1.md", MADE)
@@ -77,7 +78,10 @@ def test_an_output_cut_short_carries_nothing(outputs, name, share):
     assert recorded(outputs / name) is None
 
 
-@pytest.mark.parametrize("name", ["base/model.safetensors", "base/history.nc", "bundle/config.json"])
+GONE = ["base/model.safetensors", "base/history.nc", "bundle/config.json", "bundle/problem.py"]
+
+
+@pytest.mark.parametrize("name", GONE)
 def test_a_directory_with_a_file_gone_carries_nothing(outputs, name):
     (outputs / name).unlink()
     assert recorded(outputs / name.partition("/")[0]) is None

@@ -8,6 +8,7 @@ import pytest
 
 from pinnlora.errors import UserError
 from pinnlora.problem.load import load_problem
+from pinnlora.study.job_settings import job_settings
 from pinnlora.study.settings import load_settings, load_study, problem_name
 from pinnlora.train.settings import StageSettings, Training
 
@@ -243,6 +244,14 @@ def test_a_problem_of_ones_own(tmp_path):
     assert line.endswith("did you mean 'Heat'?")
     (line,) = messages({"problems": [f"{file}:Heat", f"./{file}:Heat"[2:]]})
     assert line == "config: problems: heat stands there twice"
+
+
+def test_how_ranks_are_found_is_no_setting_of_ranks_that_are_given():
+    """A tolerance changes rank auto, and trains nothing else anew."""
+    both = [load_settings({"problems": ["kovasznay"], "hypernetwork": {"tolerance": t}}) for t in (0.01, 0.1)]
+    for rank, same in ((4, True), ("full", True), ("auto", False)):
+        first, second = (job_settings(s, "kovasznay", "hypernetwork", rank, "physics") for s in both)
+        assert (first == second) == same
 
 
 def test_planning_imports_nothing_slow():

@@ -84,7 +84,7 @@ def _windows(until: float, first: float, last: float) -> int:
         raise UserError(
             f"until = {until:g} takes {count} windows of length {last - first:g}; at most {MOST} are marched"
         )
-    return count
+    return max(1, count)
 
 
 def _times(problem: Problem, until: float, count: int) -> np.ndarray:
@@ -105,6 +105,15 @@ def _places(
         raise UserError(f"times: shape {times.shape}; expected numbers one after the other")
     grid = xr.Dataset(coords=problem.axes() | {"t": times})
     found = coordinates_of(problem, grid if at is None else at)
+    sizes: dict[Any, int] = {}
+    for name, values in found.items():
+        for dim, size in values.sizes.items():
+            if sizes.setdefault(dim, size) != size:
+                raise UserError(
+                    f"at: {size} values of {name} along {dim}, {sizes[dim]} of another coordinate"
+                )
+    if "window" in sizes:
+        raise UserError("at: points along a dimension called window, the name of what is marched: rename it")
     if found["t"].ndim == 0:
         found["t"] = found["t"].set_dims(["t"])
     t = found["t"]

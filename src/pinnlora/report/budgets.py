@@ -24,6 +24,7 @@ def budget(row: Row) -> str:
     stage = row.trained("stage")
     if not stage:
         return ""
+    stage = stage | row.trained("taken")  # a budget of seconds leaves fewer points
     steps = f"{stage['seconds']:g} s" if stage.get("seconds") else f"{stage['steps']:,}"
     if stage.get("lbfgs_steps"):
         steps = f"({steps} + {stage['lbfgs_steps']:,})"

@@ -30,6 +30,8 @@ def own_card(device: str | None) -> Iterator[None]:
         yield
         return
     card = _first_free(locks)
+    if card is None:
+        print(f"waiting: other jobs hold all graphics cards, {len(locks)}", flush=True)
     while card is None:
         time.sleep(1.0)
         card = _first_free(locks)

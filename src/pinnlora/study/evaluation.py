@@ -133,7 +133,8 @@ def evaluate_fit(path: Path, truth: Truth, base: Tensor, device: torch.device, s
     numbers = {"parameters": stored.parametrisation.size} | {k: known[k] for k in ("seconds", "iterations")}
     if str(known["rank"]) in shown:
         numbers["seconds_new_task"] = _seconds_alone(stored, truth, base, device)
-    settings: dict[str, Any] = {key: known[key] for key in ("network", "stage", "machine") if key in known}
+    kept = ("network", "stage", "taken", "machine")
+    settings: dict[str, Any] = {key: known[key] for key in kept if key in known}
     which = known["method"], str(known["rank"]), known["seed"]
     result = Result(*which, numbers, read_netcdf(path / "history.nc"), settings)
     tasks = truth.tasks(stored.problem, "test", known["network"]["symmetry"], stored.theta)
@@ -171,7 +172,7 @@ def evaluate_surrogate(
         "coverage": config.get("test_coverage", float("nan")),
         "seconds_teachers": config.get("seconds_teachers", float("nan")),
     }
-    kept = {"network", "hypernetwork", "stage", "ranks", "machine"}
+    kept = {"network", "hypernetwork", "stage", "taken", "ranks", "machine"}
     trained: dict[str, Any] = {key: value for key, value in config.items() if key in kept}
     which = config["mode"], str(config["rank"]), config["seed"]
     result = Result(*which, numbers, read_netcdf(path / "history.nc"), trained)

@@ -72,9 +72,9 @@ def _own_part(chosen: ProblemSettings, stage: str, rank: int | str, mode: str) -
                 stage, rank
             )
         case "hypernetwork":
-            return {"mode": mode, "hypernetwork": chosen.hypernetwork.model_dump(mode="json")} | trained(
-                mode, rank
-            )
+            only_auto = set() if rank == "auto" else {"largest_rank", "tolerance"}
+            shape = chosen.hypernetwork.model_dump(mode="json", exclude=only_auto)
+            return {"mode": mode, "hypernetwork": shape} | trained(mode, rank)
     evaluation = chosen.evaluation.model_dump(mode="json")
     return {"evaluation": evaluation | {"figure_rank": figure_rank(chosen)}}
 

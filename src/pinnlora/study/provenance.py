@@ -43,7 +43,8 @@ def begin(
 ) -> tuple[ModuleType, str]:
     """The job's module, imported with all that it imports later on, and the provenance of what it will write.
 
-    As everything is loaded before the second look at the files, an edit after it changes nothing that runs.
+    As all of the package is loaded before the second look at the files, an edit after it changes nothing that runs; a
+    problem's own file is what a job reads next.
     Raises UserError where code, settings or inputs are not those that `asked` was computed from.
     """
     spec, read = settings.get("problem"), [recorded(path) for path in inputs]
@@ -91,6 +92,8 @@ def _of_netcdf(path: Path) -> str:
 
 def _of_directory(path: Path) -> str | None:
     """From the header of its weights, if these have the length that the header says and nothing else is gone."""
+    from pinnlora.files import MARKER  # which needs xarray
+
     weights = path / "model.safetensors"
     length = weights.stat().st_size
     with weights.open("rb") as file:
@@ -100,7 +103,9 @@ def _of_directory(path: Path) -> str | None:
     end = max((tensor["data_offsets"][1] for tensor in header.values()), default=0)
     others = ("history.nc", "config.json") if "format" in about else ("history.nc",)
     whole = length == 8 + size + end and all(_readable(path / name) for name in others)
-    return about["provenance"] if whole else None
+    marker = path / MARKER
+    written = marker.read_text().splitlines() if marker.is_file() else []
+    return about["provenance"] if whole and all((path / name).is_file() for name in written) else None
 
 
 def _readable(path: Path) -> bool:

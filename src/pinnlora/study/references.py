@@ -83,11 +83,12 @@ def refined_references(
     learner = TaskFits(start.problem, start.parametrisation, tasks, theta, stage, draw)
     grid, began, done = grid_coords(problem, like.device, torch.float64), time.perf_counter(), 0
     found, loss = fields_of(start.parametrisation, learner.theta, tasks, grid), learner.validate()
+    inside = _inside(problem, wanted, found)
     for steps in STEPS:
         learner.steps, before, loss_before = steps, found, loss
         train(learner, max(1, steps // 5), quiet=True)
         found, loss = fields_of(start.parametrisation, learner.theta, tasks, grid), learner.validate()
-        change, done = float((found - before).square().mean()), done + steps
+        change, done = float((found - before).square()[inside].mean()), done + steps
         print(
             f"{len(tasks)} tasks refined by {done} steps  {time.perf_counter() - began:7.1f} s  "
             f"loss of the worst {float(loss.max()):.1e}  change {change:.1e}",
@@ -101,6 +102,14 @@ def refined_references(
     worst = f"{float(loss.max()):.0e} at worst"
     note = f"each task refined by {done} steps on its own physics, to a loss of {worst}; what the last {steps} changed"
     return References("refined", fields, change, note)
+
+
+def _inside(problem: Problem, values: Values, found: torch.Tensor) -> torch.Tensor:
+    """Which points of fields (task, point, field) on the grid are in the domain, (task, point)."""
+    inside = problem.inside(values)
+    if inside is None:
+        return torch.ones_like(found[..., 0], dtype=torch.bool)
+    return torch.from_numpy(inside.reshape(found.shape[:2])).to(found.device)
 
 
 def _stage(base: dict) -> StageSettings:

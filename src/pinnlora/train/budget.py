@@ -130,7 +130,10 @@ def train_within(
     stage = paced(stage, learner_of) if known is None else type(stage)(**known)
     checkpoint.part("stage", lambda: stage.model_dump(mode="json"))
     learner = learner_of(stage)
-    return learner, train(learner, stage.report_every, stage.patience, title, checkpoint=checkpoint)
+    history = train(learner, stage.report_every, stage.patience, title, checkpoint=checkpoint)
+    if stage.seconds:
+        history.taken = {"points": stage.points, "condition_points": stage.condition_points}
+    return learner, history
 
 
 def paced(stage: StageSettings, learner_of: Callable[[StageSettings], Learner]) -> StageSettings:

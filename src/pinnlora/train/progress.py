@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass
 class History:
-    """What happened, one sample an interval."""
+    """What happened, one sample an interval; `taken` is what a budget of seconds left of a stage's points."""
 
     rows: list[dict[str, float]] = field(default_factory=list)
     iterations: int = 0
     seconds: float = 0.0
     best: Tensor = field(default_factory=lambda: torch.empty(0))
+    taken: dict[str, Any] = field(default_factory=dict)
 
     def dataset(self) -> xr.Dataset:
         """Samples as NetCDF variables; a term that a sample lacks is nan."""

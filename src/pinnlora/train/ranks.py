@@ -131,4 +131,4 @@ def _joined(first: History, then: History) -> History:
         for row in then.rows
     ]
     iterations, seconds = first.iterations + then.iterations, first.seconds + then.seconds
-    return History(first.rows + later, iterations, seconds, then.best)
+    return History(first.rows + later, iterations, seconds, then.best, then.taken)

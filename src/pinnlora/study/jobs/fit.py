@@ -44,5 +44,5 @@ def run(
             name="teachers" if split == "train" else None, origin=of_split(values, splits, "base"),
             checkpoint=checkpoint,
         )  # fmt: skip
-        metadata["machine"] = machine(device_of(device))
+        metadata |= {"machine": machine(device_of(device)), "taken": history.taken}
         save_fits(output, theta, None if settings["rank"] == "full" else start, metadata, history)

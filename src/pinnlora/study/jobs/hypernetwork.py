@@ -62,7 +62,7 @@ def run(
         calibration = calibrate(surrogate, *known("validation"), rng, SHARE * history.seconds)
         surrogate = replace(surrogate, calibration=calibration)
         measured = _measured(surrogate, *known("test"), read_netcdf(reference).attrs)
-        settings = settings | {"machine": machine(device_of(device))}
+        settings = settings | {"machine": machine(device_of(device)), "taken": history.taken}
         save_bundle(surrogate, output, settings, history, measured, provenance)
 
 

@@ -125,7 +125,9 @@ def _train(
 
     make("tasks", "tasks", output / "tasks.nc")
     made["tasks"] = output / "tasks.nc"
+    waited = time.perf_counter()
     with own_card(where):
+        began += time.perf_counter() - waited
         make("fit", "base", output / "base", **trained)
         made["base"] = output / "base"
         make("reference", "reference", output / "reference.nc", device=where)
@@ -146,8 +148,10 @@ def _refuse(output: Path, force: bool) -> None:
 
 def _finished(bundle: Path) -> bool:
     """Whether a training went on to its verdict."""
-    config = bundle / "config.json"
-    return bundle.exists() and (not config.is_file() or "verdict" in json.loads(config.read_text()))
+    try:
+        return bundle.exists() and "verdict" in json.loads((bundle / "config.json").read_text())
+    except (OSError, ValueError):  # it was finished once, whatever happened to it since
+        return True
 
 
 def _earlier(path: Path) -> UserError:
@@ -186,8 +190,9 @@ def _judge(output: Path, device: str) -> Verdict:
 
 
 def _note(bundle: Path, verdict: Verdict) -> None:
-    config = json.loads((bundle / "config.json").read_text()) | {"verdict": verdict.text}
-    write_text(bundle / "config.json", json.dumps(config, indent=2) + "\n")
-    card = (bundle / "README.md").read_text()
+    """The card first: a training is finished when its config has the verdict."""
+    card = (bundle / "README.md").read_text().partition("\nVerdict after training: ")[0]
     table = "\n".join(f"    {line}" for line in verdict.table())
     write_text(bundle / "README.md", f"{card}\nVerdict after training: {verdict.text}\n\n{table}\n")
+    config = json.loads((bundle / "config.json").read_text()) | {"verdict": verdict.text}
+    write_text(bundle / "config.json", json.dumps(config, indent=2) + "\n")
