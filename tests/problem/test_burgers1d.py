@@ -83,5 +83,7 @@ def test_a_heat_flow_at_many_points_is_that_of_all_modes():
     found = heat_flow(spectra, coords, channels)
     assert found.shape == (2, len(channels), 4 * PIECE + 7, 3)
     assert relative(found, flow_at(spectra, coords, channels)) < 1e-14
+    split = torch.vmap(lambda at: heat_flow(spectra[:1], at, channels))(coords)
+    assert relative(split[0], found[:1]) < 1e-14
     late = int(coords[0, :, 1].argmax())  # dead modes would show here, beside nothing larger
     assert relative(found[:, :, late], flow_at(spectra, coords[:, [late]], channels)[:, :, 0]) < 1e-12

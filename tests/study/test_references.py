@@ -18,7 +18,7 @@ from pinnlora.study.evaluation import Truth, measure
 from pinnlora.study.graph import Job, inputs
 from pinnlora.study.job_settings import job_settings
 from pinnlora.study.jobs import evaluate, fit, hypernetwork, reference, tasks
-from pinnlora.study.references import _inside, given_references, own_references
+from pinnlora.study.references import _changed, given_references, own_references
 from pinnlora.study.settings import load_settings, load_study
 
 VALUES = {"alpha": np.array([0.05, 0.06, 0.07, 0.08])}
@@ -216,9 +216,9 @@ def test_a_floor_is_that_of_the_domain_without_its_holes():
     """What a network says in a hole is nobody's solution."""
     problem = load_problem(f"{Path(__file__).parents[2]}/examples/annulus.py:Annulus")
     values = problem.task.sample(2, np.random.default_rng(0))
-    count = problem.places().shape[0]
-    found = _inside(problem, values, torch.zeros(2, count, 1))
-    grid = problem.inside(values)
-    assert found.shape == (2, count) and found.sum() == grid.sum() < 2 * count
-    whole = load_problem("kovasznay")
-    assert _inside(whole, {"re": np.array([30.0])}, torch.zeros(1, 5, 3)).all()
+    inside = torch.from_numpy(problem.inside(values).reshape(2, -1))
+    found = torch.where(inside, 3.0, 1e9).unsqueeze(-1)
+    assert 0 < inside.sum() < inside.numel()
+    assert _changed(problem, values, found, torch.ones_like(found)) == 4.0
+    two = torch.zeros(1, 5, 3)
+    assert _changed(load_problem("kovasznay"), {"re": np.array([30.0])}, two, two + 2) == 4.0

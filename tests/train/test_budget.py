@@ -176,6 +176,10 @@ def test_of_few_steps_half_are_of_the_tasks_themselves(clock):
     )
     found = paced(stage, lambda stage: Watched(stage, clock))
     assert found.steps == 486 and found.continuation_steps == 243
+    enough = paced(
+        stage.model_copy(update={"steps": 90, "continuation_steps": 60}), lambda s: Watched(s, clock)
+    )
+    assert (enough.steps, enough.continuation_steps) == (90, 60)
 
 
 @pytest.mark.parametrize(
@@ -194,4 +198,5 @@ def test_of_few_steps_half_are_of_the_tasks_themselves(clock):
 )
 def test_what_no_budget_or_too_few_steps_can_have_is_refused(keys, words):
     with pytest.raises(ValueError, match=words):
-        StageSettings(**keys)
+        PerTaskStage(**keys)
+    assert StageSettings(**keys)  # of what was trained once no more is asked than that it can be read

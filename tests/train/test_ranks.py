@@ -17,7 +17,8 @@ from pinnlora.study.jobs import evaluate, fit, hypernetwork, reference, tasks
 from pinnlora.study.settings import load_settings
 from pinnlora.train import ranks
 from pinnlora.train.budget import train_within
-from pinnlora.train.ranks import LEAST
+from pinnlora.train.ranks import LEAST, SHARE, _part
+from pinnlora.train.settings import HypernetworkStage
 
 NEWTON = {"optimiser": "gauss_newton", "dtype": "float64", "steps": 40, "points": 24, "tasks_per_step": 4}
 
@@ -126,3 +127,11 @@ def test_an_evaluation_has_a_row_for_ranks_that_were_found(made, tmp_path):
     row = next(row for row in rows(dataset) if row.rank == "auto")
     assert row.number("parameters") == found["outputs"] and row.trained("ranks") == found["ranks"]
     assert row.mse() == pytest.approx(found["test_mse"], rel=1e-6)
+
+
+@pytest.mark.parametrize(("steps", "way"), [(101, 100), (120, 115), (1000, 996), (40, 16)])
+def test_each_part_of_a_training_ends_with_the_tasks_themselves(steps, way):
+    stage = HypernetworkStage(steps=steps, continuation={"re": 1.0}, continuation_steps=way)
+    for share in (SHARE, 1 - SHARE):
+        part = _part(stage, share)
+        assert 0 < part.continuation_steps < part.steps

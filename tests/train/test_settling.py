@@ -8,7 +8,6 @@ import torch
 from declared import Heat, Poisson
 from small import CPU, generator, random_theta, task_values, tiny
 
-from pinnlora.errors import UserError
 from pinnlora.loss.draw import Draw
 from pinnlora.nets.adapters import Full
 from pinnlora.nets.hypernetwork import Hypernetwork
@@ -145,6 +144,12 @@ def test_nothing_is_judged_before_tasks_are_their_own():
     assert history.rows[-1]["validation"] < 0.1 * history.rows[14]["validation"]
 
 
-def test_a_condition_that_is_none_is_refused():
-    with pytest.raises(UserError, match="condition_points: no condition 'edns', did you mean 'ends'"):
-        fits(Heat(), optimiser="adam", condition_points={"start": 5, "edns": 9})
+def test_patience_does_not_count_before(monkeypatch):
+    """Though no validation loss is finite on the way."""
+    way = {"horizon": "none", "continuation": {"alpha": 1.0}, "continuation_steps": 15, "report_every": 1}
+    learner = fits(Heat(), optimiser="levenberg_marquardt", **way)
+    own, steps = learner.validate, []
+    monkeypatch.setattr(learner, "step", lambda step: steps.append(step) or {"heat": torch.ones(2)})
+    monkeypatch.setattr(learner, "validate", lambda: own() * (torch.inf if len(steps) < 12 else 1.0))
+    train(learner, 1, patience=3, quiet=True)
+    assert steps[-1] == 18  # settled at 15, and no better than then for three steps

@@ -105,7 +105,8 @@ def _of_directory(path: Path) -> str | None:
     whole = length == 8 + size + end and all(_readable(path / name) for name in others)
     marker = path / MARKER
     written = marker.read_text().splitlines() if marker.is_file() else []
-    return about["provenance"] if whole and all((path / name).is_file() for name in written) else None
+    there = all((path / name).is_file() for name in written if not name.endswith(".md"))
+    return about["provenance"] if whole and there else None
 
 
 def _readable(path: Path) -> bool:

@@ -83,12 +83,11 @@ def refined_references(
     learner = TaskFits(start.problem, start.parametrisation, tasks, theta, stage, draw)
     grid, began, done = grid_coords(problem, like.device, torch.float64), time.perf_counter(), 0
     found, loss = fields_of(start.parametrisation, learner.theta, tasks, grid), learner.validate()
-    inside = _inside(problem, wanted, found)
     for steps in STEPS:
         learner.steps, before, loss_before = steps, found, loss
         train(learner, max(1, steps // 5), quiet=True)
         found, loss = fields_of(start.parametrisation, learner.theta, tasks, grid), learner.validate()
-        change, done = float((found - before).square()[inside].mean()), done + steps
+        change, done = _changed(problem, wanted, found, before), done + steps
         print(
             f"{len(tasks)} tasks refined by {done} steps  {time.perf_counter() - began:7.1f} s  "
             f"loss of the worst {float(loss.max()):.1e}  change {change:.1e}",
@@ -104,12 +103,12 @@ def refined_references(
     return References("refined", fields, change, note)
 
 
-def _inside(problem: Problem, values: Values, found: torch.Tensor) -> torch.Tensor:
-    """Which points of fields (task, point, field) on the grid are in the domain, (task, point)."""
-    inside = problem.inside(values)
-    if inside is None:
-        return torch.ones_like(found[..., 0], dtype=torch.bool)
-    return torch.from_numpy(inside.reshape(found.shape[:2])).to(found.device)
+def _changed(problem: Problem, values: Values, found: torch.Tensor, before: torch.Tensor) -> float:
+    """The mean square of what has changed in fields (task, grid point, field), in the domain."""
+    change, inside = (found - before).square(), problem.inside(values)
+    if inside is not None:
+        change = change[torch.from_numpy(inside.reshape(change.shape[:2])).to(change.device)]
+    return float(change.mean())
 
 
 def _stage(base: dict) -> StageSettings:

@@ -127,7 +127,7 @@ def train_within(
     """Train a new learner as the stage says, within its budget if it has one; what `checkpoint` has is done."""
     checkpoint = checkpoint or Checkpoint()
     known = checkpoint.found("stage")
-    stage = paced(stage, learner_of) if known is None else type(stage)(**known)
+    stage = paced(stage, learner_of) if known is None else type(stage).model_construct(**known)
     checkpoint.part("stage", lambda: stage.model_dump(mode="json"))
     learner = learner_of(stage)
     history = train(learner, stage.report_every, stage.patience, title, checkpoint=checkpoint)
@@ -162,8 +162,9 @@ def paced(stage: StageSettings, learner_of: Callable[[StageSettings], Learner]) 
         flush=True,
     )
     every = max(1, steps // reports)
-    eased = min(stage.continuation_steps, max(1, steps // 2))
-    update = {"steps": steps, "seconds": left, "report_every": every, "continuation_steps": eased}
+    update = {"steps": steps, "seconds": left, "report_every": every}
+    if steps < stage.steps:
+        update |= {"continuation_steps": min(stage.continuation_steps, max(1, steps // 2))}
     return stage.model_copy(update=update)
 
 

@@ -146,7 +146,7 @@ def _judge(learner: Learner, progress: Progress, step: int, report_every: int) -
     progress.settled = learner.settled(step)
     better = ((validation < history.best) | afresh) & ~progress.finished  # what has stopped stays as it was
     history.best = torch.where(better, validation, history.best)
-    progress.stale = torch.where(better, 0, progress.stale + report_every)
+    progress.stale = torch.where(better | (not progress.settled), 0, progress.stale + report_every)
     learner.keep(better)
     astray = (validation > ASTRAY * history.best) & ~progress.finished
     if progress.settled and bool(astray.any()):

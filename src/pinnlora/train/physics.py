@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from pinnlora.errors import UserError, did_you_mean
+from pinnlora.errors import UserError
 from pinnlora.loss.balance import Balance
 from pinnlora.loss.draw import Draw
 from pinnlora.loss.horizon import grown, within
@@ -38,10 +38,6 @@ class Physics:
     start: dict[str, float | Tensor] = field(init=False)
 
     def __post_init__(self) -> None:
-        given, names = self.settings.condition_points, [c.name for c in self.problem.bound_conditions]
-        for name in [] if isinstance(given, int) else given:
-            if name not in names:
-                raise UserError(f"condition_points: no condition {name!r}{did_you_mean(name, names)}")
         settings, draw = self.settings, self.draw if self.settings.resample else self.draw.frozen(2)
         self.sampler = Sampler(
             self.problem, draw, settings.points, settings.condition_points, settings.adaptive,

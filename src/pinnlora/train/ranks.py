@@ -85,7 +85,8 @@ def _part(stage: StageSettings, share: float) -> StageSettings:
     """A share of a stage, with its own way of tasks and time: a cut goes back almost to the beginning."""
     counts = {"steps": max(1, round(share * stage.steps)), "seconds": share * stage.seconds}
     if stage.continuation:
-        counts["continuation_steps"] = max(1, round(share * stage.continuation_steps))
+        eased = min(round(share * stage.continuation_steps), counts["steps"] - 1)
+        counts["continuation_steps"] = max(1, eased)
     return stage.model_copy(update=counts)
 
 

@@ -78,14 +78,6 @@ class StageSettings(Strict):
             raise ValueError(f"unbiased: true is for derivatives: random, not {self.derivatives}")
         if bool(self.continuation) != (self.continuation_steps > 0):
             raise ValueError("continuation and continuation_steps go together, give both or none")
-        if self.continuation_steps >= self.steps and not self.seconds:
-            raise ValueError(
-                f"continuation_steps {self.continuation_steps} of {self.steps} steps: none are left for the tasks "
-                "themselves"
-            )
-        if self.seconds and (self.chain or self.lbfgs_steps):
-            which = "chain: true" if self.chain else "optimiser: adam+lbfgs"
-            raise ValueError(f"{which} has no budget of seconds: give steps")
         if self.chain and self.continuation:
             raise ValueError(
                 "continuation with chain: true: tasks walk from their neighbours, give one of them"
@@ -99,7 +91,24 @@ class StageSettings(Strict):
         return self
 
 
-class PerTaskStage(StageSettings):
+class NewStage(StageSettings):
+    """A stage that is trained now, of which more is asked than of one that was."""
+
+    @model_validator(mode="after")
+    def _comes_to_its_end(self) -> Self:
+        own = self.steps - self.continuation_steps
+        if self.continuation and own <= 0 and not (self.seconds or self.lbfgs_steps):
+            raise ValueError(
+                f"continuation_steps {self.continuation_steps} of {self.steps} steps: none are left for the tasks "
+                "themselves"
+            )
+        if self.seconds and (self.chain or self.lbfgs_steps):
+            which = "chain: true" if self.chain else "optimiser: adam+lbfgs"
+            raise ValueError(f"{which} has no budget of seconds: give steps")
+        return self
+
+
+class PerTaskStage(NewStage):
     """A stage that trains networks of single tasks."""
 
     optimiser: Literal["adam", "adam+lbfgs", "levenberg_marquardt", "auto"] = "adam"
@@ -113,7 +122,7 @@ class PerTaskStage(StageSettings):
         return self
 
 
-class HypernetworkStage(StageSettings):
+class HypernetworkStage(NewStage):
     """A stage that trains a hypernetwork on residuals or on solutions; its points are fixed, or new at every step."""
 
     optimiser: Literal["adam", "soap", "gauss_newton", "auto"] = "adam"

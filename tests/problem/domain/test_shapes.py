@@ -236,9 +236,22 @@ def test_a_product_of_boxes_is_a_box_and_a_cylinder_has_flat_ends():
 def test_where_shapes_touch_the_boundary_is_that_of_the_whole():
     """A hole cut to the edge of one box, closed by the next: its fourth side lies on an edge that is none any more."""
     hole = Box(x=(0.5, 1), y=(0.25, 0.75))
-    touching = (Box(x=(0, 1), y=(0, 1)) - hole) | Box(x=(1, 2), y=(0, 1))
+
+    def shape_at(low):
+        cut = Box(x=(low + 0.5, low + 1), y=(0.25, 0.75))
+        return (Box(x=(low, low + 1), y=(0, 1)) - cut) | Box(x=(low + 1, low + 2), y=(0, 1))
+
+    touching = shape_at(0)
     whole = Box(x=(0, 2), y=(0, 1)) - hole
     counts = []
+    far = [shape_at(60.3), shape_at(99.7)]
+    for shape in far:
+        domain = shape.over({})
+        side, low = domain.face("boundary").over(domain, {}), domain.low[0]
+        points = side.place(domain, drawn(0, 2, dtype=torch.float32), 4000, {})[:1]
+        closing = ((points[..., 0] - low - 1).abs() < 1e-4) & ((points[..., 1] - 0.5).abs() < 0.2)
+        normal = outward_normal(domain, [side], points[closing][None], {})
+        assert int(closing.sum()) > 100 and (normal == torch.tensor([-1.0, 0])).all()
     for shape in (touching, whole):
         domain = shape.over({})
         side = domain.face("boundary").over(domain, {})
@@ -267,7 +280,14 @@ def test_a_name_stays_when_time_is_joined():
     assert {"wall", "disk", "t=0"} <= set(shape.parts())
 
 
-def test_no_shape_reaches_over_the_ends_of_a_cycle():
-    with pytest.raises(TypeError, match="reaches over the ends of x, which is a Cycle"):
-        (Box(x=Cycle(0, 2), y=(0, 1)) - Disk(x=0, y=0.5, radius=0.1)).over({})
-    assert (Box(x=Cycle(0, 2), y=(0, 1)) - Disk(x=1, y=0.5, radius=0.1)).over({}).fill > 0.9
+def test_no_shape_is_cut_by_the_ends_of_a_cycle():
+    channel = Box(x=Cycle(0, 2), y=(0, 1))
+    for cut in (Disk(x=0, y=0.5, radius=0.1), Box(x=(1.8, 2.3), y=(0, 0.5))):
+        with pytest.raises(TypeError, match="cut by the ends of x, which is a Cycle"):
+            (channel - cut).over({})
+    hill = Polygon(x=(-0.1, 2.1, 2.1, -0.1), y=(-1, -1, 0.2, 0.2))
+    for whole in (
+        channel - Disk(x=1, y=0.5, radius=0.1), channel - hill, channel & Disk(x=1, y=0, radius=9),
+        channel - Disk(x=1.9, y=0.5, radius=0.1),
+    ):  # fmt: skip
+        assert whole.over({}).fill > 0.7

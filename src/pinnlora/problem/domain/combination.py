@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from pinnlora.problem.domain.base import Domain, Shape
+from pinnlora.problem.domain.base import PROBES, Domain, Shape
 from pinnlora.problem.domain.box import Box
 from pinnlora.problem.domain.hyperball import multiplied
 from pinnlora.problem.domain.numbers import Values
@@ -94,27 +94,32 @@ class Combination(Shape):
         return self.first.asked() | self.second.asked()
 
     def check(self, values: Values) -> None:
-        for part, other in ((self.first, self.second), (self.second, self.first)):
+        for part in (self.first, self.second):
             if isinstance(part, Shape):
                 part.check(values)
-                _check_cycles(part, other, values)
+        self._check_seams(values)
+
+    def _check_seams(self, values: Values) -> None:
+        """TypeError where the ends of a cycle, one place, are inside at one and outside at the other."""
+        generator, tasks = torch.Generator().manual_seed(0), max((len(v) for v in values.values()), default=1)
+        unit = torch.rand(tasks, PROBES, len(self.names), generator=generator, dtype=torch.float64)
+        low, high = (end.unsqueeze(1) for end in self.bounds(values, unit))
+        for part in (self.first, self.second):
+            for name in part.cycles:
+                axis, own, inside = self.names.index(name), part.names.index(name), []
+                for end in (part.low[own], part.high[own]):
+                    points = low + (high - low) * unit
+                    points[..., axis] = end
+                    inside.append(self.contains(points, values))
+                if not torch.equal(*inside):
+                    raise TypeError(
+                        f"a shape is cut by the ends of {name}, which is a Cycle: choose its ends where none lies"
+                    )
 
     def _own(self, part: Domain, coords: Tensor) -> Tensor:
         if part.names == self.names:
             return coords
         return coords[..., [self.names.index(name) for name in part.names]]
-
-
-def _check_cycles(part: Shape, other: Domain, values: Values) -> None:
-    """TypeError for a shape that reaches over the ends of a cycle, where only a piece of it would be."""
-    like = torch.zeros(1, dtype=torch.float64)
-    (first, last), (low, high) = part.bounds(values, like), other.bounds(values, like)
-    for name in set(other.cycles) & set(part.names) - set(part.cycles):
-        own, whole = part.names.index(name), other.names.index(name)
-        if bool((first[:, own] < low[:, whole]).any() or (last[:, own] > high[:, whole]).any()):
-            raise TypeError(
-                f"a shape reaches over the ends of {name}, which is a Cycle: choose its ends where no shape lies"
-            )
 
 
 def combined(kind: str, first: Domain, second: Domain) -> Domain:

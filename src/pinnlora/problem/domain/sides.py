@@ -120,8 +120,15 @@ class Side:
 
 def _ends(domain: Domain, coords: Tensor, normal: Tensor, values: Values) -> Tensor:
     """Whether the domain lies behind points (task, point, dim), seen along their normals, and not before them."""
-    step = NEAR * domain.size * normal
-    return domain.contains(coords - step, values) & ~domain.contains(coords + step, values)
+    step = _step(domain, coords) * normal
+    inward, outward = (where.double() for where in (coords - step, coords + step))
+    values = {name: value.double() for name, value in values.items()}
+    return domain.contains(inward, values) & ~domain.contains(outward, values)
+
+
+def _step(domain: Domain, coords: Tensor) -> float:
+    """A step that leaves a surface, though points on it are rounded."""
+    return max(NEAR * domain.size, 16 * torch.finfo(coords.dtype).eps * float(coords.abs().max()))
 
 
 def accepted(draw: Callable[[int], tuple[Tensor, Tensor]], count: int, share: float) -> Tensor:
@@ -174,10 +181,9 @@ def outward_normal(domain: Domain, parts: Sequence[Face | Side], coords: Tensor,
     nearest, normal = found[0]
     for gap, other in found[1:]:
         closer = gap < nearest
-        against = ((gap - nearest).abs() < NEAR * domain.size) & ((normal * other).sum(-1) < -0.5)
+        against = ((gap - nearest).abs() < _step(domain, coords)) & ((normal * other).sum(-1) < -0.5)
         if bool(against.any()):
-            exact = {name: value.double() for name, value in values.items()}
-            closer = torch.where(against, _ends(domain, coords.double(), other.double(), exact), closer)
+            closer = torch.where(against, _ends(domain, coords, other, values), closer)
         normal = torch.where(closer.unsqueeze(-1), other, normal)
         nearest = torch.minimum(gap, nearest)
     return normal

@@ -61,9 +61,12 @@ def heat_flow(spectra, coords, channels):
     points go in groups, each without the modes that have died by its times; a graph that is exported has any number
     of points.
     """
-    if torch.compiler.is_compiling() or coords.shape[1] <= PIECE:
+    if torch.compiler.is_compiling() or torch.jit.is_tracing() or coords.shape[1] <= PIECE:
         return flow_at(spectra, coords, channels)
-    groups = list(by_modes(coords.detach()[..., 1].amin(0), spectra.shape[2]))
+    try:
+        groups = list(by_modes(coords.detach()[..., 1].amin(0), spectra.shape[2]))
+    except RuntimeError:  # under torch.func.vmap no point can be chosen by its time
+        return torch.cat([flow_at(spectra, piece, channels) for piece in coords.split(PIECE, 1)], 2)
     flows = [flow_at(spectra[:, :, :count], coords[:, some], channels) for count, some in groups]
     order = torch.cat([some for _, some in groups])
     back = torch.empty_like(order)
