@@ -20,6 +20,7 @@ from declared import (
 from small import CPU, dense, function_jet, generator, plain, plain_rows, random_theta, relative, task_values
 from torch.func import jacfwd, jacrev
 
+from pinnlora import Box, Condition, Problem, Uniform
 from pinnlora.loss.draw import Draw
 from pinnlora.loss.points import draw_points
 from pinnlora.loss.terms import physics
@@ -29,6 +30,8 @@ from pinnlora.nets.hard import hard_conditions
 from pinnlora.problem.channels import Channels
 from pinnlora.problem.load import load_problem
 from pinnlora.problem.signature import lookup, parse
+from pinnlora.query.derivatives import plain_fields
+from pinnlora.train.data import TaskSet
 from pinnlora.train.settings import NetworkSettings
 from pinnlora.train.setup import network_of
 
@@ -270,3 +273,45 @@ def test_a_random_function_stays_in_the_loss_unless_it_is_insisted_on():
         "initial"
     ]
     assert ("initial", "u") in hard_conditions(problem, own=False, insist=True).held
+
+
+class Stream(Problem):
+    """A stream function held on all walls, and the velocities that it makes."""
+
+    coords = Box(x=(0, 1), y=(0, 1))
+    fields, potentials = ("u", "v"), ("s",)
+    task = Uniform(a=(1, 2))
+
+    def observe(self, s_x, s_y):
+        return {"u": s_y, "v": -s_x}
+
+    def residual(self, s_xx, s_yy, a):
+        return {"poisson": s_xx + s_yy - a}
+
+    def walls(self, x, y, a):
+        return {"s": a * torch.sin(3 * x) * torch.cos(2 * y)}
+
+    conditions = [Condition(walls, on=("x=0", "x=1", "y=0", "y=1"))]
+
+
+def test_what_is_held_of_a_potential_can_be_differentiated_again():
+    """By autograd, as a torch module is, and by torch.func, as derivatives and inversions are; in the task too."""
+    problem = Stream()
+    full, theta, values = setting(problem)
+    coords, step = interior(problem), 1e-5
+
+    def fields(at, a):
+        return plain_fields(problem, full, theta, TaskSet(problem, {"a": a}, None), at)
+
+    for axis in range(2):
+        move = torch.zeros_like(coords)
+        move[..., axis] = 1
+        central = fields(coords + step * move, values["a"]) - fields(coords - step * move, values["a"])
+        forward = torch.func.jvp(lambda at: fields(at, values["a"]), (coords,), (move,))[1]
+        assert relative(forward, central / (2 * step)) < 1e-7
+        at = coords.clone().requires_grad_()
+        (back,) = torch.autograd.grad(fields(at, values["a"])[..., 0].sum(), at)
+        assert relative(back[..., axis], forward[..., 0]) < 1e-12
+    central = (fields(coords, values["a"] + step) - fields(coords, values["a"] - step)) / (2 * step)
+    ones = torch.ones_like(values["a"])
+    assert relative(torch.func.jvp(lambda a: fields(coords, a), (values["a"],), (ones,))[1], central) < 1e-7

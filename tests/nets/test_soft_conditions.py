@@ -27,7 +27,7 @@ def test_what_cannot_be_held_stays_in_the_loss_and_says_why():
     assert hard.held == (("start", "u"),)
     why = {name: reason for name, _, reason in hard.soft}
     assert list(why) == ["robin", "lid", "flux"]
-    assert "where they meet, by 3.3e-01" in why["lid"]  # one and two differ by a third of 1 + 2
+    assert "where they meet, by 5.0e-01" in why["lid"]  # one and two differ by half of two
     assert "derivative where the value is not prescribed" in why["flux"]
     assert "the unknown itself" in why["robin"]
     assert "start (u)" in hard.describe()[0] and len(hard.describe()) == 4
@@ -39,10 +39,20 @@ def test_what_cannot_be_held_stays_in_the_loss_and_says_why():
         network_of(problem, NetworkSettings(conditions="hard"))
 
 
-def rough(function):
-    """Heat from another start."""
+def rough(function, equation: str = "u_xx"):
+    """Heat from another start, its equation asking for the Laplacian, the gradient or u_x instead."""
 
     class Rough(Heat):
+        if equation == "laplacian_u":
+
+            def residual(self, u_t, laplacian_u, alpha):
+                return {"heat": u_t - alpha * laplacian_u}
+
+        elif equation == "u_x":
+
+            def residual(self, u_t, u_x, alpha):
+                return {"heat": u_t - alpha * u_x}
+
         def start(self, x):
             return {"u": function(x)}
 
@@ -59,13 +69,57 @@ def rough(function):
         lambda x: x + torch.sin(math.pi * x.detach()),  # torch does not see the slope
         lambda x: torch.sqrt(x * 2),  # no slope at x = 0
         lambda x: x + torch.round(100 * torch.sin(math.pi * x)) / 100,  # stairs
+        lambda x: (
+            x + torch.sin(math.pi * x) + 1e-3 * torch.relu(0.5 - (x - 1).abs())
+        ),  # a weak kink beside what bends
+        lambda x: x + torch.sin(math.pi * x) + 0.02 * ((x > 0.6) & (x < 0.61)),  # a small step
     ],
-    ids=["kink", "jump", "detached", "root", "stairs"],
+    ids=["kink", "jump", "detached", "root", "stairs", "weak", "step"],
 )
-def test_a_start_that_is_not_smooth_stays_soft(start):
-    hard = hard_conditions(rough(start), own=False)
+@pytest.mark.parametrize("equation", ["u_xx", "laplacian_u"])
+def test_a_start_that_is_not_smooth_stays_soft(start, equation):
+    hard = hard_conditions(rough(start, equation), own=False)
     assert ("start", "u") not in hard.held and ("ends", "u") in hard.held
     assert any(name == "start" and "smooth" in why for name, _, why in hard.soft)
+
+
+@pytest.mark.parametrize(
+    ("start", "equation"),
+    [
+        (
+            lambda x: x + torch.sin(math.pi * x) * torch.tanh((x - 1) / 0.02),
+            "laplacian_u",
+        ),  # steep, and smooth
+        (lambda x: x + torch.sin(40 * math.pi * x), "u_xx"),
+        (
+            lambda x: x + torch.sin(math.pi * x) * torch.relu(x - 1) ** 2,
+            "u_xx",
+        ),  # bends suddenly, has no kink
+        (lambda x: x + (x - 1).abs() - 1, "u_x"),  # an equation of first order sees no kink
+    ],
+    ids=["front", "waves", "bend", "first order"],
+)
+def test_what_is_smooth_enough_for_its_equation_is_held(start, equation):
+    assert ("start", "u") in hard_conditions(rough(start, equation), own=False).held
+
+
+def test_a_small_start_is_held_or_not_as_a_large_one():
+    """4e-7 at the start and 0 at the ends contradict each other, whatever the unit."""
+
+    class Small(Heat):
+        size = 1.0
+
+        def start(self, x):
+            return {"u": 0 * x + self.size}
+
+        def ends(self, x):
+            return {"u": 0 * x}
+
+        conditions = [Condition(start, on="t=0"), Condition(ends, on=("x=0", "x=2"))]
+
+    for size in (1.0, 4e-7):
+        hard = hard_conditions(type("Small", (Small,), {"size": size})(), own=False)
+        assert hard.held == (("start", "u"),) and "contradicts" in hard.soft[0][2]
 
 
 def test_a_start_that_contradicts_the_periodic_ends_is_said():

@@ -196,21 +196,34 @@ def _given(plan: _Plan, number: int, target: str) -> tuple[tuple[Given, ...], st
 
 
 def _missed(plan: _Plan, number: int, target: str, values: Values) -> float:
-    """How far a network with random values and slopes misses a target, relative to their sizes; nan if not finite."""
+    """How far a network with random values and slopes misses a target: what is added to it, relative to the largest
+    target of the field, and what it is multiplied with, in the network's own units; nan if not finite."""
     problem, condition = plan.problem, plan.problem.bound_conditions[number]
     field, order = parse(problem, target)
     generator, channels = torch.Generator().manual_seed(1), condition.channels
-    worst = 0.0
+    worst, size = 0.0, _size(plan, field, values)
     for face in condition.faces:
         coords = face_points(problem, face, generator)
         offset, factor = plan.trial()(coords, values, channels)
         network = torch.randn(offset.shape, generator=generator, dtype=torch.float64)
-        found = (offset + product(factor, network, channels))[:, channels.position(order), :, field]
-        wanted = prescribed(problem, condition, coords, values)[target]
-        wanted = torch.as_tensor(wanted, dtype=torch.float64).expand_as(found)
-        missed = float((found - wanted).abs().max() / (1 + wanted.abs().max()))
+        added, free = (
+            jet[:, channels.position(order), :, field] for jet in (offset, product(factor, network, channels))
+        )
+        wanted = torch.as_tensor(prescribed(problem, condition, coords, values)[target], dtype=torch.float64)
+        missed = float(((added - wanted).abs() / size + free.abs() / (1 + free.abs())).max())
         worst = missed if not missed <= worst else worst
     return worst
+
+
+def _size(plan: _Plan, field: int, values: Values) -> float:
+    """The largest of what is held of a field, 1 where all is 0."""
+    problem, generator, sizes = plan.problem, torch.Generator().manual_seed(1), [0.0]
+    for number, target in plan.held:
+        condition = problem.bound_conditions[number]
+        for face in condition.faces if parse(problem, target)[0] == field else ():
+            found = prescribed(problem, condition, face_points(problem, face, generator), values)
+            sizes.append(float(torch.as_tensor(found[target]).abs().max()))
+    return max(sizes) or 1.0
 
 
 def _is_periodic(plan: _Plan, condition: BoundCondition, values: Values) -> bool:
@@ -221,7 +234,9 @@ def _is_periodic(plan: _Plan, condition: BoundCondition, values: Values) -> bool
         torch.stack(torch.broadcast_tensors(*plan.trial()(face.project(base), values, condition.channels)))
         for face in condition.ends
     ]
-    return bool((ends[0] - ends[1]).abs().max() < MISSED * (1 + ends[0].abs().max()))
+    gap = (ends[0] - ends[1]).abs().amax((1, 2, 3))  # (offset or factor, unknown)
+    sizes = torch.tensor([_size(plan, field, values) for field in range(gap.shape[1])])
+    return bool((gap < MISSED * torch.stack((sizes, 1 + ends[0][1].abs().amax((0, 1, 2))))).all())
 
 
 def _random(problem: Problem, condition: BoundCondition) -> str:

@@ -11,7 +11,7 @@ from pinnlora.problem.domain.base import Shape
 from pinnlora.problem.domain.sides import Face, Side
 from pinnlora.problem.mismatch import prescribed
 from pinnlora.problem.pointwise import along, is_smooth
-from pinnlora.problem.signature import BoundCondition, Values
+from pinnlora.problem.signature import BoundCondition, Signature, Values
 
 TASKS, POINTS = 3, 64
 
@@ -56,13 +56,22 @@ def rough(problem: Problem, condition: BoundCondition, target: str, values: Valu
 
     generator = torch.Generator().manual_seed(3)
     unit = torch.rand(TASKS, len(problem.coords.names), generator=generator, dtype=torch.float64)
+    signature = problem.residual_signature
     for face in condition.faces:
         for axis in problem.coords.looked_at:
             if axis != face.axis:
                 through = along(problem.coords, axis, unit)
                 through = face.project(through) if isinstance(face, Face) else through
-                if not is_smooth(targets, target, through, axis, problem.residual_signature.channels):
+                if not is_smooth(targets, target, through, axis, _looked_at(signature, axis)):
                     return (
                         f"not smooth along {problem.coords.names[axis]}, or its derivatives are not torch's"
                     )
     return ""
+
+
+def _looked_at(signature: Signature, axis: int) -> int:
+    """The order of the highest derivative along an axis that equations ask for, by Laplacians and gradients too."""
+    own = max(len(order) for order in signature.channels.orders if set(order) <= {axis})
+    if axis not in signature.channels.space:
+        return own
+    return max(own, 2 if any(name.startswith("laplacian_") for name in signature.names) else 1)

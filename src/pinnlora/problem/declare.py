@@ -13,8 +13,11 @@ from pinnlora.problem.signature import Condition, Periodic, resolve, split
 if TYPE_CHECKING:
     from pinnlora.problem.base import Problem
 
-TAKEN = (*RESERVED, "steps", "points", "seed", "until", "times", "window")
-"""Names that task parameters cannot have: dimensions of results, and arguments of `refine` and `march`."""
+TAKEN = (
+    *(*RESERVED, "steps", "points", "seed", "until", "times", "window"),
+    *("point", "residual", "mismatch", "refinement"),
+)
+"""Names that fields and task parameters cannot have: of results, and arguments of `refine` and `march`."""
 
 
 def declare(cls: type[Problem]) -> None:
@@ -107,10 +110,14 @@ def _names(cls: type[Problem]) -> None:
                 f"{cls.__name__}: field {name!r}: a field's name is letters and digits, without underscores, because "
                 f"what follows an underscore names derivatives, as in u_x; write for example u1 or uleft"
             )
+    for kind, names in {"field": cls.fields, "task parameter": cls.task.names}.items():
+        if taken := next((name for name in names if name in TAKEN), None):
+            raise TypeError(f"{cls.__name__}: {kind} {taken!r}: the name is used by results; rename it")
     for name in cls.task.names:
-        if name in TAKEN:
+        stem, _, rest = name.partition("_")
+        if rest and ((stem == "n" and rest in cls.coords.names) or (rest == "n" and stem in cls.unknowns)):
             raise TypeError(
-                f"{cls.__name__}: task parameter {name!r}: the name is used by results; rename it"
+                f"{cls.__name__}: task parameter {name!r} reads as the normal or a slope along it; rename it"
             )
     coordinates = (*cls.coords.names, *(name for name, _, _ in cls.coords.vectors))
     kinds = {"coordinate": coordinates, "field": cls.fields, "potential": cls.potentials}

@@ -7,12 +7,15 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor
+from torch.func import jvp
 
 from pinnlora.problem.channels import Channels, Directions, Index
 from pinnlora.problem.domain.base import Domain
 
 LINE, ROUGH = 2001, 0.05
 """Points on a line, and how far a function may be from the integral of its derivative, relative to its rise."""
+LEAP, SUSPECTS = 1e-5, 8
+"""How far it may leap within a LINE-th of an interval, relative to its size, and how many intervals are looked at."""
 
 Jets = dict[str, dict[Index, Tensor]]
 
@@ -31,10 +34,47 @@ def pointwise_jet(
     if len(channels) == 1:
         values = function(coords)
         return {name: {(): _full(values[name], coords, shape)} for name in names or values}
+    if coords.requires_grad or torch._C._functorch.peek_interpreter_stack() is not None:
+        return _differentiable(function, coords, channels, names)
     with torch.enable_grad():
         coords = coords.detach().clone().requires_grad_()
         values = function(coords)
         return {name: _jet(_full(values[name], coords, shape), coords, channels) for name in names or values}
+
+
+def _differentiable(
+    function: Callable[[Tensor], Mapping[str, Tensor]],
+    coords: Tensor,
+    channels: Channels,
+    names: Sequence[str] | None,
+) -> Jets:
+    """The same in forward mode, slower, that can be differentiated again, by autograd and by torch.func."""
+    out: Jets = {}
+    for order in channels.orders:
+        found: Callable[[Tensor], Mapping[str, Tensor]] = function
+        for axis in order:
+            found = _along(found, axis)
+        values = found(coords)
+        for name in names or values:
+            out.setdefault(name, {})[order] = _full(values[name], coords, coords.shape[:-1])
+    return out
+
+
+def _along(
+    function: Callable[[Tensor], Mapping[str, Tensor]], axis: int
+) -> Callable[[Tensor], dict[str, Tensor]]:
+    def slopes(coords: Tensor) -> dict[str, Tensor]:
+        direction = torch.zeros_like(coords)
+        direction[..., axis] = 1
+
+        def full(at: Tensor) -> dict[str, Tensor]:  # a constant has a slope too
+            return {
+                name: _full(value, at, at.shape[:-1]) + 0 * at[..., 0] for name, value in function(at).items()
+            }
+
+        return jvp(full, (coords,), (direction,))[1]
+
+    return slopes
 
 
 def _full(value: Tensor | float, coords: Tensor, shape: torch.Size) -> Tensor:
@@ -107,18 +147,40 @@ def along(domain: Domain, axis: int, unit: Tensor) -> Tensor:
     return domain.scale(through)
 
 
-def is_smooth(function, name: str, points: Tensor, axis: int, channels: Channels) -> bool:
-    """Whether, on lines of `along`, a function is the integral of its derivative in `axis`, and this of the next.
+def is_smooth(function, name: str, points: Tensor, axis: int, order: int) -> bool:
+    """Whether, on lines of `along`, a function is the integral of its derivative in `axis`, and this of the next, up to
+    `order`; whether neither leaps.
 
-    Looked at are the derivatives in `channels`. It is not with a kink or a jump, nor where torch cannot see a slope.
+    It is not with a jump, with a kink where the order is two, nor where torch cannot see a slope. A leap is what is
+    left of a small interval that is looked at LINE times closer, where the integral was furthest from the function.
     """
-    chain = [order for order in channels.orders if order == (axis,) * len(order)]
-    jet, x = pointwise_jet(function, points, Channels.of(chain), [name])[name], points[..., axis]
-    rows = [jet.get(order, torch.zeros_like(x)) for order in chain]
-    for value, slope in pairwise(rows):
+    chain = Channels.of([(axis,) * count for count in range(order + 1)])
+
+    def rows(where: Tensor) -> list[Tensor]:
+        jet = pointwise_jet(function, where, chain, [name])[name]
+        return [jet.get(own, torch.zeros_like(where[..., 0])) for own in chain.orders]
+
+    x, whole = points[..., axis], rows(points)
+    for level, (value, slope) in enumerate(pairwise(whole)):
         integral, rise = torch.cumulative_trapezoid(slope, x, dim=-1), value[:, 1:] - value[:, :1]
         size = torch.maximum(rise.abs().amax(-1), integral.abs().amax(-1))
         error = (rise - integral).abs().amax(-1)
         if not bool((error <= ROUGH * size + 1e-9 * (1 + value.abs().amax(-1))).all()):
             return False
+        gaps = _gaps(value, slope, x).topk(SUSPECTS, -1).indices
+        closer = torch.linspace(0, 1, LINE, dtype=x.dtype, device=x.device)
+        ends = x.gather(-1, gaps).unsqueeze(-1), x.gather(-1, gaps + 1).unsqueeze(-1)
+        near = points[:, :1].expand(-1, SUSPECTS * LINE, -1).clone()
+        near[..., axis] = torch.lerp(*ends, closer).flatten(1)
+        close = rows(near)[level : level + 2]
+        shape = (SUSPECTS, LINE)
+        leaps = _gaps(*(row.unflatten(-1, shape) for row in (*close, near[..., axis])))
+        if not bool((leaps.amax((-1, -2)) <= LEAP * value.abs().amax(-1)).all()):
+            return False
     return True
+
+
+def _gaps(value: Tensor, slope: Tensor, x: Tensor) -> Tensor:
+    """How far the rise over each interval is from the integral of the slope, by the trapezoidal rule."""
+    step = x.diff(dim=-1)
+    return (value.diff(dim=-1) - step * (slope[..., 1:] + slope[..., :-1]) / 2).abs()
