@@ -209,3 +209,20 @@ def test_a_field_has_no_ends_to_go_beyond():
     field = GaussianField("u0")
     drawn, spread = field.sample(3, np.random.default_rng(0)), field.spread(3, np.random.default_rng(0), 0.3)
     assert np.array_equal(drawn["u0"], spread["u0"])
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Uniform(20, 100), r"Uniform\(\) names no parameter; write for example Uniform\(re="),
+        (lambda: GaussianField(3), r"GaussianField\(3\): expected the function's name first"),
+        (lambda: GaussianField("f", points="64"), "points='64'; expected a whole number"),
+        (lambda: GaussianField("f", points=64.5), "points=64.5; expected a whole number"),
+        (lambda: GaussianField("f", scale="1"), "scale, shift and power are .*; expected numbers"),
+        (lambda: GaussianField("f", power=float("nan")), "scale, shift and power are .*; expected numbers"),
+    ],
+)
+def test_what_is_no_law_is_one_line(make, words):
+    with pytest.raises(UserError, match=words):
+        make()
+    assert GaussianField("f", points=np.int64(8)).points == 8

@@ -19,6 +19,7 @@ from pinnlora.problem.channels import Channels
 from pinnlora.problem.domain.box import Box
 from pinnlora.problem.load import load_problem
 from pinnlora.problem.scalars import Uniform
+from pinnlora.problem.verify import verify_problem
 from pinnlora.train.data import Solutions, fields_of, grid_coords, task_set
 from pinnlora.train.settings import NetworkSettings
 from pinnlora.train.setup import network_of
@@ -144,3 +145,14 @@ def test_what_is_missing_or_unknown_is_said():
         type("Half", (StreamFunction,), {"potentials": ()})
     with pytest.raises(TypeError, match=r"unknown argument 'u_x'.*Potentials: s"):
         type("Wrong", (StreamFunction,), {"residual": lambda self, u_x: {"r": u_x}})
+
+
+def test_an_exact_solution_of_fields_made_of_potentials_is_looked_at():
+    """Though equations for the potential cannot be tried on it."""
+
+    def wrong(self, x, y, re):
+        return {"u": torch.sqrt(x - 0.5) * re, "v": y}
+
+    problem = type("Wrong", (StreamFunction,), {"exact": wrong})()
+    (found,) = [each.text for each in verify_problem(problem) if "exact" in each.text]
+    assert "'u' is NaN or infinite" in found

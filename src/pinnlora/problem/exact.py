@@ -62,15 +62,16 @@ def residual_of_exact(problem: Problem, values: Values) -> dict[str, tuple[float
 
 
 def exact_solves(probe: Probe) -> list[Finding]:
-    """Does the exact solution solve the equations?"""
+    """Does the exact solution solve the equations? One of fields made of potentials, which these are not of, is only
+    looked at."""
     problem, where = probe.problem, probe.where("exact")
-    if problem.exact_signature is None or problem.potentials:
+    if problem.exact_signature is None:
         return []
     coords = probe.coords()
     hint = "mend the formula there"
     found = probe.not_finite(where, problem.exact_at(coords, probe.values), coords, hint)
     found = found or probe.not_finite(where, *_exact_on_grid(probe), hint)
-    if found:
+    if found or problem.potentials:
         return found
     probe.residual(coords, probe.jet(problem.residual_signature.channels))
     values = {name: value.detach() for name, value in probe.values.items()}

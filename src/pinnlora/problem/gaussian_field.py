@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from numbers import Integral, Real
 
 import numpy as np
 
@@ -43,6 +44,15 @@ class GaussianField(Distribution):
     def __post_init__(self):
         if self.mean_mode not in ("zero", "keep"):
             raise UserError(f"mean_mode={self.mean_mode!r}; expected 'zero' or 'keep'")
+        if not isinstance(self.name, str):
+            raise UserError(
+                f"GaussianField({self.name!r}): expected the function's name first, GaussianField('u0')"
+            )
+        if isinstance(self.points, bool) or not isinstance(self.points, Integral):
+            raise UserError(f"GaussianField: points={self.points!r}; expected a whole number")
+        law = (self.scale, self.shift, self.power)
+        if not all(isinstance(number, Real) and np.isfinite(number) for number in law):
+            raise UserError(f"GaussianField: scale, shift and power are {law}; expected numbers")
         if self.points < 4 or min(self.scale, self.shift, self.power) <= 0:
             raise UserError("GaussianField needs points >= 4 and scale, shift and power above 0")
 

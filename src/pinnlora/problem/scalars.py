@@ -19,9 +19,9 @@ class _Scalars(Distribution):
     ranges: tuple[tuple[str, float, float], ...]
     above = -np.inf  # what all values must exceed
 
-    def __init__(self, **ranges: tuple[float, float]):
+    def __init__(self, *unnamed: object, **ranges: tuple[float, float]):
         kind = type(self).__name__
-        if not ranges:
+        if unnamed or not ranges:
             raise UserError(f"{kind}() names no parameter; write for example {kind}(re=(20, 100))")
         for name, pair in ranges.items():
             numbers = finite(name, pair)
