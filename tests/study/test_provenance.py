@@ -9,9 +9,10 @@ import torch
 import xarray as xr
 from synthetic import evaluation
 
+from pinnlora import files
 from pinnlora.errors import UserError
-from pinnlora.files import MARKER, save_weights, write_netcdf
-from pinnlora.problem.code import PACKAGE, closure
+from pinnlora.files import save_weights, write_netcdf
+from pinnlora.problem.code import MARKER, PACKAGE, closure
 from pinnlora.problem.load import problem_file
 from pinnlora.report.jobs import figure, table
 from pinnlora.study import provenance as module
@@ -92,6 +93,10 @@ def test_a_directory_with_a_file_gone_carries_nothing(outputs, name):
 def test_a_directory_with_a_file_that_cannot_be_read_carries_nothing(outputs, name, content):
     (outputs / name).write_bytes(content)
     assert recorded(outputs / name.partition("/")[0]) is None
+
+
+def test_planning_knows_the_marker_of_directories():
+    assert files.MARKER == MARKER
 
 
 def test_files_of_other_makers_carry_nothing(tmp_path):

@@ -66,7 +66,9 @@ def beside(path: Path) -> dict[Path, str]:
     }
 
 
-TAKEN = ("problem.py", "config.json", "model.safetensors", "README.md", "history.nc", ".pinnlora")
+MARKER = ".pinnlora"
+"""As in files.py, which planning does without."""
+TAKEN = ("problem.py", "config.json", "model.safetensors", "README.md", "history.nc", MARKER)
 """What a bundle has files of its own for."""
 
 

@@ -147,7 +147,7 @@ def error_against_time(datasets: Sequence[xr.Dataset]) -> Figure:
                 if _history(axes, row):
                     labels.setdefault(row.method, {})[row_label(row.method, row.rank)] = None
             axes.set_xscale("log")
-            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
             axes.xaxis.set_major_formatter("{x:g}")
             axes.xaxis.set_minor_formatter(NullFormatter())
             below = "seconds, with base,\nreferences and teachers"
@@ -202,9 +202,14 @@ def _finish(axes: Axes, dataset: xr.Dataset, xlabel: str, ylabel: str, grid: Lit
 
 
 def _legend(figure: Figure, handles: list[Line2D], columns: int, **title) -> None:
-    """Below the panels; a page as narrow as one panel has room for fewer columns."""
-    columns = columns if figure.get_figwidth() > 6 else 3
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, **title)
+    """Below the panels, in as many columns as there is room for."""
+    for count in range(columns, 0, -1):
+        legend = figure.legend(
+            handles=handles, loc="outside lower center", ncols=count, frameon=False, **title
+        )
+        if count == 1 or legend.get_window_extent().width <= figure.bbox.width:
+            return
+        legend.remove()
 
 
 def _key(method: str, label: str) -> Line2D:

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 from pinnlora.errors import UserError
-from pinnlora.problem.code import PACKAGE, closure, declared, fingerprint, module_name
+from pinnlora.problem.code import MARKER, PACKAGE, closure, declared, fingerprint, module_name
 from pinnlora.problem.load import problem_file
 
 SEEN = re.compile(rb"provenance\W+([0-9a-f]{16})")
@@ -92,8 +92,6 @@ def _of_netcdf(path: Path) -> str:
 
 def _of_directory(path: Path) -> str | None:
     """From the header of its weights, if these have the length that the header says and nothing else is gone."""
-    from pinnlora.files import MARKER  # which needs xarray
-
     weights = path / "model.safetensors"
     length = weights.stat().st_size
     with weights.open("rb") as file:
