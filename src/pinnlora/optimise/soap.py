@@ -21,8 +21,7 @@ class Soap(torch.optim.Optimizer):
 
     A basis starts as the eigenvectors of the first gradient's Gram matrix, and that step moves nothing. Vectors
     (biases) are moved by Adam with the same beta for both. A matrix with a side longer than LARGEST, as the head of a
-    hypernetwork has, is moved as several of that many rows or columns: without a basis for its long side the error of
-    1D Burgers is three times as large after as many steps.
+    hypernetwork has, is moved as several of that many rows or columns, so that no side is without a basis.
     """
 
     def __init__(self, parameters: Iterable[Tensor], lr: float = 3e-3) -> None:

@@ -289,5 +289,6 @@ def test_no_shape_is_cut_by_the_ends_of_a_cycle():
     for whole in (
         channel - Disk(x=1, y=0.5, radius=0.1), channel - hill, channel & Disk(x=1, y=0, radius=9),
         channel - Disk(x=1.9, y=0.5, radius=0.1),
+        channel - Disk(x=0.5, y=0.5, radius=0.1) - Disk(x=1.5, y=0.5, radius=0.1),
     ):  # fmt: skip
         assert whole.over({}).fill > 0.7

@@ -106,8 +106,8 @@ class Combination(Shape):
         low, high = (end.unsqueeze(1) for end in self.bounds(values, unit))
         for part in (self.first, self.second):
             for name in part.cycles:
-                axis, own, inside = self.names.index(name), part.names.index(name), []
-                for end in (part.low[own], part.high[own]):
+                axis, inside = self.names.index(name), []
+                for end in _ends_of(part, name):
                     points = low + (high - low) * unit
                     points[..., axis] = end
                     inside.append(self.contains(points, values))
@@ -120,6 +120,14 @@ class Combination(Shape):
         if part.names == self.names:
             return coords
         return coords[..., [self.names.index(name) for name in part.names]]
+
+
+def _ends_of(domain: Domain, cycle: str) -> tuple[float, float]:
+    """Of a cycle, as the box that has it says."""
+    while isinstance(domain, Combination):
+        domain = domain.first if cycle in domain.first.cycles else domain.second
+    axis = domain.names.index(cycle)
+    return domain.low[axis], domain.high[axis]
 
 
 def combined(kind: str, first: Domain, second: Domain) -> Domain:
