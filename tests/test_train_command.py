@@ -1,6 +1,9 @@
 """`pinnlora train`: from an equation of one's own to a bundle that can be asked, in one command."""
 
 import json
+import time
+from contextlib import contextmanager
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +11,7 @@ from test_cli import RIGHT, own
 from test_surrogate import OWN
 
 from pinnlora.files import read_netcdf
+from pinnlora.study.jobs import train as job
 from pinnlora.study.provenance import recorded
 
 CONFIG = """
@@ -149,3 +153,45 @@ def test_numbers_of_two_laws_and_a_function_are_one_task_from_check_to_predictio
     assert "predict(a=..., nu=..., f=...)" in run("info", out / "bundle")[1]
     status, _, error = run("predict", out / "bundle", *numbers, "-o", result)
     assert status == 2 and "'f' is missing; expected a, nu, f" in error
+
+
+def test_waiting_for_a_card_is_no_time_of_the_training(tmp_path, monkeypatch):
+    """Two seconds of waiting, of six: the hypernetwork is told of the others only."""
+    told = []
+
+    @contextmanager
+    def taken(device):
+        time.sleep(2)
+        yield
+
+    def left(began, minutes):
+        told.append(time.perf_counter() - began)
+        return 1.0
+
+    monkeypatch.setattr(job, "own_card", taken)
+    monkeypatch.setattr(job, "_left", left)
+    start = time.perf_counter()
+    job.run(own(tmp_path, RIGHT), tmp_path / "heat", 1, None, minutes=0.05, device="cpu")
+    assert 0 < told[0] < time.perf_counter() - start - 2
+
+
+def test_a_verdict_is_in_the_card_before_a_training_counts_as_finished(tmp_path, monkeypatch):
+    """A kill between the two writes leaves a training that is judged again."""
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "README.md").write_text("card\n")
+    verdict = SimpleNamespace(text="converged", table=lambda: ["residual 1"])
+    real, calls = job.write_text, []
+
+    def killed(path, text):
+        calls.append(path.name)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        real(path, text)
+
+    monkeypatch.setattr(job, "write_text", killed)
+    with pytest.raises(KeyboardInterrupt):
+        job._note(tmp_path, verdict)
+    assert not job._finished(tmp_path)
+    monkeypatch.setattr(job, "write_text", real)
+    job._note(tmp_path, verdict)
+    assert job._finished(tmp_path) and (tmp_path / "README.md").read_text().count("Verdict") == 1

@@ -178,7 +178,7 @@ def test_times_of_the_grid_meet_between_windows_whatever_their_unit(length):
         ({"until": 2, "at": {"x": 0.5}}, "no coordinate 't'"),
         ({"until": 2, "at": [0.5]}, "at: a list"),
         ({"until": 2, "at": xr.Dataset({"x": 0.5, "t": (("a", "b"), [[1.0]])})}, "t has dimensions a, b"),
-        ({"until": 2, "at": {"x": [0.1, 0.2], "t": [1.0]}}, "at: 1 values of t along point, 2 of another"),
+        ({"until": 2, "at": {"x": [0.1, 0.2], "t": [1.0]}}, "arrays of different lengths .x 2, t 1."),
         ({"until": 2, "at": xr.Dataset({"x": ("window", [0.1]), "t": 1.0})}, "dimension called window"),
         ({"until": 2, "fields": ["w"]}, "window 1 of 2: fields: 'w' is no field"),
     ],

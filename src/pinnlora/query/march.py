@@ -105,14 +105,7 @@ def _places(
         raise UserError(f"times: shape {times.shape}; expected numbers one after the other")
     grid = xr.Dataset(coords=problem.axes() | {"t": times})
     found = coordinates_of(problem, grid if at is None else at)
-    sizes: dict[Any, int] = {}
-    for name, values in found.items():
-        for dim, size in values.sizes.items():
-            if sizes.setdefault(dim, size) != size:
-                raise UserError(
-                    f"at: {size} values of {name} along {dim}, {sizes[dim]} of another coordinate"
-                )
-    if "window" in sizes:
+    if any("window" in values.dims for values in found.values()):
         raise UserError("at: points along a dimension called window, the name of what is marched: rename it")
     if found["t"].ndim == 0:
         found["t"] = found["t"].set_dims(["t"])

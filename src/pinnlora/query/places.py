@@ -45,12 +45,7 @@ def places_of(problem: Problem, at: Mapping[str, Any] | xr.Dataset | None, tasks
         points, coords = scattered_places(problem, at)
         return Places(_inside(problem, points[None]), ("point",), points.shape[:1], coords)
     given = coordinates_of(problem, xr.Dataset(coords=problem.axes()) if at is None else at)
-    sizes: dict[Any, int] = {}
-    for array in given.values():
-        for dim, size in array.sizes.items():
-            if sizes.setdefault(dim, size) != size:
-                lengths = ", ".join(f"{name} {given[name].size}" for name in names)
-                raise UserError(f"at: arrays of different lengths ({lengths}); expected arrays of one length")
+    sizes = {dim: size for array in given.values() for dim, size in array.sizes.items()}
     mesh = [array.set_dims(sizes) for array in given.values()]
     dims = tuple(str(dim) for dim in mesh[0].dims if dim != "task")
     own = "task" in mesh[0].dims
@@ -67,7 +62,8 @@ def places_of(problem: Problem, at: Mapping[str, Any] | xr.Dataset | None, tasks
 
 
 def coordinates_of(problem: Problem, at: Mapping[str, Any] | xr.Dataset) -> dict[str, xr.Variable]:
-    """Each coordinate of `at` by name, finite numbers along named dimensions; UserError where one is missing."""
+    """Each coordinate of `at` by name, finite numbers along named dimensions that agree in their
+    sizes; UserError where one is missing."""
     if not isinstance(at, Mapping):
         raise _no_places(at)
     names = problem.coords.names
@@ -79,7 +75,14 @@ def coordinates_of(problem: Problem, at: Mapping[str, Any] | xr.Dataset) -> dict
             raise UserError(f"at: no coordinate {name!r}{did_you_mean(name, list(names))}")
     if not isinstance(at, xr.Dataset):
         check_labels("at", {name: at[name] for name in names})
-    return {name: _variable(name, at[name]) for name in names}
+    found = {name: _variable(name, at[name]) for name in names}
+    sizes: dict[Any, int] = {}
+    for array in found.values():
+        for dim, size in array.sizes.items():
+            if sizes.setdefault(dim, size) != size:
+                lengths = ", ".join(f"{name} {found[name].size}" for name in names)
+                raise UserError(f"at: arrays of different lengths ({lengths}); expected arrays of one length")
+    return found
 
 
 def check_labels(what: str, arrays: Mapping[str, Any]) -> None:
