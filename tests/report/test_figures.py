@@ -102,7 +102,7 @@ def test_a_prediction_that_diverged_does_not_spoil_the_scales(full):
 
 
 def test_legends_stay_on_the_page(full):
-    others = ("data", "weights", "distilled")  # without them the entries fall into other columns
+    others = ["data", "weights", "distilled"]  # without them the entries fall into other columns
     few = [each.drop_sel({"method": others}) for each in full]
     for datasets in (full[:1], full[:2], full, few, [*full, evaluation("burgers1d@plain")]):
         for draw in (error_against_rank, error_against_time):
