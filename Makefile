@@ -14,8 +14,9 @@ STAMP := $(VENV)/.installed
 run: $(STAMP)
 	PATH="$(BIN):$$PATH" snakemake --cores $(CORES) --resources gpu=1
 
+# A file of tests has one process of one thread; four processes at most, for their memory.
 test: $(STAMP)
-	PATH="$(BIN):$$PATH" python -m pytest -q
+	PATH="$(BIN):$$PATH" python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 test-faults: $(STAMP)
 	PATH="$(BIN):$$PATH" python -m pytest -q -m faults

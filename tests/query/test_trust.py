@@ -118,13 +118,13 @@ def test_the_refined_estimate_brings_a_map_of_the_error(surrogate):
 
 @pytest.fixture(scope="module")
 def solved(surrogate):
-    """All weights of a network that solves one task to 0.003; no calibration corrects its estimates."""
-    return improved(replace(surrogate, calibration=None).networks(re=60.0).full(), steps=60, points=300)
+    """All weights of a network that solves one task to 5e-4; no calibration corrects its estimates."""
+    return improved(replace(surrogate, calibration=None).networks(re=60.0).full(), steps=150, points=300)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_the_map_is_where_the_error_is(solved, seed):
-    """A solution that was moved away by fifty times its own error; seeds 0 to 2 correlate by 0.98 and more."""
+    """A solution that was moved away by a hundred times its own error and more, so that its own plays no part."""
     noise = torch.randn(solved.theta.shape, generator=generator(seed), dtype=torch.float64)
     moved = replace(solved, theta=solved.theta + 0.01 * noise)
     side = np.linspace(0, 1, 15)
