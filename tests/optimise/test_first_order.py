@@ -250,6 +250,22 @@ def test_a_blow_up_is_rolled_back_at_half_the_rate(factor):
     assert float(theta.detach().abs().max()) < 0.1
 
 
+@pytest.mark.parametrize("independent", [True, False])
+def test_a_loss_that_grows_with_its_task_is_no_blow_up(independent):
+    """A bowl a thousand times as deep after 100 steps as before: nothing goes back while it moves."""
+    theta = torch.tensor([[3.0, -2.0]], dtype=torch.float64, requires_grad=True)
+    rule = FirstOrder([theta], Schedule("constant", 1e-3, 200), check_every=5, independent=independent)
+    bowl = Bowl()
+    for step in range(100):
+        bowl.broken = torch.tensor([1000.0 ** (step / 100)])
+        rule.step(theta, bowl, moving=True)
+    assert int(rule.halvings) == 0
+    bowl.broken = torch.tensor([1e6])
+    for _ in range(5):
+        rule.step(theta, bowl)
+    assert int(rule.halvings) == 1
+
+
 def test_independent_tasks_are_rolled_back_alone():
     start = torch.tensor([[3.0, -2.0], [2.0, 1.0], [1.0, 1.0]], dtype=torch.float64)
 

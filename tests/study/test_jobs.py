@@ -1,5 +1,7 @@
 """The jobs of one tiny study, from tasks to evaluation.nc, and the errors in it against errors by hand."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -169,6 +171,13 @@ def test_errors_of_bundles_are_those_of_their_predictions(study, mode):
             assert errors["mse"].item() == pytest.approx(mse, rel=1e-4)
             norm = np.sqrt(mse / (reference**2).mean())
             assert errors["relative_l2"].item() == pytest.approx(norm, rel=1e-4)
+
+
+def test_the_base_has_a_budget_like_every_training(study):
+    found = read_netcdf(study / "evaluation.nc")
+    known = load_weights(study / "base" / "model.safetensors")[1]
+    assert json.loads(found.attrs["settings"])["trained"]["base full"]["stage"] == known["stage"]
+    assert at(found["iterations"], "base", "full").item() == known["iterations"] > 0
 
 
 def test_the_base_network_alone_is_measured_on_every_task(study):

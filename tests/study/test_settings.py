@@ -10,7 +10,7 @@ from pinnlora.errors import UserError
 from pinnlora.problem.load import load_problem
 from pinnlora.study.job_settings import job_settings
 from pinnlora.study.settings import load_settings, load_study, problem_name
-from pinnlora.train.settings import StageSettings, Training
+from pinnlora.train.settings import HypernetworkStage, Training
 
 CONFIG = Path(__file__).parents[2] / "config"
 
@@ -204,7 +204,7 @@ def test_overrides_and_ranks_have_the_last_word():
     assert (special.stage("physics", 4).steps, special.stage("physics", 4).points) == (40, 5)
     assert (plain.tasks.train, plain.tasks.test) == (9, 20)
     assert (special.tasks.train, special.tasks.test) == (9, 3)
-    assert type(plain.stage("physics")) is StageSettings
+    assert type(plain.stage("physics")) is HypernetworkStage
 
 
 def test_the_papers_points_and_weights_are_the_papers():
@@ -293,3 +293,9 @@ def test_no_adapter_rank_is_favoured(name):
         ranks = {rank for rank in (*problem.lora_ranks, *problem.hypernetwork_ranks) if rank != "full"}
         for stage in ("lora", "teachers", "data", "weights", "distilled", "physics"):
             assert len({problem.stage(stage, rank).model_dump_json() for rank in ranks}) == 1, (spec, stage)
+
+
+def test_a_continuation_from_a_whole_number_is_no_warning(recwarn):
+    keys = {"continuation": {"re": 1}, "continuation_steps": 5}
+    stage = load_settings({"training": {"physics": keys}}).problem("kovasznay").stage("physics", 4)
+    assert stage.model_dump()["continuation"] == {"re": 1.0} and not len(recwarn)

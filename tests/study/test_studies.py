@@ -39,19 +39,22 @@ def test_jobs_get_their_own_part_only():
 
 
 @pytest.mark.parametrize(
-    ("lora", "hypernetworks", "asked", "shown"),
+    ("lora", "hypernetworks", "asked", "shown", "of_lora"),
     [
-        ([1, 4], [4, "full"], 4, 4),
-        ([1, 2], [1, 2, 8], 4, 2),
-        ([1], ["full"], 4, 1),
-        ([], ["full"], 4, "full"),
+        ([1, 4], [4, "full"], 4, 4, 4),
+        ([1, 2], [1, 2, 8], 4, 2, 2),
+        ([1], ["full"], 4, "full", 1),
+        ([], ["full"], 4, "full", "full"),
+        ([1, 16], [4, 8], 4, 4, 1),
+        ([4, 16], [2, 8], 4, 8, 4),
     ],
 )
-def test_figures_show_a_rank_that_is_there(lora, hypernetworks, asked, shown):
+def test_figures_show_a_rank_that_is_there(lora, hypernetworks, asked, shown, of_lora):
     settings = load_settings(
         {"lora_ranks": lora, "hypernetwork_ranks": hypernetworks, "evaluation": {"figure_rank": asked}}
     )
-    assert job_settings(settings, "kovasznay", "evaluate")["evaluation"]["figure_rank"] == shown
+    told = job_settings(settings, "kovasznay", "evaluate")["evaluation"]
+    assert (told["figure_rank"], told["lora_rank"]) == (shown, of_lora)
 
 
 @pytest.mark.parametrize("name", ["config", "smoke", "paper"])

@@ -46,6 +46,16 @@ FILES = {
     "a body of zero": ("hypernetwork: {body: [0]}\n", "hypernetwork.body[0]: 0 is not greater than 0"),
     "a network of zero": ("network: {width: 0}\n", "network.width: 0 is not greater than 0"),
     "conditions of another kind": ("network: {conditions: harder}\n", "'harder' is not one of soft, hard, auto"),
+    "no map for adapters": ("network: {hidden_layers: 1, unadapted: [0, 1]}\n", "no map is left for adapters"),
+    "an exception of a rank that leaves no steps": (
+        "training: {physics: {steps: 9, continuation: {re: 1}, continuation_steps: 5, ranks: {4: {steps: 4}}}}\n",
+        "5 of 4 steps: none are left for the tasks themselves",
+    ),
+    "regressed weights with points of their own": ("training: {weights: {resample: 5}}\n", "weights.resample: 5"),
+    "overrides under two keys": (
+        "problems: [examples/heat.py:Heat]\noverrides: {examples/heat.py:Heat: {modes: []}, heat: {modes: []}}\n",
+        "overrides.heat: heat has overrides under another key already; join them",
+    ),
     "an override of null": ("overrides: {burgers1d: }\n", "overrides.burgers1d"),
     "condition points of text": ("training: {base: {condition_points: many}}\n", "training.base.condition_points"),
     "condition points by name": ("training: {base: {condition_points: {start: 0}}}\n", "base.condition_points"),

@@ -11,7 +11,7 @@ from declared import Heat
 from pinnlora.problem.load import load_problem
 from pinnlora.study.settings import load_settings
 from pinnlora.train import budget, loop, progress
-from pinnlora.train.budget import paced, settings_within, suited
+from pinnlora.train.budget import paced, settings_within, suited, train_within
 from pinnlora.train.loop import train
 from pinnlora.train.settings import HypernetworkStage, PerTaskStage, StageSettings
 
@@ -114,7 +114,7 @@ def test_steps_come_from_the_time_that_they_take(clock):
     assert found.steps == 486 == int((1 - 9 * 2e-3 - 2e-4 - 40 * 2e-4) / 2e-3)
     assert found.report_every == found.steps // 40
     few = paced(stage.model_copy(update={"steps": 50}), lambda stage: Watched(stage, clock))
-    assert few.steps == 50 and few.seconds == pytest.approx(50 * 2e-3 + 40 * 2e-4)
+    assert few.steps == 50 and few.seconds == pytest.approx(0.98, abs=3e-3)
     assert paced(StageSettings(), Watched) == StageSettings()
 
 
@@ -129,6 +129,8 @@ def test_a_second_order_method_gets_fewer_points_rather_than_too_few_steps(clock
     assert 30 < short.points < 100 and short.steps > 150
     assert short.condition_points["walls"] == pytest.approx(0.75 * short.points, abs=1)
     assert found(40, 2.0).points == 40
+    few = StageSettings(points=400, seconds=3.0, **more | {"steps": 50})  # 2 s
+    assert paced(few, lambda stage: Watched(stage, clock)).points == 400
 
 
 def test_a_slow_machine_skips_steps_and_ends_in_time(clock):
@@ -144,6 +146,24 @@ def test_a_fast_machine_uses_its_time(clock):
     learner = Watched(StageSettings(steps=100, seconds=0.3, points=30), clock, slower=0.5)
     assert train(learner, 10, quiet=True).iterations > 190
     assert set(learner.asked) == set(range(100))
+
+
+@pytest.mark.parametrize(("slower", "taken"), [(0.5, 50), (3.0, 50), (100.0, 5)])
+def test_steps_that_fit_into_the_budget_are_taken_once_while_it_lasts(clock, slower, taken):
+    """However long they turn out to take: 50 of 2 ms, of one second."""
+    learners = []
+
+    def learner_of(stage: StageSettings) -> Watched:
+        learners.append(Watched(stage, clock))
+        return learners[-1]
+
+    def slow(stage: StageSettings) -> Watched:
+        found = learner_of(stage)
+        found.slower = slower if len(learners) > 1 else 1.0  # the first is measured
+        return found
+
+    _, history = train_within(StageSettings(steps=50, seconds=1.0, points=20), slow, "training")
+    assert history.iterations == taken == len(set(learners[-1].asked))
 
 
 def test_without_a_budget_every_step_is_taken(clock):
@@ -180,6 +200,8 @@ def test_of_few_steps_half_are_of_the_tasks_themselves(clock):
         stage.model_copy(update={"steps": 90, "continuation_steps": 60}), lambda s: Watched(s, clock)
     )
     assert (enough.steps, enough.continuation_steps) == (90, 60)
+    none_left = stage.model_copy(update={"steps": 90, "continuation_steps": 90})
+    assert paced(none_left, lambda s: Watched(s, clock)).continuation_steps == 45
 
 
 @pytest.mark.parametrize(
@@ -188,6 +210,16 @@ def test_of_few_steps_half_are_of_the_tasks_themselves(clock):
         (
             {"steps": 50, "continuation": {"nu": 1.0}, "continuation_steps": 50},
             "50 of 50 steps: none are left",
+        ),
+        (
+            {
+                "steps": 50,
+                "continuation": {"nu": 1.0},
+                "continuation_steps": 60,
+                "optimiser": "adam+lbfgs",
+                "lbfgs_steps": 5,
+            },
+            "60 of 50 steps: none are left",
         ),
         ({"seconds": 5, "chain": True}, "chain: true has no budget of seconds"),
         (

@@ -97,12 +97,18 @@ class FirstOrder:
         self._good_loss = first.new_full((entries,), math.inf).detach()
 
     def step(
-        self, theta: Tensor, objective: Objective, rows: Tensor | None = None, at: int | None = None
+        self,
+        theta: Tensor,
+        objective: Objective,
+        rows: Tensor | None = None,
+        at: int | None = None,
+        moving: bool = False,
     ) -> Terms:
         """One step on the weighted mean over tasks; theta (task, size) is a function of the parameters.
 
         Independent tasks are summed instead: a mean would make them small against Adam's epsilon. `rows` says
-        which of them theta holds; `at` is the schedule's step, by default the number of steps taken.
+        which of them theta holds; `at` is the schedule's step, by default the number of steps taken. While what is
+        minimised is `moving`, a leap is one from check to check: its loss may grow because the task gets harder.
         """
         losses = objective.losses(theta)
         totals = torch.stack(list(losses.values())).sum(0)
@@ -114,7 +120,7 @@ class FirstOrder:
         (totals.sum() if self.independent else (self._weights(known) * totals).sum()).backward()
         broken = None
         if self._count % self.check_every == 0:
-            broken = self._return(self._judged(known), rows)
+            broken = self._return(self._judged(known), rows, moving)
         if broken is not None and self.independent:
             self.gradient[broken] = 0.0
         if (broken is None or self.independent) and self._clipped():
@@ -185,7 +191,7 @@ class FirstOrder:
         memory = [v for items in held for _, v in items if torch.is_tensor(v) and v.ndim]
         return [*(p.detach() for p in self.parameters), *memory]
 
-    def _return(self, losses: Tensor, rows: Tensor | None) -> Tensor | None:
+    def _return(self, losses: Tensor, rows: Tensor | None, moving: bool) -> Tensor | None:
         """Keep the entries that have a sound loss, return the others to what was kept last; the indices of these."""
         if not self._optimiser.state:
             return None
@@ -196,7 +202,8 @@ class FirstOrder:
         entries = torch.arange(len(self.halvings), device=losses.device) if rows is None else rows
         sound = losses.isfinite() & (losses < self.leap * self._good_loss[entries])
         well, broken = entries[sound], entries[~sound]
-        self._good_loss[well] = torch.minimum(self._good_loss[well], losses[sound])
+        least = losses[sound] if moving else torch.minimum(self._good_loss[well], losses[sound])
+        self._good_loss[well] = least
         for live, good in zip(state, self._good, strict=True):
             if self.independent:
                 good[well], live[broken] = live[well], good[broken]

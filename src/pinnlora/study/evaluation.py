@@ -133,28 +133,36 @@ def evaluate_fit(path: Path, truth: Truth, base: Tensor, device: torch.device, s
     numbers = {"parameters": stored.parametrisation.size} | {k: known[k] for k in ("seconds", "iterations")}
     if str(known["rank"]) in shown:
         numbers["seconds_new_task"] = _seconds_alone(stored, truth, base, device)
-    kept = ("network", "stage", "taken", "machine")
-    settings: dict[str, Any] = {key: known[key] for key in kept if key in known}
     which = known["method"], str(known["rank"]), known["seed"]
-    result = Result(*which, numbers, read_netcdf(path / "history.nc"), settings)
+    result = Result(*which, numbers, read_netcdf(path / "history.nc"), _kept(known))
     tasks = truth.tasks(stored.problem, "test", known["network"]["symmetry"], stored.theta)
     show = str(known["rank"]) in shown and known["method"] != "pinn"
     result.add(truth, "test", stored.parametrisation, stored.theta, tasks, show)
     return result
 
 
-def evaluate_base(truth: Truth, base: Tensor, network: dict[str, Any], seed: int) -> list[Result]:
-    """What training adds to: the base network (1, size) alone for every task, and the ansatz without a network."""
-    settings = NetworkSettings(**network)
+def _kept(metadata: dict[str, Any]) -> dict[str, Any]:
+    """What the tables say of a training."""
+    return {key: metadata[key] for key in ("network", "stage", "taken", "machine") if key in metadata}
+
+
+def evaluate_base(truth: Truth, start: Stored, seed: int) -> list[Result]:
+    """What training adds to: the base network alone for every task, and the ansatz without a network."""
+    base, known = start.theta, _kept(start.metadata)
+    settings = NetworkSettings(**known["network"])
     problem = truth.problem.formulated(settings.formulation)
     full = Full(network_of(problem, settings))
-    kinds = {"base": base} | ({"ansatz": torch.zeros_like(base)} if full.network.ansatz else {})
-    results = []
-    for name, theta in kinds.items():
-        results.append(Result(name, "full", seed, {"parameters": 0}, settings={"network": network}))
+    numbers = {"parameters": 0.0}
+    results = [
+        Result("base", "full", seed, numbers | {"iterations": start.metadata["iterations"]}, None, known)
+    ]
+    if full.network.ansatz:
+        results.append(Result("ansatz", "full", seed, numbers, None, {"network": known["network"]}))
+    for result in results:
+        theta = base if result.method == "base" else torch.zeros_like(base)
         for split in SPLITS:
             tasks = truth.tasks(problem, split, settings.symmetry, base)
-            results[-1].add(truth, split, full, theta.expand(len(tasks), -1), tasks)
+            result.add(truth, split, full, theta.expand(len(tasks), -1), tasks)
     return results
 
 

@@ -76,19 +76,21 @@ def _own_part(chosen: ProblemSettings, stage: str, rank: int | str, mode: str) -
             shape = chosen.hypernetwork.model_dump(mode="json", exclude=only_auto)
             return {"mode": mode, "hypernetwork": shape} | trained(mode, rank)
     evaluation = chosen.evaluation.model_dump(mode="json")
-    return {"evaluation": evaluation | {"figure_rank": figure_rank(chosen)}}
+    shown = figure_rank(chosen)
+    lora = shown if shown in chosen.lora_ranks else min(chosen.lora_ranks, default=shown)
+    return {"evaluation": evaluation | {"figure_rank": shown, "lora_rank": lora}}
 
 
 def figure_rank(chosen: ProblemSettings) -> int | str:
     """The rank that the figures of fields show.
 
     The one asked for where lora and hypernetworks both have it, else the largest they have in common, else
-    the largest there is.
+    the largest of the hypernetworks; without any, of lora, which is shown at its lowest where it has not this one.
     """
     wanted = chosen.evaluation.figure_rank
     lora: set[int | str] = set(chosen.lora_ranks)
     hypernetworks = set(chosen.hypernetwork_ranks if chosen.modes else ())
-    present = (lora & hypernetworks) or (lora | hypernetworks)
+    present = (lora & hypernetworks) or hypernetworks or lora
     if wanted in present or not present:
         return wanted
     numbers = [rank for rank in present if isinstance(rank, int)]

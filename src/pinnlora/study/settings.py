@@ -90,7 +90,7 @@ class ProblemSettings(Overridable):
         """The settings of a stage; those under its `ranks` have the last word."""
         ranked = getattr(self.training, stage)
         exceptions = ranked.ranks[rank].model_dump(exclude_unset=True) if rank in ranked.ranks else {}
-        return StageSettings(**_merge(ranked.model_dump(exclude={"ranks"}), exceptions))
+        return type(ranked).__bases__[0](**_merge(ranked.model_dump(exclude={"ranks"}), exceptions))
 
     def fits(self) -> list[tuple[str, int | str]]:
         """(method, rank) of the fits of single tasks."""
@@ -226,11 +226,11 @@ def _resolve(settings: Settings) -> Iterator[str]:
     specs = {problem_name(spec): spec for spec in settings.problems}
     patches = {}
     for key, patch in settings.overrides.items():
-        if problem_name(key) in specs:
+        if problem_name(key) in patches:
+            yield f"overrides.{key}: {problem_name(key)} has overrides under another key already; join them"
+        elif problem_name(key) in specs:
             patches[problem_name(key)] = patch.model_dump(exclude_unset=True)
-        elif (
-            Spec.of(key).name not in package_problems()
-        ):  # one that the study merely leaves out may keep its overrides
+        elif Spec.of(key).name not in package_problems():  # ours may be left out, their overrides may stay
             yield f"overrides.{key}: not among problems{did_you_mean(key, list(specs))}"
     base = settings.model_dump(include=set(Overridable.model_fields), exclude_unset=True)
     for name, spec in specs.items():

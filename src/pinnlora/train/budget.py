@@ -126,11 +126,11 @@ def train_within(
 ) -> tuple[Trained, History]:
     """Train a new learner as the stage says, within its budget if it has one; what `checkpoint` has is done."""
     checkpoint = checkpoint or Checkpoint()
-    known = checkpoint.found("stage")
+    known, steps = checkpoint.found("stage"), stage.steps
     stage = paced(stage, learner_of) if known is None else type(stage).model_construct(**known)
     checkpoint.part("stage", lambda: stage.model_dump(mode="json"))
-    learner = learner_of(stage)
-    history = train(learner, stage.report_every, stage.patience, title, checkpoint=checkpoint)
+    learner, fill = learner_of(stage), stage.steps < steps
+    history = train(learner, stage.report_every, stage.patience, title, checkpoint=checkpoint, fill=fill)
     if stage.seconds:
         history.taken = {"points": stage.points, "condition_points": stage.condition_points}
     return learner, history
@@ -139,8 +139,9 @@ def train_within(
 def paced(stage: StageSettings, learner_of: Callable[[StageSettings], Learner]) -> StageSettings:
     """A stage with a budget of `seconds`: its steps, at most as many as it names, from the time that a step takes.
 
-    A method of second order gets fewer points where less than LEAST steps would fit else. `learner_of` makes a
-    learner that is thrown away; what is measured is taken off the budget.
+    Where there is time for all of them, what is left of the budget is their bound. A method of second order gets fewer
+    points where less than LEAST steps would fit else. `learner_of` makes a learner that is thrown away; what is
+    measured is taken off the budget.
     """
     if not stage.seconds:
         return stage
@@ -148,7 +149,7 @@ def paced(stage: StageSettings, learner_of: Callable[[StageSettings], Learner]) 
     if second_order:
         for trial in (0.3, 0.6):  # a step costs between the first and the third power of its rows
             once, _ = _measured(learner_of(_scaled(stage, trial)), 2)
-            factor = trial * (stage.seconds / LEAST / once) ** 0.7
+            factor = trial * (stage.seconds / min(LEAST, stage.steps) / once) ** 0.7
             if factor < trial:
                 break
         stage = _scaled(stage, min(1.0, factor))
@@ -156,14 +157,14 @@ def paced(stage: StageSettings, learner_of: Callable[[StageSettings], Learner]) 
     left = max(0.5 * stage.seconds, stage.seconds - (time.perf_counter() - began))
     reports = max(5, min(REPORTS, int(0.1 * left / validation)))
     steps = max(1, min(stage.steps, int((left - reports * validation) / once)))
-    left = min(left, steps * once + reports * validation)
+    needed = steps * once + reports * validation
     print(
-        f"budget {left:.0f} s: a step takes {1e3 * once:.0f} ms, {steps} steps of {stage.points} points",
+        f"budget {min(left, needed):.0f} s: a step takes {1e3 * once:.0f} ms, {steps} steps of {stage.points} points",
         flush=True,
     )
     every = max(1, steps // reports)
     update = {"steps": steps, "seconds": left, "report_every": every}
-    if steps < stage.steps:
+    if steps < stage.steps or stage.continuation_steps >= steps:
         update |= {"continuation_steps": min(stage.continuation_steps, max(1, steps // 2))}
     return stage.model_copy(update=update)
 

@@ -58,12 +58,12 @@ def fit_chain(
     draw: Draw,
     checkpoint: Checkpoint | None = None,
 ) -> tuple[Tensor, History]:
-    """Fit all tasks along the tree, those of one depth as a batch; `stage.steps` iterations a task, five times
-    as many for the first.
+    """Fit all tasks along the tree, those of one depth as a batch; the stage's iterations a task, five times as many
+    for the first.
 
-    The points are one fixed set, so that nothing but the task changes from fit to fit, and the damping stays at
-    or above its start. Returns theta (task, size), nan for tasks that failed, and a history with one sample a level
-    of the tree. What `checkpoint` has of it is not done again.
+    The points are one fixed set, so that nothing but the task changes from fit to fit, and damping, where there is any,
+    stays at or above its start. Returns theta (task, size), nan for tasks that failed, and a history with one sample a
+    level of the tree. What `checkpoint` has of it is not done again.
     """
     still = {"resample": 0, "adaptive": False, "horizon": "none", "balance": False, "seconds": 0.0}
     fixed = stage.model_copy(update=still | {"report_every": 10**9, "patience": 0})
@@ -81,7 +81,7 @@ def fit_chain(
         learner = TaskFits(problem, parametrisation, way, walk.current, settings, draw)
         history = train(learner, leg.steps, quiet=True, checkpoint=checkpoint)
         walk.current, walk.leg = learner.theta.detach(), number + 1
-        walk.history.iterations += leg.steps
+        walk.history.iterations += history.iterations
         if leg.last:
             walk.theta[level] = walk.current
             walk.failed[level] = learner.failed(history.best)

@@ -91,7 +91,7 @@ class Hyperlearner:
         else:
             objective = self._residuals(values, chosen, theta.detach(), step)
         halvings = int(self._first_order.halvings)
-        losses = self._first_order.step(theta, objective, at=step)
+        losses = self._first_order.step(theta, objective, at=step, moving=not self.settled(step))
         if self._average is not None:
             if int(self._first_order.halvings) > halvings:  # what blew up must not stay in the average
                 self._average.n_averaged.zero_()

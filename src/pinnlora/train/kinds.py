@@ -39,9 +39,11 @@ def _number(value: Any) -> Any:
 def start(value: Any) -> float | str:
     """Where a continuation starts: a number, or 'base', T0's own value."""
     value = _number(value)
-    if value != "base" and not (isinstance(value, int | float) and math.isfinite(value)):
+    if value == "base":
+        return "base"
+    if not (isinstance(value, int | float) and math.isfinite(value)):
         raise ValueError(f"{value!r} is neither a number nor base (T0's own value)")
-    return value
+    return float(value)
 
 
 NAMED_RANKS = ("auto", "full")

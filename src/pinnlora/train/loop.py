@@ -69,12 +69,13 @@ def train(
     title: str = "training",
     quiet: bool = False,
     checkpoint: Checkpoint | None = None,
+    fill: bool = True,
 ) -> History:
     """Run the learner's phases, keep the best state of every entry, stop entries that no longer improve.
 
-    A learner with a budget of seconds is where the clock says among its steps, of which some are left out or taken
-    twice: schedules come to their end in time. What a checkpoint has of this training is not done again.
-    Progress is a bar on a terminal and a line an interval elsewhere, nothing when `quiet`.
+    A learner with a budget of seconds is where the clock says among its steps, of which some are left out, or taken
+    twice to `fill` the time: schedules come to their end in time. What a checkpoint has of this training is not done
+    again. Progress is a bar on a terminal and a line an interval elsewhere, nothing when `quiet`.
     """
     checkpoint = checkpoint or Checkpoint()
     progress = _resumed(learner, checkpoint) or Progress.begin(learner)
@@ -83,7 +84,7 @@ def train(
     with checkpoint.watching():
         more = True
         while more:
-            _phase(learner, progress, report_every, patience, title, quiet, checkpoint)
+            _phase(learner, progress, report_every, patience, title, quiet, checkpoint, fill)
             learner.restore()
             more = learner.next_phase()
             progress = progress.next_phase(learner) if more else progress
@@ -110,6 +111,7 @@ def _phase(
     title: str,
     quiet: bool,
     checkpoint: Checkpoint,
+    fill: bool,
 ) -> None:
     hidden = quiet or not sys.stderr.isatty()
     bar = tqdm(total=learner.steps, initial=progress.following, desc=title, disable=hidden)
@@ -122,7 +124,7 @@ def _phase(
         progress.done, progress.following = progress.done + 1, step + 1
         if learner.seconds:
             share = (time.perf_counter() - progress.phase_began) / learner.seconds
-            progress.following = int(share * learner.steps)
+            progress.following = max(int(share * learner.steps), 0 if fill else step + 1)
         bar.update(progress.following - step)
         due = progress.done % report_every == 0 or progress.following >= learner.steps
         if due or progress.done == 1:  # later, weights that are nan hide what made them so

@@ -97,7 +97,7 @@ class NewStage(StageSettings):
     @model_validator(mode="after")
     def _comes_to_its_end(self) -> Self:
         own = self.steps - self.continuation_steps
-        if self.continuation and own <= 0 and not (self.seconds or self.lbfgs_steps):
+        if self.continuation and own < (0 if self.lbfgs_steps else 1) and not self.seconds:
             raise ValueError(
                 f"continuation_steps {self.continuation_steps} of {self.steps} steps: none are left for the tasks "
                 "themselves"
@@ -129,7 +129,7 @@ class HypernetworkStage(NewStage):
     resample: Annotated[Integer, Field(ge=0, le=1)] = 1
 
 
-class WeightsStage(StageSettings):
+class WeightsStage(HypernetworkStage):
     """The stage that regresses weights."""
 
     optimiser: Literal["adam", "soap"] = "adam"
@@ -183,6 +183,8 @@ class NetworkSettings(Strict):
 
     @model_validator(mode="after")
     def _maps_exist(self) -> Self:
+        if len(set(self.unadapted)) > self.hidden_layers:
+            raise ValueError("unadapted: no map is left for adapters; leave one out")
         for index in self.unadapted:
             if index > self.hidden_layers:
                 raise ValueError(

@@ -40,8 +40,8 @@ def run(
     truth = Truth(problem, values, splits, read_reference(reference, problem, values, np.arange(len(splits))))
     where, own = device_of(device), settings["evaluation"]
     start = read_fits(base, problem, where)
-    results = evaluate_base(truth, start.theta, start.metadata["network"], settings["seed"])
-    shown = {"full", str(own["figure_rank"])}
+    results = evaluate_base(truth, start, settings["seed"])
+    shown = {"full", str(own["lora_rank"])}
     results += [evaluate_fit(path, truth, start.theta, where, shown) for path in fit]
     results += [evaluate_surrogate(path, truth, where, own, settings["seed"]) for path in surrogate]
     known = read_netcdf(reference).attrs
