@@ -159,6 +159,13 @@ def test_points_of_a_table_are_read_back(tmp_path_factory, table):
     np.testing.assert_allclose(np.stack([*found.values()], 1), rows, rtol=1e-14)
 
 
+def test_spaces_and_commas_at_the_end_change_no_column(tmp_path):
+    path = tmp_path / "points.csv"
+    path.write_text("x, y ,u\n0,0.5,3,\n1,0.5,4,\n")
+    found = {name: column.tolist() for name, column in read_columns(path).items()}
+    assert found == {"x": [0, 1], "y": [0.5, 0.5], "u": [3, 4]}
+
+
 @QUICK
 @given(st.binary(max_size=60))
 def test_a_table_of_anything_is_numbers_or_one_line(tmp_path_factory, content):

@@ -37,6 +37,9 @@ def tables(folder):
             "twice": "re,re\n30,40\n",
             "ragged": "re\n30\n40,50\n",
             "wide": "re\n30,50\n",
+            "counted": "re\n30,50\n31,60\n",
+            "truths": "re\nTrue\nFalse\n",
+            "spaced": "re, re\n30,40\n",
             "nan": "re\n30\n\n  \nnan\n",
             "infinite": "re\ninf\n",
             "negative": "re\n42\n-5\n",
@@ -54,6 +57,8 @@ def tables(folder):
             "outside": "x,y,u\n5,0.5,1.0\n",
         },
     )
+    for name in ("text.zip", "text.csv.xz"):
+        (folder / name).write_text("re\nfast\n")
     (folder / "binary.csv").write_bytes(bytes(range(256)))
     (folder / "folder.csv").mkdir()
     (folder / "folder.csv" / "mine").write_text("mine")
@@ -127,6 +132,11 @@ COMMANDS = {
     f"{FLOW} --tasks twice.csv": "unknown task parameter 're.1'",
     f"{FLOW} --tasks ragged.csv": "ragged.csv is not a readable CSV",
     f"{FLOW} --tasks wide.csv": "wide.csv: its rows have more numbers than its first line has names",
+    f"{FLOW} --tasks counted.csv": "counted.csv: its rows have more numbers than its first line has names",
+    f"{FLOW} --tasks truths.csv": "column 're' holds no numbers",
+    f"{FLOW} --tasks spaced.csv": "column 're' is there twice",
+    f"{FLOW} --tasks text.zip": "text.zip: column 're' holds no numbers",
+    f"{FLOW} --tasks text.csv.xz": "text.csv.xz: column 're' holds no numbers",
     f"{FLOW} --tasks nan.csv": "re holds 1 NaN",
     f"{FLOW} --tasks infinite.csv": "re holds 1 NaN or infinite",
     f"{FLOW} --tasks negative.csv": "re = -5",

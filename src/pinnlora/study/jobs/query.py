@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -160,18 +161,29 @@ def read_columns(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise UserError(f"there is no file {path}; expected a CSV file")
     try:
-        table = pd.read_csv(path)
-    except (ValueError, UnicodeDecodeError) as error:  # pandas' own errors are ValueErrors
-        raise UserError(f"{path} is not a readable CSV file ({str(error).splitlines()[0]})") from None
-    if not isinstance(table.index, pd.RangeIndex):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # of values that have no name
+            table = pd.read_csv(path, index_col=False, compression=None)
+    except pd.errors.ParserWarning:
         raise UserError(
             f"{path}: its rows have more numbers than its first line has names; name every column"
-        )
-    bad = [str(name) for name in table if not pd.api.types.is_numeric_dtype(table[name])]
+        ) from None
+    except (ValueError, UnicodeDecodeError) as error:  # pandas' own errors are ValueErrors
+        raise UserError(f"{path} is not a readable CSV file ({str(error).splitlines()[0]})") from None
+    table.columns = table.columns.str.strip()
+    if table.columns.has_duplicates:
+        twice = table.columns[table.columns.duplicated()][0]
+        raise UserError(f"{path}: column {twice!r} is there twice; expected each name once")
+    bad = [name for name in table if not _is_numeric(table[name])]
     if bad or table.empty:
         what = "no rows" if table.empty else f"column {bad[0]!r} holds no numbers"
         raise UserError(f"{path}: {what}; expected numbers")
     return {str(name): column.to_numpy(float) for name, column in table.items()}
+
+
+def _is_numeric(column: pd.Series) -> bool:
+    """Are these numbers, and not True and False?"""
+    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
 
 
 def read_points(path: Path) -> dict[str, np.ndarray] | xr.Dataset:
