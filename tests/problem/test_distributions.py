@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pinnlora.errors import UserError
-from pinnlora.problem.distributions import sample_splits
+from pinnlora.problem.distributions import reals, sample_splits
 from pinnlora.problem.gaussian_field import GaussianField
 from pinnlora.problem.scalars import LogUniform, Uniform
 
@@ -226,3 +226,12 @@ def test_what_is_no_law_is_one_line(make, words):
     with pytest.raises(UserError, match=words):
         make()
     assert GaussianField("f", points=np.int64(8)).points == 8
+
+
+def test_masked_values_are_none():
+    given = np.ma.masked_array([1, 2, 3], mask=[False, True, False])
+    for found in (reals("re", given), reals("re", given.astype(float))):
+        assert type(found) is np.ndarray
+        np.testing.assert_array_equal(found, [1, np.nan, 3])
+    with pytest.raises(UserError, match="re holds 1 NaN"):
+        Uniform(re=(1, 5)).check({"re": given})

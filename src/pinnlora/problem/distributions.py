@@ -210,11 +210,12 @@ def finite(name: str, value) -> np.ndarray:
 
 
 def reals(name: str, value) -> np.ndarray:
-    """As `finite`, also with NaN and infinite values; what is complex, true or false, a date or text is none."""
+    """As `finite`, also with NaN, which stands for masked values too, and infinite values; what is complex, true or
+    false, a date or text is none."""
     try:
-        given = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
-        if given.dtype.kind in "iufO":
-            return given.astype(float)
+        given = np.asanyarray(value.detach().cpu() if hasattr(value, "detach") else value)
+        if given.dtype.kind in "iufO" and value is not None:
+            return np.asarray(np.ma.filled(given.astype(float), np.nan))
     except (TypeError, ValueError):
         pass
     else:
