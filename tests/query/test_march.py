@@ -170,6 +170,7 @@ def test_times_of_the_grid_meet_between_windows_whatever_their_unit(length):
         ({"until": 0}, "until = 0; expected a time after 0"),
         ({"until": np.nan}, "until = nan"),
         ({"until": 1e9}, "at most 10000 are marched"),
+        ({"until": None}, "until = None; expected numbers"),
         ({"until": "soon"}, "until = 'soon'; expected numbers"),
         ({"until": np.array([2.0])}, "until = array.*; expected one time"),
         ({"until": 2, "times": [[0.5, 1.0]]}, "times: shape .1, 2.; expected numbers one after the other"),
@@ -180,13 +181,22 @@ def test_times_of_the_grid_meet_between_windows_whatever_their_unit(length):
         ({"until": 2, "at": xr.Dataset({"x": 0.5, "t": (("a", "b"), [[1.0]])})}, "t has dimensions a, b"),
         ({"until": 2, "at": {"x": [0.1, 0.2], "t": [1.0]}}, "arrays of different lengths .x 2, t 1."),
         ({"until": 2, "at": xr.Dataset({"x": ("window", [0.1]), "t": 1.0})}, "dimension called window"),
-        ({"until": 2, "fields": ["w"]}, "window 1 of 2: fields: 'w' is no field"),
+        ({"until": 2, "fields": ["w"]}, "fields: 'w' is no field"),
     ],
 )
 def test_what_cannot_be_meant_is_one_line(burgers, asked, words):
     with pytest.raises(UserError, match=words) as caught:
         burgers.march(u0=states(burgers)["u0"][0], **asked)
     assert "\n" not in str(caught.value)
+
+
+def test_derivatives_in_the_task_end_with_the_first_window(own):
+    """Later ones start from states that depend on the task, which no window knows."""
+    growth = own("Growth")
+    at, u0 = {"x": 0.5, "t": 2.0}, states(growth, 1)["u0"][0]
+    assert "u_rate" in growth.march(until=3, at=at, fields=["u", "u_rate"], u0=u0, rate=1.0)
+    with pytest.raises(UserError, match="march: no derivative in rate: later windows start from states that"):
+        growth.march(until=4, at=at, fields=["u", "u_rate"], u0=u0, rate=1.0)
 
 
 def test_a_problem_that_has_no_state_is_one_line(tmp_path):

@@ -39,7 +39,7 @@ NUMBERS = {
     "text": ("42", "re = '42'; expected numbers"),
     "texts": (np.array(["42"]), "re is an array of <U2"),
     "bytes": (b"42", "re = b'42'"),
-    "nothing": (None, "re"),
+    "nothing": (None, "re = None; expected numbers"),
     "dict": ({"a": 1}, "re = {'a': 1}"),
     "set": ({42.0}, "re = {42.0}"),
     "ragged": ([[1, 2], [3]], "re = [[1, 2], [3]]"),

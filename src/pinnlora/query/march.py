@@ -20,7 +20,7 @@ from pinnlora.problem.initial_state import initial_states
 from pinnlora.query.derivatives import read_order
 from pinnlora.query.networks import Networks
 from pinnlora.query.places import SLACK, coordinates_of
-from pinnlora.query.predict import predicted
+from pinnlora.query.predict import inward_of, predicted
 
 MOST = 10_000
 """Windows: more are no plan."""
@@ -44,7 +44,8 @@ def marched(
     each; `networks_of` gives those of tasks by name.
 
     `at` as in `predicted`, its t up to `until`; or `times` on the evaluation grid's other coordinates. UserError where
-    a problem cannot be marched (`initial_states`), and for times outside.
+    a problem cannot be marched (`initial_states`), for times outside, and for derivatives in the task, which the states
+    that later windows start from would have too.
     """
     networks = networks_of(**task)
     problem = networks.problem
@@ -53,6 +54,10 @@ def marched(
     where = _places(problem, at, _times(problem, until, count) if times is None else times, until)
     if at is not None and times is not None:
         raise UserError("march: at and times are both given; expected one of them")
+    if count > 1 and (inward := inward_of(problem, fields)):
+        raise UserError(
+            f"march: no derivative in {inward[0]}: later windows start from states that depend on it"
+        )
     along, asked = str(where["t"].dims[0]), where["t"].values
     window = np.clip(np.ceil((asked - first) / length - SLACK) - 1, 0, count - 1).astype(int)
     parts: list[xr.Dataset] = []

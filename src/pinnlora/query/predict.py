@@ -70,12 +70,14 @@ def check_asked(
 ) -> None:
     """UserError, before anything is computed, for places or fields that `predicted` would refuse."""
     places_of(networks.problem, at, len(networks))
-    for name in _names(networks.problem, fields):
-        _, names = read_order(networks.problem, name)
-        if inward := set(names) & set(task_directions(networks.problem)):
-            raise UserError(
-                f"fields: no derivative in {min(inward)}: refined networks are of their tasks alone"
-            )
+    if inward := inward_of(networks.problem, fields):
+        raise UserError(f"fields: no derivative in {inward[0]}: refined networks are of their tasks alone")
+
+
+def inward_of(problem: Problem, fields: Sequence[str] | None) -> list[str]:
+    """Task parameters in which derivatives are asked for; UserError for what is no field or derivative."""
+    asked = {name for text in _names(problem, fields) for name in read_order(problem, text)[1]}
+    return sorted(asked & set(task_directions(problem)))
 
 
 def _names(problem: Problem, fields: Sequence[str] | None) -> list[str]:
