@@ -84,6 +84,7 @@ def arrays(folder):
     (folder / "folder.npy").mkdir()
     (folder / "cut.npy").write_bytes((folder / "short.npy").read_bytes()[:100])
     xr.Dataset({"w": ("x", good)}).to_netcdf(folder / "other.nc")
+    xr.Dataset({"u0": ("x", good)}, {"x": np.linspace(1, 2, 128)}).to_netcdf(folder / "moved.nc")
     xr.Dataset({"u0": ("x", good[:7])}).to_netcdf(folder / "short.nc")
     xr.Dataset({"u0": ("x", np.full(128, "a"))}).to_netcdf(folder / "letters.nc")
     xr.Dataset(coords={"x": ("x", [0.1, 0.2])}).to_netcdf(folder / "line.nc")
@@ -161,6 +162,7 @@ COMMANDS = {
     f"{BURGERS} --set u0=folder.npy": "no file folder.npy",
     f"{BURGERS} --set u0=other.nc": "no variable 'u0'; it has: w",
     f"{BURGERS} --set u0=short.nc": "u0 has shape (7,)",
+    f"{BURGERS} --set u0=moved.nc": "u0 is given at other x than expected, 1 to 2; interpolate it to u0_x",
     f"{BURGERS} --set u0=letters.nc": "u0",
     f"{BURGERS} --set u0=damaged.nc": "damaged.nc is not a readable NetCDF",
     f"{BURGERS} --set u0=folder.nc": "no file folder.nc",

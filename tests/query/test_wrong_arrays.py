@@ -62,6 +62,14 @@ FUNCTIONS = {
     "across": (np.zeros((128, 2)), "u0 has shape (128, 2)"),
     "nan": (np.full(128, np.nan), "u0 holds 128 NaN"),
     "a function": (np.sin, "u0"),
+    "elsewhere": (
+        xr.DataArray(GOOD, {"x": GOOD}),
+        "u0 is given at other x than expected, 0 to 1; interpolate it",
+    ),
+    "many elsewhere": (
+        xr.DataArray([GOOD], {"x": GOOD[::-1]}, ("task", "x")),
+        "u0 is given at other x than expected",
+    ),
 }
 PLACES = {
     "a number": (0.5, "at: a float; expected a dict"),
@@ -165,6 +173,17 @@ def test_numbers_of_tasks(flow, what):
 def test_functions_as_tasks(burgers, what):
     value, words = FUNCTIONS[what]
     refuses(lambda: burgers.predict(u0=value, at={"x": 0.5, "t": 0.5}), words)
+
+
+def test_a_function_where_it_is_expected_may_say_so(burgers):
+    at = {"x": 0.5, "t": 0.5}
+    plain = burgers.predict(at=at, **task_of("burgers1d"))
+    for given in (
+        plain["u0"],
+        plain["u0"].drop_vars("x").rename(u0_x="x").astype("f4"),
+        plain["u0"].drop_vars("u0_x"),
+    ):
+        assert float(burgers.predict(at=at, u0=given)["u"]) == pytest.approx(float(plain["u"]), rel=1e-4)
 
 
 def test_names_of_tasks(flow, burgers):

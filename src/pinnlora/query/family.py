@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+import xarray as xr
 from torch import Tensor
 
 from pinnlora.errors import UserError
@@ -20,6 +21,7 @@ from pinnlora.nets.adapters import Parametrisation
 from pinnlora.nets.hypernetwork import Hypernetwork
 from pinnlora.problem.base import Problem
 from pinnlora.problem.distributions import check_names, reals
+from pinnlora.problem.gaussian_field import GaussianField
 from pinnlora.problem.signature import Values
 from pinnlora.query.calibration import Calibration
 from pinnlora.query.networks import Networks, in_precision
@@ -52,6 +54,8 @@ class Family:
     def _read(self, task: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], bool]:
         """Values with a task axis, what is given once serving all tasks, and whether none had one."""
         check_names(task, self.problem.task.names)
+        for name, function in self.problem.task.functions.items():
+            _check_place(name, task[name], function)
         task = {name: reals(name, value) for name, value in task.items()}
         depth = {name: np.ndim(value) - (name in self.problem.task.functions) for name, value in task.items()}
         alone = all(axes <= 0 for axes in depth.values())
@@ -87,3 +91,17 @@ class Family:
         body = copy.deepcopy(self.hypernetwork).to("cpu", dtype)
         parametrisation = in_precision(self.parametrisation, dtype, torch.device("cpu"))
         return replace(self, hypernetwork=body, parametrisation=parametrisation)
+
+
+def _check_place(name: str, given: Any, function: GaussianField) -> None:
+    """UserError for a function that says itself that it is given elsewhere than on its grid."""
+    if not isinstance(given, xr.DataArray) or not given.ndim or given.shape[-1] != len(function.grid):
+        return
+    along = given.dims[-1]
+    places = reals(name, given[along]) if along in given.coords and given[along].dtype.kind in "iuf" else None
+    extent = np.ptp(function.grid)
+    if places is not None and not np.allclose(places, function.grid, rtol=0, atol=1e-6 * extent):
+        raise UserError(
+            f"{name} is given at other {function.on} than expected, {places[0]:g} to {places[-1]:g}; interpolate it to "
+            f"{name}_{function.on} of a prediction, {function.grid[0]:g} to {function.grid[-1]:g}"
+        )

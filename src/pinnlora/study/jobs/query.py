@@ -216,7 +216,7 @@ def assignment(text: str) -> tuple[str, Any]:
         except (ValueError, EOFError):
             raise UserError(f"--set {text}: {path} holds no array of numpy.save") from None
     if path.suffix in (".nc", ".nc4"):
-        return name, np.squeeze(read_netcdf(path, required=(name,), ours=False)[name].values)
+        return name, read_netcdf(path, required=(name,), ours=False)[name].squeeze()
     try:
         return name, float(value)
     except ValueError:
