@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from pinnlora.problem.base import Problem
 
 TAKEN = (
-    *(*RESERVED, "steps", "points", "seed", "until", "times", "window"),
-    *("point", "residual", "mismatch", "refinement"),
+    *(*RESERVED, "steps", "points", "seed", "until", "times", "tolerance"),
+    *("at", "fields", "estimate", "save", "point", "window", "parameter", "other"),
+    *("residual", "mismatch", "in_range", "estimated_error", "refinement", "covariance", "misfit", "warning"),
 )
-"""Names that fields and task parameters cannot have: of results, and arguments of `refine` and `march`."""
+"""Names that fields and task parameters cannot have: of results, and arguments of `predict`, `refine` and `march`."""
 
 
 def declare(cls: type[Problem]) -> None:
@@ -114,6 +115,11 @@ def _names(cls: type[Problem]) -> None:
         if taken := next((name for name in names if name in TAKEN), None):
             raise TypeError(f"{cls.__name__}: {kind} {taken!r}: the name is used by results; rename it")
     for name in cls.task.names:
+        stem, _, end = name.rpartition("_")
+        if end in ("low", "high") and stem in cls.task.names:
+            raise TypeError(
+                f"{cls.__name__}: task parameter {name!r} reads as the {end} end of an interval of {stem}; rename it"
+            )
         stem, _, rest = name.partition("_")
         if rest and ((stem == "n" and rest in cls.coords.names) or (rest == "n" and stem in cls.unknowns)):
             raise TypeError(
