@@ -180,7 +180,11 @@ def test_times_of_the_grid_meet_between_windows_whatever_their_unit(length):
         ({"until": 2, "at": [0.5]}, "at: a list"),
         ({"until": 2, "at": xr.Dataset({"x": 0.5, "t": (("a", "b"), [[1.0]])})}, "t has dimensions a, b"),
         ({"until": 2, "at": {"x": [0.1, 0.2], "t": [1.0]}}, "arrays of different lengths .x 2, t 1."),
-        ({"until": 2, "at": xr.Dataset({"x": ("window", [0.1]), "t": 1.0})}, "dimension called window"),
+        ({"until": 2, "at": xr.Dataset({"x": ("window", [0.1]), "t": 1.0})}, "dimension called 'window'"),
+        (
+            {"until": 2, "at": {"x": xr.DataArray([0.1, 0.2], dims="t"), "t": 1.0}},
+            "called 't', which is one number",
+        ),
         ({"until": 2, "fields": ["w"]}, "fields: 'w' is no field"),
     ],
 )

@@ -90,12 +90,20 @@ PLACES = {
         {"x": xr.DataArray([0.1, 0.2], {"point": ["a", "b"]}), "y": xr.DataArray([0.1, 0.2], {"point": ["b", "a"]})},
         "y has other labels along 'point'",
     ),
+    "along a number": (AT | {"x": xr.DataArray([0.1, 0.2], dims="y")}, "called 'y', which is one number: rename it"),
     "outside": (AT | {"x": 7.0}, "1 of 1 points lie outside"),
     "complex dataset": (xr.Dataset({"x": ("point", [0.5j]), "y": ("point", [0.5])}), "at: x is an array of complex"),
     "text dataset": (xr.Dataset({"x": ("point", ["a"]), "y": ("point", [0.5])}), "at: x is an array of"),
     "other tasks": (xr.Dataset({"x": (("task", "point"), np.zeros((3, 2))), "y": 0.5}), "points for 3 tasks"),
 }  # fmt: skip
+NAMED = {
+    "u": "called 'u', a name of the answer: rename it",
+    "re": "called 're', a name of the answer",
+    "residual": "called 'residual', a name of the answer",
+    "u_x": "called 'u_x', a name of the answer",
+}
 FIELDS = {
+    "one number": (5, "fields = 5; expected names"),
     "none": ([], "none are asked for"),
     "unknown": (["w"], "'w' is no field"),
     "twice": (["u", "v", "u"], "u is asked for twice"),
@@ -104,6 +112,7 @@ FIELDS = {
     "an underscore": (["u_"], "'u_' is no field"),
 }
 REFINED = {
+    "saved in a number": ({"save": 3}, "save = 3; expected the name of a directory"),
     "no steps": ({"steps": 0}, "steps = 0; expected"),
     "steps below zero": ({"steps": -3}, "steps = -3; expected"),
     "half a step": ({"steps": 1.5}, "steps = 1.5; expected"),
@@ -199,10 +208,29 @@ def test_places(flow, what):
     refuses(lambda: flow.predict(at=at, re=42.0), words)
 
 
+@pytest.mark.parametrize("dim", NAMED)
+def test_dimensions_called_like_a_part_of_the_answer(flow, dim):
+    at = xr.Dataset({"x": (dim, [0.2, 0.4]), "y": 0.5})
+    for ask in (flow.predict, flow.refine):
+        refuses(lambda ask=ask: ask(re=42.0, at=at, fields=["u", "u_x"]), NAMED[dim])
+
+
+def test_points_along_the_dimension_of_a_function(burgers):
+    """Those of the function itself may lie there, and no others."""
+    own = burgers.predict(at={"x": 0.5, "t": 0.5}, **task_of("burgers1d"))["u0_x"]
+    assert burgers.predict(at={"x": own, "t": 0.5}, **task_of("burgers1d"))["u"].dims == ("u0_x",)
+    at = {"x": own[::4], "t": 0.5}
+    refuses(lambda: burgers.predict(at=at, **task_of("burgers1d")), "called 'u0_x', a name of the answer")
+
+
 @pytest.mark.parametrize("what", FIELDS)
 def test_fields(flow, what):
     fields, words = FIELDS[what]
     refuses(lambda: flow.predict(at=AT, fields=fields, re=42.0), words)
+
+
+def test_names_of_fields_may_have_spaces(flow):
+    assert {"u", "v"} <= set(flow.predict(re=42.0, at=AT, fields="u, v"))
 
 
 @pytest.mark.parametrize("what", REFINED)

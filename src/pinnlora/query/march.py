@@ -110,8 +110,8 @@ def _places(
         raise UserError(f"times: shape {times.shape}; expected numbers one after the other")
     grid = xr.Dataset(coords=problem.axes() | {"t": times})
     found = coordinates_of(problem, grid if at is None else at)
-    if any("window" in values.dims for values in found.values()):
-        raise UserError("at: points along a dimension called window, the name of what is marched: rename it")
+    if bad := [dim for values in found.values() for dim in values.dims if dim in DESCRIBED]:
+        raise UserError(f"at: points along a dimension called {bad[0]!r}, a name of the answer: rename it")
     if found["t"].ndim == 0:
         found["t"] = found["t"].set_dims(["t"])
     t = found["t"]

@@ -82,6 +82,10 @@ def coordinates_of(problem: Problem, at: Mapping[str, Any] | xr.Dataset) -> dict
             if sizes.setdefault(dim, size) != size:
                 lengths = ", ".join(f"{name} {found[name].size}" for name in names)
                 raise UserError(f"at: arrays of different lengths ({lengths}); expected arrays of one length")
+            if dim in found and not found[dim].ndim:
+                raise UserError(
+                    f"at: points along a dimension called {dim!r}, which is one number: rename it"
+                )
     return found
 
 

@@ -44,7 +44,8 @@ def predicted(
     map of the error too, estimated_error_u), "auto" for what the calibration prefers, "none" for fields alone.
     """
     problem = networks.problem
-    places, names = places_of(problem, at, len(networks)), _names(problem, fields)
+    names = _names(problem, fields)
+    places = _places(networks, at, names)
     orders = [read_order(problem, name) for name in names]
     inside = in_domain(problem, places.points, networks.given)
     values = networks.fields(places.points, orders).cpu().numpy()
@@ -69,9 +70,23 @@ def check_asked(
     networks: Networks, at: Mapping[str, Any] | xr.Dataset | None, fields: Sequence[str] | None
 ) -> None:
     """UserError, before anything is computed, for places or fields that `predicted` would refuse."""
-    places_of(networks.problem, at, len(networks))
+    _places(networks, at, _names(networks.problem, fields))
     if inward := inward_of(networks.problem, fields):
         raise UserError(f"fields: no derivative in {inward[0]}: refined networks are of their tasks alone")
+
+
+def _places(networks: Networks, at: Mapping[str, Any] | xr.Dataset | None, names: list[str]) -> Places:
+    """As `places_of`; UserError for a dimension whose name is that of something else in the answer."""
+    problem, found = networks.problem, places_of(networks.problem, at, len(networks))
+    taken = {*names, *problem.fields, *problem.task.names, *DESCRIBED, "refinement"}
+    taken |= {f"estimated_error_{name}" for name in problem.fields}
+    for name, function in problem.task.functions.items():
+        own = f"{name}_{function.on}"
+        if own in found.dims and found.shape[found.dims.index(own)] != len(function.grid):
+            taken.add(own)
+    if bad := [dim for dim in found.dims if dim in taken]:
+        raise UserError(f"at: points along a dimension called {bad[0]!r}, a name of the answer: rename it")
+    return found
 
 
 def inward_of(problem: Problem, fields: Sequence[str] | None) -> list[str]:
@@ -81,10 +96,13 @@ def inward_of(problem: Problem, fields: Sequence[str] | None) -> list[str]:
 
 
 def _names(problem: Problem, fields: Sequence[str] | None) -> list[str]:
-    """What is asked for; UserError for nothing, or one thing twice."""
+    """What is asked for; UserError for nothing, one thing twice, or what are no names."""
     if fields is None:
         return list(problem.fields)
-    names = fields.split(",") if isinstance(fields, str) else [str(name) for name in fields]
+    try:
+        names = [str(name).strip() for name in (fields.split(",") if isinstance(fields, str) else fields)]
+    except TypeError:
+        raise UserError(f"fields = {repr(fields)[:60]}; expected names, such as ['u', 'u_x']") from None
     twice = next((name for name in names if names.count(name) > 1), None)
     if not names or twice:
         raise UserError(f"fields: {f'{twice} is asked for twice' if twice else 'none are asked for'}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,8 +45,11 @@ class Solved:
         return SolutionModule(self.networks)
 
 
-def check_place(output: Path) -> None:
+def check_place(output: str | Path) -> None:
     """UserError where networks would replace anything but networks, such as the bundle that they come from."""
+    if not isinstance(output, str | os.PathLike):
+        raise UserError(f"save = {repr(output)[:60]}; expected the name of a directory")
+    output = Path(output)
     refuse_foreign(output, directory=True)
     config = output / "config.json"
     if not output.is_dir() or not any(output.iterdir()):

@@ -74,7 +74,7 @@ class Surrogate(Family):
         `pinnlora.load(save).predict()` needs no hypernetwork.
         """
         if save is not None:
-            check_place(Path(save))
+            check_place(save)
         networks = self.networks(**task)
         check_asked(networks, at, fields)
         found = refine(networks, tolerance, steps, points, seed)

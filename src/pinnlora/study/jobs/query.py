@@ -41,10 +41,7 @@ def run(
     for name in listed.keys() & task.keys():
         raise UserError(f"{name} is given twice, by --set and in {tasks}")
     task = listed | task
-    asked: dict[str, Any] = {
-        "at": read_points(at) if at else None,
-        "fields": fields.split(",") if fields else None,
-    }
+    asked: dict[str, Any] = {"at": read_points(at) if at else None, "fields": fields}
     if isinstance(surrogate, Solved):
         if task or refinement is not None or until is not None:
             raise UserError(
