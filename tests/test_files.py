@@ -119,6 +119,24 @@ def test_a_directory_is_replaced_whole(tmp_path):
     assert (target / "second").exists() and list(tmp_path.iterdir()) == [target]
 
 
+def test_a_link_to_a_directory_stays_one(tmp_path):
+    """To an empty one, to one of ours, and to none that is there."""
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to("disk/bundle")
+    for text in ("first", "second"):
+        with records.atomic_directory(tmp_path / "link") as temporary:
+            (temporary / "a").write_text(text)
+        assert (tmp_path / "disk" / "bundle" / "a").read_text() == text
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "other").symlink_to("empty")
+    with records.atomic_directory(tmp_path / "other") as temporary:
+        (temporary / "a").write_text("third")
+    assert (tmp_path / "empty" / "a").read_text() == "third"
+    assert {path.name for path in tmp_path.iterdir() if path.is_symlink()} == {"link", "other"}
+    assert {path.name for path in tmp_path.iterdir()} == {"disk", "link", "empty", "other"}
+    assert [path.name for path in (tmp_path / "disk").iterdir()] == ["bundle"]
+
+
 def test_the_old_directory_is_put_back_if_renaming_fails(tmp_path, monkeypatch):
     target = tmp_path / "rank4"
     with records.atomic_directory(target) as temporary:

@@ -53,9 +53,9 @@ def write_text(path: str | Path, text: str) -> None:
 def atomic_directory(path: str | Path) -> Iterator[Path]:
     """An empty directory beside `path`, to be filled by the caller; it takes the place of `path` at the end.
 
-    As `atomic`; UserError where something stands at `path` that this function did not write.
+    As `atomic`, and through a link; UserError where something stands at `path` that this function did not write.
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path) if os.path.islink(path) else path)
     refuse_foreign(path, directory=True)
     with _beside(path) as temporary:
         temporary.mkdir()
