@@ -46,7 +46,7 @@ def test_formulas_are_shown_without_a_script(site):
 
 def test_the_api_comes_from_the_docstrings(site):
     html = (site / "api.html").read_text()
-    for name in (*__import__("pinnlora").__all__, "Surrogate", "UserError"):
+    for name in (*__import__("pinnlora").__all__, "Surrogate", "explore", "Solved", "UserError"):
         assert re.search(rf'id="pinnlora[\w.]*\.{name}"', html), name
     assert "Fields of one or many tasks" in html  # predict's
 
