@@ -131,7 +131,7 @@ INVERTED = {
     "a list": ([1.0], {}, "observations: a list"),
     "a number": (1.0, {}, "observations: a float"),
     "no field": ({"x": [0.5], "y": [0.5]}, {}, "no field; expected"),
-    "no place": ({"u": [0.5]}, {}, "no coordinate 'x'"),
+    "no place": ({"u": [0.5]}, {}, "observations: no coordinate 'x'"),
     "an unknown field": (MEASURED | {"w": [1.0, 1.0]}, {}, "'w' is neither a field"),
     "two lengths": (
         MEASURED | {"u": [1.0, 1.1, 1.2]},

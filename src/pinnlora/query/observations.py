@@ -58,7 +58,10 @@ def read_observations(problem: Problem, given: xr.Dataset | Mapping[str, Any]) -
     count = given.sizes.get("task", 1)
     if not count:
         raise UserError("observations: no set of measurements, the dimension task is empty")
-    places = places_of(problem, given.reset_coords(), count)
+    try:
+        places = places_of(problem, given.reset_coords(), count)
+    except UserError as error:
+        raise UserError(f"observations:{str(error).removeprefix('at:')}") from None
     template = xr.DataArray(np.zeros((count, *places.shape)), dims=("task", *places.dims))
     values = np.full((count, places.points.shape[1], len(problem.fields)), np.nan)
     for name in names:
