@@ -20,6 +20,8 @@ def place(tmp_path_factory):
     (folder / "heat.py").write_text("")
     (folder / "thesis").mkdir()
     (folder / "thesis" / "chapter.tex").write_text("years")
+    (folder / "project").mkdir()
+    (folder / "project" / "README.md").write_text("# Mine")
     tables(folder)
     arrays(folder)
     return folder
@@ -209,6 +211,9 @@ COMMANDS = {
     "refine flow --set re=42 -o out.nc --tolerance 1e-3": "never calibrated",
     "refine flow --set re=42 -o out.nc --steps 1 --save thesis": "thesis holds chapter.tex",
     "refine flow --set re=42 -o out.nc --steps 1 --save flow": "flow holds something else than saved networks",
+    "refine flow --set re=42 -o same.nc --steps 1 --save same.nc": "same.nc and --save same.nc are one place",
+    "refine flow --set re=42 -o same/out.nc --steps 1 --save same": "same/out.nc and --save same are one place",
+    "refine flow --set re=42 -o same.nc --steps 1 --save ./same.nc/deep": "same.nc and --save same.nc/deep are one",
     "refine flow --set re=42 -o out.nc --steps 1 --save heat.py": "heat.py is a file",
     "refine flow --set re=42 -o out.nc --steps 1 --save ''": "an argument is empty",
     "refine flow --set re=42 -o out.nc --steps 1 --save .": "",
@@ -223,8 +228,8 @@ COMMANDS = {
     "invert flow unknown.csv -o out.nc": "'w' is neither a field",
     "invert flow nothing.csv -o out.nc": "no value at all",
     "invert flow endless.csv -o out.nc": "infinite values",
-    "invert flow outside.csv -o out.nc": "outside the domain",
-    "invert flow line.nc -o out.nc": "observations",
+    "invert flow outside.csv -o out.nc": "observations: 1 of 1 points lie outside the domain",
+    "invert flow line.nc -o out.nc": "observations: no field",
     "invert flow measured.csv -o out.txt": "the ending says the format",
     "invert flow measured.csv -o measured.csv": "measured.csv: is read too",
     "predict flow --set re=42 --at points.csv -o ./points.csv": "points.csv: is read too",
@@ -252,6 +257,7 @@ COMMANDS = {
     "info absent": "absent is no bundle",
     "info heat.py": "heat.py is no bundle",
     "info thesis": "thesis is no bundle",
+    "info project": "project is no bundle: expected a directory with README.md and config.json",
 }  # fmt: skip
 
 

@@ -208,7 +208,7 @@ def plot(
 def info(bundle: Bundle) -> None:
     """Print a bundle's model card."""
     card = bundle / "README.md"
-    if not card.is_file():
+    if not (card.is_file() and (bundle / "config.json").is_file()):
         raise UserError(f"{bundle} is no bundle: expected a directory with README.md and config.json")
     typer.echo(card.read_text())
 

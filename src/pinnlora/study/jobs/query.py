@@ -36,6 +36,7 @@ def run(
     """Write the predicted fields of one or many tasks: refined with the arguments `refinement` of `refine`, or marched
     to a time `until`."""
     check_output(output, bundle, tasks, at, *(Path(text.partition("=")[2]) for text in assignments))
+    _check_apart(output, (refinement or {}).get("save"))
     surrogate = load(bundle, device, trust)
     task, listed = assigned(assignments), read_columns(tasks) if tasks else {}
     for name in listed.keys() & task.keys():
@@ -117,6 +118,15 @@ def check_output(output: Path, *inputs: Path | None) -> None:
     refuse_foreign(output, directory=False)
     if output.suffix not in ENDINGS:
         raise UserError(f"{output}: the ending says the format; expected one of {', '.join(ENDINGS)}")
+
+
+def _check_apart(output: Path, save: Path | None) -> None:
+    """UserError where fields and networks would be written to one place, or one into the other."""
+    if save is None:
+        return
+    file, directory = output.resolve(), save.resolve()
+    if file.is_relative_to(directory) or directory.is_relative_to(file):
+        raise UserError(f"{output} and --save {save} are one place, or in each other; give them apart")
 
 
 def write_dataset(dataset: xr.Dataset, output: Path, title: str) -> None:
