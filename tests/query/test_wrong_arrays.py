@@ -37,6 +37,7 @@ NUMBERS = {
     "dates": (DATES, "re is an array of datetime64"),
     "durations": (DATES - DATES, "re is an array of timedelta64"),
     "text": ("42", "re = '42'; expected numbers"),
+    "labelled text": (xr.DataArray("42"), "re = <xarray.DataArray"),
     "texts": (np.array(["42"]), "re is an array of <U2"),
     "bytes": (b"42", "re = b'42'"),
     "nothing": (None, "re = None; expected numbers"),

@@ -221,4 +221,4 @@ def reals(name: str, value) -> np.ndarray:
     else:
         if given.ndim:
             raise UserError(f"{name} is an array of {given.dtype}; expected real numbers")
-    raise UserError(f"{name} = {repr(value)[:60]}; expected numbers")
+    raise UserError(f"{name} = {' '.join(repr(value).split())[:60]}; expected numbers")
