@@ -66,6 +66,17 @@ def test_teachers_solve_their_tasks_and_neighbours_resemble_each_other():
     assert torch.equal(run()[1], theta)
 
 
+def test_iterations_of_the_second_phase_count_too():
+    problem, lora = tiny("kovasznay", "lora")
+    tasks = task_set(problem, {"re": np.array([40.0])}, False, CPU, torch.float64)
+    stage = StageSettings(
+        optimiser="adam+lbfgs", steps=4, lbfgs_steps=3, points=20, condition_points=8, chain=True
+    )
+    draw = Draw(generator(), CPU, torch.float64)
+    _, history = fit_chain(problem, lora, tasks, random_theta(lora, 1), stage, draw)
+    assert history.iterations == 5 * 4 + 3
+
+
 def test_on_a_chain_the_damping_does_not_fall_below_its_start():
     problem, lora = tiny("kovasznay", "lora")
     tasks = task_set(problem, {"re": np.array([40.0])}, False, CPU, torch.float64)
