@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from pinnlora.errors import UserError
 from pinnlora.loss.measure import residual_map
 from pinnlora.query.networks import Networks
-from pinnlora.query.places import places_of
+from pinnlora.query.places import in_domain, places_of
 from pinnlora.query.predict import predicted
 from pinnlora.query.trust import error_map
 from pinnlora.report.style import RC
@@ -25,7 +25,8 @@ DEEP = 4
 
 
 def answer_of(networks: Networks) -> xr.Dataset:
-    """Fields, residual, estimated_error_u and true_error_u of one task over the first coordinate and the last."""
+    """Fields, residual, estimated_error_u and true_error_u of one task over the first coordinate and the last; nan
+    outside of the domain."""
     problem = networks.problem
     box = problem.coords
     if box.vectors:
@@ -50,8 +51,10 @@ def answer_of(networks: Networks) -> xr.Dataset:
         maps[f"estimated_error_{name}"] = estimated[:, k]
         if true is not None:
             maps[f"true_error_{name}"] = np.abs(fields[:, k] - true[:, k])
+    inside = in_domain(problem, places.points, networks.given)
     for name, values in maps.items():
-        out[name] = (places.dims, values.reshape(places.shape))
+        there = values if inside is True else np.where(inside[0], values, np.nan)
+        out[name] = (places.dims, there.reshape(places.shape))
     out.attrs |= {"fields": list(problem.fields), "title": problem.title}
     return out.squeeze()
 
@@ -109,7 +112,8 @@ def _panel(figure: Figure, axes: Axes, values: xr.DataArray, title: str, logarit
         axes.set_xlabel(str(values.dims[0]))
         axes.set_yscale("log" if logarithmic else "linear")
         return
-    norm, (across, up), top = None, values.dims, float(values.max())
+    norm, (across, up) = None, values.dims
+    top = float(values.where(np.isfinite(values)).max())  # an exact solution may be infinite on the boundary
     if logarithmic and top > 0:
         norm, values = LogNorm(top / 10**DEEP, top), values.clip(min=top / 10**DEEP)
     image = axes.pcolormesh(values[across], values[up], values.T, norm=norm, rasterized=True)
