@@ -216,6 +216,10 @@ def test_seconds_of_the_papers_adapters_stand_beside_those_of_their_rank(full):
     assert row(NEW_TASK.frame(full[:1]), solver="lora")["seconds_paper"] == 720
     found = row(NEW_TASK.frame([other]), solver="lora")
     assert found["rank"] == "16" and math.isnan(found["seconds_paper"])
+    whole = NEW_TASK.frame([full[0].sel({"rank": ["full"]})])
+    found = row(whole, method="physics", solver="zero-shot")
+    assert found["rank"] == "full" and math.isnan(found["seconds_paper"])  # the paper's has LoRA
+    assert row(whole, solver="pinn")["seconds_paper"] == 6600
 
 
 def test_figures_show_the_rank_of_the_settings_else_the_lowest(full):
