@@ -135,7 +135,8 @@ def _printed(dataset: xr.Dataset) -> pd.DataFrame:
 
 
 def error_against_time(datasets: Sequence[xr.Dataset]) -> Figure:
-    """The best error so far on the test tasks against seconds, a line a method at the rank that figures show.
+    """Error on the test tasks, at the best validation loss so far, against seconds, a line a method at the rank that
+    figures show.
 
     A line begins when what the method builds on is made: base, references and teachers are counted in.
     """
@@ -151,7 +152,9 @@ def error_against_time(datasets: Sequence[xr.Dataset]) -> Figure:
             axes.xaxis.set_major_formatter("{x:g}")
             axes.xaxis.set_minor_formatter(NullFormatter())
             below = "seconds, with base,\nreferences and teachers"
-            _finish(axes, dataset, below, "MSE of the test tasks,\nbest so far", "both")
+            _finish(
+                axes, dataset, below, "MSE of the test tasks, at the\nbest validation loss so far", "both"
+            )
             if not compared(dataset):
                 why = "no reference solution,\nhence no history of errors"
                 axes.text(0.5, 0.5, why, transform=axes.transAxes, ha="center", va="center")

@@ -50,10 +50,11 @@ MEANINGS = {
         "base network, trained from start to end, validation included; zero-shot is a prediction on the grid, refined "
         f"adds the refining steps. {PHYSICAL} Trained once before is what later tasks share: the base "
         "network, and for a hypernetwork also references, teachers and its training. The second table of each problem "
-        "is read off the histories of training: the seconds until the mean error of the test tasks, on a sample of "
-        "the grid, is as low as what LoRA and the physics hypernetwork both reach (without one of them, as what all "
-        "methods reach); per-task methods train all test tasks side by side, and base, references and teachers are "
-        "counted in. A dash there: never, and the lowest error stands beside it. Histories are those of the first seed."
+        "is read off the histories of training, whose error is that of the state with the best validation loss so far, "
+        "on a sample of the grid, averaged over the test tasks: the seconds until it is as low as LoRA and the physics "
+        "hypernetwork both end with (without one of them, as all methods end with), and stays so; per-task methods "
+        "train all test tasks side by side, and base, references and teachers are counted in. A dash there: never, and "
+        "the error at the end stands beside it. Histories are those of the first seed."
     ),
 }
 

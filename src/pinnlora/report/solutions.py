@@ -60,15 +60,16 @@ class Solution(Row):
         ]
         return math.nan if self.refined or found.empty else float(found.iloc[0])
 
-    def lowest(self) -> float:
-        """The lowest test error that training passed through."""
-        return math.nan if self.refined else min(self.history()[1], default=math.nan)
+    def final(self) -> float:
+        """The test error of the weights that training kept, on a sample of the grid."""
+        return math.nan if self.refined else min(self.history()[1][-1:], default=math.nan)
 
     def seconds_to_same_error(self) -> float:
-        """Seconds, prerequisites included, until training's test error is that low; NaN if it never is."""
+        """Seconds, prerequisites included, until training's test error is that low and stays so; NaN if it never is."""
         seconds, mse = self.history()
-        reached = (mse <= self.same_error) & (not self.refined)
-        return float(seconds[reached.argmax()]) if reached.any() else math.nan
+        above = np.flatnonzero(~(mse <= self.same_error))
+        left = [] if self.refined else seconds[above[-1] + 1 if above.size else 0 :]
+        return float(left[0]) if len(left) else math.nan
 
 
 def solutions(dataset: xr.Dataset) -> list[Solution]:
@@ -83,7 +84,7 @@ def solutions(dataset: xr.Dataset) -> list[Solution]:
 
 
 def common_error(found: Sequence[Solution]) -> float:
-    """The error that LoRA and the physics hypernetwork both reach in training; without them, that all reach."""
-    lowest = {row.method: row.lowest() for row in found if np.isfinite(row.lowest())}
-    both = [lowest[method] for method in ("lora", "physics") if method in lowest]
-    return max(both if len(both) == 2 else lowest.values(), default=math.nan)
+    """The error that LoRA and the physics hypernetwork both end with or below; without them, that all do."""
+    final = {row.method: row.final() for row in found if np.isfinite(row.final())}
+    both = [final[method] for method in ("lora", "physics") if method in final]
+    return max(both if len(both) == 2 else final.values(), default=math.nan)

@@ -152,8 +152,8 @@ class Row:
         return same.iloc[0].to_dict() if len(same) else {}
 
     def history(self) -> tuple[np.ndarray, np.ndarray]:
-        """Seconds since the first prerequisite was begun, and the test error so far, of the first seed; (samples,)
-        each."""
+        """Seconds since the first prerequisite was begun, and the test error of the state with the best validation loss
+        so far, which may rise, of the first seed; (samples,) each."""
         if "history_mse" not in self.dataset:
             return np.empty(0), np.empty(0)
         seconds = self._here("history_seconds").isel(seed=0).values + self.prerequisites()

@@ -216,7 +216,7 @@ NEW_TASK = Table(
         ),
         (
             Column("seconds_to_same_error", Solution.seconds_to_same_error, "s to the same error", plain),
-            Column("lowest_error", Solution.lowest, "lowest error in training", ERROR),
+            Column("final_error", Solution.final, "error at the end of training", ERROR),
         ),
     ),
     notes=lambda datasets: [
