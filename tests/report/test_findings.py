@@ -87,3 +87,9 @@ def test_only_what_is_above_a_legible_cell_is_listed(ranked):
     assert "| weights, rank 1 |" in above and "LoRA" not in above and "physics, rank 4 " not in above
     assert frame(ABOVE, [Row(ranked, "weights", "1")]).iloc[0]["ratio"] > 1
     assert frame(FLOORS, [Row(ranked, "lora", "16")]).iloc[0]["reference"] == "1.0e-30"
+
+
+def test_distances_to_refined_solutions_are_named(ranked):
+    text = findings([ranked.assign_attrs(reference="refined"), evaluation("burgers2d")])
+    assert "Kovasznay flow: Errors are distances to the task's own refined solution." in text
+    assert "distances" not in findings([ranked])

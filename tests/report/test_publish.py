@@ -5,6 +5,7 @@ import shutil
 import subprocess
 
 import netCDF4
+import numpy as np
 import pytest
 from synthetic import evaluation
 from typer.testing import CliRunner
@@ -14,7 +15,7 @@ from pinnlora.errors import UserError
 from pinnlora.report.archive import read_archive
 from pinnlora.report.findings import findings
 from pinnlora.report.pages import page, write
-from pinnlora.report.publish import publish
+from pinnlora.report.publish import publish, results
 from pinnlora.report.tables import TABLES
 
 NAMES = ("kovasznay", "burgers1d@plain")
@@ -151,6 +152,26 @@ def test_the_manifest_says_what_each_stage_took(project):
     assert told["stages"]["kovasznay/base"]["jobs"] == 1
     assert told["commit"] == git(project, "rev-parse", "HEAD") and told["versions"]["torch"]
     assert set(told["provenance of evaluations"]) == {"kovasznay", "burgers1d-plain"}
+
+
+def test_what_is_no_error_is_not_called_one(tmp_path):
+    """Distances to refined solutions are named so, and without any reference residuals stand for errors."""
+    distances = evaluation("kovasznay").assign_attrs(reference="refined")
+    unknown = evaluation("heat").assign_attrs(problem="heat.py:Heat", reference="none").copy(deep=True)
+    unknown["residual"] = 0 * unknown["mse"].isel(field=0, drop=True) + 3e-4
+    unknown["mismatch"] = unknown["residual"] / 2
+    unknown = unknown.assign({name: np.nan * unknown[name] for name in ("mse", "relative_l2", "mse_refined")})
+    block = results(tmp_path, [distances, unknown], "0123", "docs")
+    kovasznay, heat = block.split("**")[2::2]
+    assert "Errors are distances to the task's own refined solution." in kovasznay
+    assert "| test MSE, distance | paper |" in " ".join(kovasznay.split())
+    assert "No test task has a reference solution" in heat and "MSE" not in heat
+    assert (
+        "| method | residual | mismatch | one task alone, s |" in " ".join(heat.split()) and "1.5e-04" in heat
+    )
+    assert "mean squared error over grid" in block
+    assert "mean squared error" not in results(tmp_path, [unknown], "0123", "docs")
+    assert "distance" not in results(tmp_path, [evaluation("kovasznay")], "0123", "docs")
 
 
 def physics(section):

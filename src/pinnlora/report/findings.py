@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from pinnlora.report.columns import ERROR, PRINTED_ERROR, Column, frame, markdown, plain
-from pinnlora.report.pages import floor
+from pinnlora.report.pages import DISTANCES, floor
 from pinnlora.report.solutions import Solution, solutions
 from pinnlora.report.style import method_label, problem_label, row_label
 from pinnlora.report.summaries import (
@@ -21,6 +21,7 @@ from pinnlora.report.summaries import (
     paper,
     per_problem,
     problem,
+    reference,
     rows,
     seeds,
     shown,
@@ -68,10 +69,12 @@ def findings(datasets: Sequence[xr.Dataset]) -> str:
     """The page: a table to each question."""
     ranked = [found for dataset in datasets for found in ranked_of(dataset)]
     every = [row for dataset in datasets for row in rows(dataset) if row.errors().size]
+    distances = [problem_label(problem(each)) for each in datasets if reference(each) == "refined"]
+    about = f" {', '.join(distances)}: {DISTANCES}" if distances else ""
     parts = [
         "# What the study says",
         f"Read off its evaluations by the code, {per_problem(datasets, seeds)}. Errors are mean squared errors over "
-        "grid, fields, test tasks and seeds.",
+        f"grid, fields, test tasks and seeds.{about}",
         "## Is rank 4 the best?",
         "The rank with the least error among the numbered ones, and with how many seeds it is below rank 4. A dash "
         "stands for the paper's where a cell of the method is damaged in print.",

@@ -27,6 +27,12 @@ PHYSICAL = (
     "Residual and mismatch are the root mean squares of the equations and of the conditions at fresh points, averaged "
     "over the test tasks."
 )
+DISTANCES = "Errors are distances to the task's own refined solution."
+UNKNOWN = (
+    "No test task has a reference solution: instead of errors there are the residuals of the equations and the "
+    "mismatches of the conditions, which say how well a prediction solves its problem, not how far it is from the "
+    "solution."
+)
 MEANINGS = {
     1: (
         "MSE is over the grid and the fields and averaged over the test tasks, median and worst are over those tasks, "
@@ -79,7 +85,7 @@ def page(number: int, datasets: Sequence[xr.Dataset]) -> str:
                 if frame["same_error"].isna().all():
                     continue  # nor is there one of errors without a reference
                 parts.append(f"The same error is {ERROR(frame['same_error'].iloc[0])}.")
-            named = [_as_distance(column) if distance else column for column in columns]
+            named = [as_distance(column) if distance else column for column in columns]
             parts.append(markdown([table.name, *named], frame).rstrip())
     notes = "\n".join(f"- {note}" for note in table.notes(datasets))
     return "\n\n".join([*parts, "## Notes", notes]) + "\n"
@@ -96,7 +102,7 @@ def write(
     write_text(markdown, f"{page(number, datasets)}\n<!-- provenance {provenance} -->\n")
 
 
-def _as_distance(column: Column) -> Column:
+def as_distance(column: Column) -> Column:
     """The same with another header where it holds errors, which are distances to refined solutions."""
     physical = column.key.startswith(("residual", "mismatch"))
     renamed = column.show is ERROR and not physical
@@ -107,15 +113,11 @@ def _circumstances(dataset: xr.Dataset) -> str:
     """Machine, what was compared with, and floors: errors below these are not the method's."""
     attrs, kind = dataset.attrs, reference(dataset)
     if not compared(dataset):
-        return (
-            f"Seconds: {measured_on(dataset)}. No test task has a reference solution: instead of errors there are the "
-            "residuals of the equations and the mismatches of the conditions, which say how well a prediction solves "
-            "its problem, not how far it is from the solution."
-        )
+        return f"Seconds: {measured_on(dataset)}. {UNKNOWN}"
     note = f" ({attrs['floor_reference_note']})" if attrs.get("floor_reference_note") else ""
     dtype = f" ({attrs['floor_precision_dtype']})" if attrs.get("floor_precision_dtype") else ""
     about = {
-        "refined": "Errors are distances to the task's own refined solution. ",
+        "refined": f"{DISTANCES} ",
         "file": f"References are from {attrs.get('reference_note')}. ",
     }.get(kind, "")
     return (

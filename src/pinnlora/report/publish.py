@@ -18,25 +18,36 @@ from pinnlora.report.columns import ERROR, PRINTED_ERROR, Column, frame, markdow
 from pinnlora.report.curves import error_against_rank, error_against_time
 from pinnlora.report.fields import fields
 from pinnlora.report.findings import findings
-from pinnlora.report.pages import page
+from pinnlora.report.pages import DISTANCES, UNKNOWN, as_distance, page
 from pinnlora.report.solutions import Solution, once, solutions
 from pinnlora.report.style import problem_label, save
-from pinnlora.report.summaries import measured_on, per_problem, problem, read_evaluation, seeds
-from pinnlora.report.tables import TABLES, bar
+from pinnlora.report.summaries import (
+    compared,
+    measured_on,
+    per_problem,
+    problem,
+    read_evaluation,
+    reference,
+    seeds,
+)
+from pinnlora.report.tables import PHYSICAL, TABLES, bar
 
 START, END = "<!-- results:start -->", "<!-- results:end -->"
 CODE = ("src", "config", "Snakefile", "workflow", ":(exclude)src/pinnlora/report")
 """What evaluations depend on, as git's path patterns; tables and figures are made here, by the code at hand."""
-COLUMNS = (
-    Column("name", Solution.label, "method"),
+NAME = Column("name", Solution.label, "method")
+ERRORS = (
     Column("mse", Solution.mse, "test MSE", ERROR),
     Column("paper", lambda row: math.nan if row.refined else bar(row), "paper", PRINTED_ERROR),
     Column("best_seed", lambda row: row.over_seeds(min), "best seed", ERROR),
     Column("worst_seed", lambda row: row.over_seeds(max), "worst seed", ERROR),
     Column("worst", Solution.worst, "worst task", ERROR),
+)
+TIMES = (
     Column("seconds", Solution.seconds, "one task alone, s", plain),
     Column("once", once, "trained once before, s", plain),
 )
+MEASURED = "the mean squared error over grid, fields and test tasks, beside the paper's where it is legible; "
 
 
 def publish(study: Path, docs: Path, readme: Path) -> None:
@@ -130,15 +141,24 @@ def results(study: Path, datasets: Sequence[xr.Dataset], commit: str, docs: str)
     parts = [
         f"![test error against rank, ours filled, the paper's hollow]({docs}/error_against_rank.png)",
         f"Study `{study.resolve().name}` at commit {commit[:9]}, {per_problem(datasets, seeds)}, on "
-        f"{per_problem(datasets, measured_on)}{_duration(study)}. The mean squared error over grid, fields and test "
-        "tasks, at the rank of the figures, beside the paper's where it is legible; seconds of one new task alone, and "
-        "of what was trained before it. All tables and figures, every task's error and what each stage took: "
-        f"[{docs}]({docs}).",
+        f"{per_problem(datasets, measured_on)}{_duration(study)}. At the rank of the figures: "
+        f"{MEASURED if any(map(compared, datasets)) else ''}seconds of one new task alone, and of what was trained "
+        f"before it. All tables and figures, every task's error and what each stage took: [{docs}]({docs}).",
     ]
     for dataset in datasets:
-        table = markdown(COLUMNS, frame(COLUMNS, solutions(dataset))).rstrip()
-        parts += [f"**{problem_label(problem(dataset))}**", table]
+        about, errors = _accuracy(dataset)
+        table = markdown(columns := [NAME, *errors, *TIMES], frame(columns, solutions(dataset))).rstrip()
+        parts += filter(None, [f"**{problem_label(problem(dataset))}**", about, table])
     return "\n\n".join(parts) + "\n"
+
+
+def _accuracy(dataset: xr.Dataset) -> tuple[str, Sequence[Column]]:
+    """How a problem's solutions are judged: what is to be said of that, and the columns."""
+    if not compared(dataset):
+        return UNKNOWN, PHYSICAL
+    if reference(dataset) == "refined":
+        return DISTANCES, [as_distance(column) for column in ERRORS]
+    return "", ERRORS
 
 
 def _duration(study: Path) -> str:
