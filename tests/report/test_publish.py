@@ -139,6 +139,20 @@ def test_a_damaged_archive_is_one_line(project):
         publish(path.parent, path.parent, project / "README.md")
 
 
+def test_an_archive_without_evaluations_leaves_the_pages_alone(project):
+    run(project)
+    docs = project / "docs/default"
+    before = (docs / "table2.md").read_bytes()
+    (docs / "study.nc").unlink()
+    evaluation("kovasznay").to_netcdf(docs / "study.nc")  # no groups
+    with pytest.raises(UserError, match=r"study\.nc holds no evaluations"):
+        publish(docs, docs, project / "README.md")
+    evaluation("kovasznay").drop_attrs().to_netcdf(docs / "study.nc", group="kovasznay")
+    with pytest.raises(UserError, match="is not an evaluation file"):
+        publish(docs, docs, project / "README.md")
+    assert (docs / "table2.md").read_bytes() == before
+
+
 def test_the_manifest_says_what_each_stage_took(project):
     for path, seconds in (
         ("kovasznay/base", 3), ("kovasznay/surrogate/data/rank1", 5), ("kovasznay/surrogate/data/rank1-seed2024", 7),
@@ -237,6 +251,23 @@ def test_tables_of_other_evaluations_are_refused(project):
     path.unlink()
     dataset.to_netcdf(path)
     refused(project, "table3.csv is not what the evaluations say")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"a,b\n1,2\n",
+        b"problem,mse\n",
+        b"problem,mse\n,1e-3\n",
+        b"problem,mse\nkovasznay,low\n",
+        b"\xff\xfe\x00",
+    ],
+    ids=["empty", "foreign", "header alone", "no problem", "no number", "binary"],
+)
+def test_a_table_of_something_else_is_one_line(project, content):
+    (project / "results/default/tables/table3.csv").write_bytes(content)
+    refused(project, "table3.csv is no table of a study", "run the study to its end again")
 
 
 def test_the_readme_may_stand_in_a_folder(project):

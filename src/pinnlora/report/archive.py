@@ -11,8 +11,9 @@ import pandas as pd
 import xarray as xr
 
 from pinnlora.checksums import sum_of_dataset
+from pinnlora.errors import UserError
 from pinnlora.files import atomic, read_netcdf, write_text
-from pinnlora.report.summaries import measured_on, per_problem, problem
+from pinnlora.report.summaries import measured_on, per_problem, problem, read_evaluation
 
 ARCHIVE = "study.nc"
 PACKAGES = ("pinnlora", "torch", "numpy", "scipy", "xarray", "netcdf4", "snakemake")
@@ -31,11 +32,15 @@ def write_archive(datasets: Sequence[xr.Dataset], path: Path) -> None:
 
 
 def read_archive(path: Path) -> list[xr.Dataset]:
-    """The evaluations of `write_archive`, in their order."""
+    """The evaluations of `write_archive`, in their order; UserError where there are none."""
     read_netcdf(path)  # in words where there is none, or a damaged one
     with netCDF4.Dataset(path) as file:
         groups = list(file.groups)
-    return [read_netcdf(path, required=("mse",), group=group) for group in groups]
+    if not groups:
+        raise UserError(
+            f"{path} holds no evaluations, a group each: publish the study again, or restore the file"
+        )
+    return [read_evaluation(path, group) for group in groups]
 
 
 def _dimensions(dataset: xr.Dataset) -> set:

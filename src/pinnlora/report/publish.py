@@ -93,7 +93,7 @@ def finished(study: Path) -> list[xr.Dataset]:
         raise UserError(
             f"{study} is no finished study: it has no {last.relative_to(study)}; run it to the end"
         )
-    known = pd.read_csv(last)
+    known = _known(last)
     found = [read_evaluation(study / name / "evaluation.nc") for name in known["problem"].unique()]
     made = TABLES[3].frame(found)
     same = len(made) == len(known) and np.allclose(
@@ -102,6 +102,18 @@ def finished(study: Path) -> list[xr.Dataset]:
     if not same:
         raise UserError(f"{last} is not what the evaluations say: run the study to its end again")
     return found
+
+
+def _known(path: Path) -> pd.DataFrame:
+    """Problem and mse of each row of a table; UserError where it is none of a study."""
+    try:
+        known = pd.read_csv(path, usecols=["problem", "mse"], dtype={"problem": str, "mse": float})
+        if known.empty or known["problem"].isna().any():
+            raise ValueError("no rows, or one without a problem")
+    except (OSError, ValueError) as error:  # what pandas raises is a ValueError
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path} is no table of a study ({reason}): run the study to its end again") from None
+    return known
 
 
 def commit_of(datasets: Sequence[xr.Dataset], repository: Path) -> str:

@@ -23,9 +23,9 @@ from pinnlora.study.names import BASELINES, METHODS, PER_TASK, rank_value
 PREREQUISITES = ("seconds_base", "seconds_reference", "seconds_teachers")
 
 
-def read_evaluation(path: Path) -> xr.Dataset:
-    """An evaluation file in memory; UserError where it lacks what every table and figure needs."""
-    dataset = read_netcdf(path, required=("mse",))
+def read_evaluation(path: Path, group: str | None = None) -> xr.Dataset:
+    """An evaluation file in memory, or a group of one; UserError where it lacks what every table and figure needs."""
+    dataset = read_netcdf(path, required=("mse",), group=group)
     expected = {"method", "rank", "seed", "split", "task", "field"}
     if "problem" not in dataset.attrs or set(dataset["mse"].dims) != expected:
         raise UserError(
