@@ -68,8 +68,8 @@ class Solution(Row):
         """Seconds, prerequisites included, until training's test error is that low and stays so; NaN if it never is."""
         seconds, mse = self.history()
         above = np.flatnonzero(~(mse <= self.same_error))
-        left = [] if self.refined else seconds[above[-1] + 1 if above.size else 0 :]
-        return float(left[0]) if len(left) else math.nan
+        left = seconds[above[-1] + 1 if above.size else 0 :]
+        return math.nan if self.refined else float(min(left, default=math.nan))
 
 
 def solutions(dataset: xr.Dataset) -> list[Solution]:
