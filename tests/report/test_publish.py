@@ -7,7 +7,7 @@ import subprocess
 import netCDF4
 import numpy as np
 import pytest
-from synthetic import evaluation
+from synthetic import evaluation, with_three_seeds
 from typer.testing import CliRunner
 
 from pinnlora.cli import app
@@ -49,10 +49,17 @@ def project(tmp_path):
     return tmp_path
 
 
-def study(project, commits):
+def benchmark(project, name, seconds, processor="NA"):
+    path = project / f"results/default/benchmarks/{name}.tsv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"s\th:m:s\tcpu_time\n{seconds}.0\t0:00:03\t{processor}\n")
+    return path
+
+
+def study(project, commits, changed=lambda dataset: dataset):
     datasets = []
     for name, made in zip(NAMES, commits, strict=True):
-        datasets.append(evaluation(name).assign_attrs(source=f"pinnlora 0.1.0 (commit {made})"))
+        datasets.append(changed(evaluation(name)).assign_attrs(source=f"pinnlora 0.1.0 (commit {made})"))
         folder = project / "results/default" / name.replace("@", "-")
         folder.mkdir(parents=True, exist_ok=True)
         datasets[-1].to_netcdf(folder / "evaluation.nc")
@@ -74,10 +81,8 @@ def refused(project, *words):
 
 
 def test_docs_and_readme_are_made_anew(project):
-    benchmarks = project / "results/default/benchmarks/tables"
-    benchmarks.mkdir(parents=True)
-    for name, cpu in (("a", "90.0"), ("b", "NA")):
-        (benchmarks / f"{name}.tsv").write_text(f"s\th:m:s\tcpu_time\n120.0\t0:02:00\t{cpu}\n")
+    benchmark(project, "tables/table1", 120, "90.0")
+    benchmark(project, "tables/table2", 120)
     run(project)
     curves = {f"error_against_{kind}.png" for kind in ("rank", "time")}
     fields = {"kovasznay.png", "burgers1d-plain.png"}
@@ -94,7 +99,10 @@ def test_docs_and_readme_are_made_anew(project):
         git(project, "rev-parse", "HEAD")[:9],
     ):
         assert word in text
-    assert "took 4 minutes one after another, 2 of CPU time" in text
+    assert (
+        "its jobs, several of which may have run side by side, add up to 4 minutes, their CPU times to 2."
+        in text
+    )
     assert text.split("**")[1::2] == ["Kovasznay flow", "1D Burgers, plain"]
     kovasznay, burgers = text.split("**")[2::2]
     assert "4.84e-07" in physics(kovasznay)[3]
@@ -153,29 +161,34 @@ def test_an_archive_without_evaluations_leaves_the_pages_alone(project):
     assert (docs / "table2.md").read_bytes() == before
 
 
-def test_the_manifest_says_what_each_stage_took(project):
-    for path, seconds in (
-        ("kovasznay/base", 3), ("kovasznay/surrogate/data/rank1", 5), ("kovasznay/surrogate/data/rank1-seed2024", 7),
-    ):  # fmt: skip
-        file = project / f"results/default/benchmarks/{path}.tsv"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(f"s\th:m:s\tcpu_time\n{seconds}.0\t0:00:03\tNA\n")
+def test_the_manifest_says_what_each_stage_of_the_evaluations_took(project):
+    """Jobs of ranks, seeds and problems that the study was trained with once are left out."""
+    head = git(project, "rev-parse", "HEAD")
+    study(project, [head] * 2, with_three_seeds)
+    kept = ("base", "teachers/rank8", "surrogate/data/rank1", "surrogate/data/rank1-seed2024")
+    dropped = ("fits/lora/rank3", "teachers/rank3", "surrogate/data/rank1-seed2031", "surrogate/other/rank1")
+    for place, name in enumerate((*kept, *dropped), start=3):
+        benchmark(project, f"kovasznay/{name}", place)
+    benchmark(project, "heat/base", 100)  # a problem that the study has no more
     run(project)
     told = json.loads((project / "docs/default/manifest.json").read_text())
-    assert told["stages"]["kovasznay/surrogate/data"] == {"jobs": 2, "seconds": 12.0, "CPU seconds": 0.0}
-    assert told["stages"]["kovasznay/base"]["jobs"] == 1
+    assert told["stages"] == {
+        "kovasznay/base": {"jobs": 1, "seconds": 3.0, "CPU seconds": 0.0},
+        "kovasznay/surrogate/data": {"jobs": 2, "seconds": 11.0, "CPU seconds": 0.0},
+        "kovasznay/teachers": {"jobs": 1, "seconds": 4.0, "CPU seconds": 0.0},
+    }
     assert told["commit"] == git(project, "rev-parse", "HEAD") and told["versions"]["torch"]
     assert set(told["provenance of evaluations"]) == {"kovasznay", "burgers1d-plain"}
 
 
-def test_what_is_no_error_is_not_called_one(tmp_path):
+def test_what_is_no_error_is_not_called_one():
     """Distances to refined solutions are named so, and without any reference residuals stand for errors."""
     distances = evaluation("kovasznay").assign_attrs(reference="refined")
     unknown = evaluation("heat").assign_attrs(problem="heat.py:Heat", reference="none").copy(deep=True)
     unknown["residual"] = 0 * unknown["mse"].isel(field=0, drop=True) + 3e-4
     unknown["mismatch"] = unknown["residual"] / 2
     unknown = unknown.assign({name: np.nan * unknown[name] for name in ("mse", "relative_l2", "mse_refined")})
-    block = results(tmp_path, [distances, unknown], "0123", "docs")
+    block = results("mine", [distances, unknown], "0123", {}, "docs")
     kovasznay, heat = block.split("**")[2::2]
     assert "Errors are distances to the task's own refined solution." in kovasznay
     assert "| test MSE, distance | paper |" in " ".join(kovasznay.split())
@@ -184,8 +197,8 @@ def test_what_is_no_error_is_not_called_one(tmp_path):
         "| method | residual | mismatch | one task alone, s |" in " ".join(heat.split()) and "1.5e-04" in heat
     )
     assert "mean squared error over grid" in block
-    assert "mean squared error" not in results(tmp_path, [unknown], "0123", "docs")
-    assert "distance" not in results(tmp_path, [evaluation("kovasznay")], "0123", "docs")
+    assert "mean squared error" not in results("mine", [unknown], "0123", {}, "docs")
+    assert "distance" not in results("mine", [evaluation("kovasznay")], "0123", {}, "docs")
 
 
 def physics(section):
@@ -251,6 +264,12 @@ def test_tables_of_other_evaluations_are_refused(project):
     path.unlink()
     dataset.to_netcdf(path)
     refused(project, "table3.csv is not what the evaluations say")
+
+
+@pytest.mark.parametrize("content", ["", "a\tb\n1\t2\n"], ids=["empty", "foreign"])
+def test_a_benchmark_that_is_none_is_one_line(project, content):
+    benchmark(project, "tables/table1", 120).write_text(content)
+    refused(project, "tables/table1.tsv is no record of a job's seconds", "delete it")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -13,7 +13,17 @@ import xarray as xr
 from pinnlora.checksums import sum_of_dataset
 from pinnlora.errors import UserError
 from pinnlora.files import atomic, read_netcdf, write_text
-from pinnlora.report.summaries import measured_on, per_problem, problem, read_evaluation
+from pinnlora.report.summaries import (
+    is_hypernetwork,
+    measured_on,
+    per_problem,
+    problem,
+    read_evaluation,
+    rows,
+)
+from pinnlora.study.graph import Job
+from pinnlora.study.names import PER_TASK
+from pinnlora.train.settings import FROM_TEACHERS
 
 ARCHIVE = "study.nc"
 PACKAGES = ("pinnlora", "torch", "numpy", "scipy", "xarray", "netcdf4", "snakemake")
@@ -47,8 +57,10 @@ def _dimensions(dataset: xr.Dataset) -> set:
     return {name for variable in dataset.data_vars.values() for name in variable.dims}
 
 
-def write_manifest(study: Path, datasets: Sequence[xr.Dataset], commit: str, path: Path) -> None:
-    """Commit, hashes of code and settings, machine, versions of this environment, and what each stage took."""
+def write_manifest(
+    study: Path, datasets: Sequence[xr.Dataset], commit: str, took: dict[str, dict[str, float]], path: Path
+) -> None:
+    """Commit, hashes of code and settings, machine, versions of this environment, and what each of `stages` took."""
     told = {
         "study": study.resolve().name,
         "commit": commit,
@@ -56,23 +68,55 @@ def write_manifest(study: Path, datasets: Sequence[xr.Dataset], commit: str, pat
         "machine": per_problem(datasets, measured_on),
         "python": sys.version.split()[0],
         "versions": {name: _version(name) for name in PACKAGES},
-        "stages": stages(study),
+        "stages": took,
     }
     write_text(path, json.dumps(told, indent=1) + "\n")
 
 
-def stages(study: Path) -> dict[str, dict[str, float]]:
-    """Jobs, their seconds one after another and of CPU, by `problem/stage`; of those whose benchmark is kept."""
+def stages(study: Path, datasets: Sequence[xr.Dataset]) -> dict[str, dict[str, float]]:
+    """Jobs, the sums of their wall and CPU seconds, by `problem/stage`; of those behind the evaluations, where
+    Snakemake's record of them is kept."""
     found: dict[str, dict[str, float]] = {}
-    for path in sorted((study / "benchmarks").rglob("*.tsv")):
-        parts = path.relative_to(study / "benchmarks").with_suffix("").parts
-        stage = "/".join(parts[:3] if len(parts) == 4 else parts[:2])
-        took = pd.read_csv(path, sep="\t")[["s", "cpu_time"]].apply(pd.to_numeric, errors="coerce").sum()
+    for job in sorted({job for dataset in datasets for job in _jobs(dataset)}, key=Job.outputs):
+        name = Path(job.outputs()[-1]).with_suffix("")
+        path = study / "benchmarks" / f"{name}.tsv"
+        if not path.is_file():
+            continue
+        stage = "/".join(name.parts[:3] if len(name.parts) == 4 else name.parts[:2])
+        wall, processor = _seconds(path)
         known = found.setdefault(stage, {"jobs": 0, "seconds": 0.0, "CPU seconds": 0.0})
         known["jobs"] += 1
-        known["seconds"] = round(known["seconds"] + float(took["s"]), 1)
-        known["CPU seconds"] = round(known["CPU seconds"] + float(took["cpu_time"]), 1)
+        known["seconds"] = round(known["seconds"] + wall, 1)
+        known["CPU seconds"] = round(known["CPU seconds"] + processor, 1)
     return found
+
+
+def _jobs(dataset: xr.Dataset) -> Iterator[Job]:
+    """The jobs behind a problem's evaluation, and those of the tables and figures."""
+    name = problem(dataset)
+    yield from (Job(stage, name) for stage in ("tasks", "reference", "base", "evaluate"))
+    yield from (Job("table", which=str(number)) for number in (1, 2, 3))
+    yield from (Job("figure", which=kind) for kind in ("rank", "time"))
+    yield Job("figure", name, which="fields")
+    for row in rows(dataset):
+        if row.method in PER_TASK:
+            yield Job("fit", name, row.rank, row.method)
+        elif is_hypernetwork(row):
+            others = (int(seed) for seed in dataset["seed"].values[1:])  # the study's own comes first
+            yield from (Job("hypernetwork", name, row.rank, row.method, again) for again in (None, *others))
+        if row.method in FROM_TEACHERS:
+            yield Job("teachers", name, row.rank)
+
+
+def _seconds(path: Path) -> tuple[float, float]:
+    """Wall and CPU seconds of a job, 0 where Snakemake could not measure; UserError where it is no record."""
+    try:
+        took = pd.read_csv(path, sep="\t", usecols=["s", "cpu_time"])
+    except (OSError, ValueError) as error:  # what pandas raises is a ValueError
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path} is no record of a job's seconds ({reason}): delete it") from None
+    wall, processor = (pd.to_numeric(took[name], errors="coerce").sum() for name in ("s", "cpu_time"))
+    return float(wall), float(processor)
 
 
 def _version(package: str) -> str:

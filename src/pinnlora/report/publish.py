@@ -67,14 +67,16 @@ def publish(study: Path, docs: Path, readme: Path) -> None:
     if not end:
         raise UserError(f"{readme} has no {START} with {END} below it; put both where the results belong")
     commit = commit_of(datasets, readme.resolve().parent)
+    took = stages(study, datasets)
     write_pages(datasets, docs)
     write_archive(datasets, docs / ARCHIVE)
-    write_manifest(study, datasets, commit, docs / "manifest.json")
+    write_manifest(study, datasets, commit, took, docs / "manifest.json")
     save(error_against_rank(datasets), docs / "error_against_rank.png")
     save(error_against_time(datasets), docs / "error_against_time.png")
     for dataset in datasets:
         save(fields(dataset), docs / f"{problem(dataset)}.png")
-    block = results(study, datasets, commit, Path(os.path.relpath(docs, readme.parent)).as_posix())
+    where = Path(os.path.relpath(docs, readme.parent)).as_posix()
+    block = results(study.resolve().name, datasets, commit, took, where)
     write_text(readme, f"{before}{start}\n{block}{end}{after}")
 
 
@@ -148,14 +150,16 @@ def _git(repository: Path, *arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(["git", "-C", str(repository), *arguments], capture_output=True, text=True)
 
 
-def results(study: Path, datasets: Sequence[xr.Dataset], commit: str, docs: str) -> str:
-    """The README's block: a figure, where the numbers come from, a small table a problem."""
+def results(
+    study: str, datasets: Sequence[xr.Dataset], commit: str, took: dict[str, dict[str, float]], docs: str
+) -> str:
+    """The README's block: a figure, where the numbers come from, a small table a problem. `took` is of `stages`."""
     parts = [
         f"![test error against rank, ours filled, the paper's hollow]({docs}/error_against_rank.png)",
-        f"Study `{study.resolve().name}` at commit {commit[:9]}, {per_problem(datasets, seeds)}, on "
-        f"{per_problem(datasets, measured_on)}{_duration(study)}. At the rank of the figures: "
-        f"{MEASURED if any(map(compared, datasets)) else ''}seconds of one new task alone, and of what was trained "
-        f"before it. All tables and figures, every task's error and what each stage took: [{docs}]({docs}).",
+        f"Study `{study}` at commit {commit[:9]}, {per_problem(datasets, seeds)}, on "
+        f"{per_problem(datasets, measured_on)}{_duration(took)}. At the rank of the figures: "
+        f"{MEASURED if any(map(compared, datasets)) else ''}wall seconds of one new task alone, and of what was "
+        f"trained before it. All tables and figures, every task's error and what each stage took: [{docs}]({docs}).",
     ]
     for dataset in datasets:
         about, errors = _accuracy(dataset)
@@ -173,9 +177,14 @@ def _accuracy(dataset: xr.Dataset) -> tuple[str, Sequence[Column]]:
     return "", ERRORS
 
 
-def _duration(study: Path) -> str:
-    """`; its jobs took 41 minutes one after another, 40 of CPU time`, empty where no benchmark is kept."""
-    took = pd.DataFrame(stages(study).values()).sum() / 60
-    if took.empty:
+def _duration(took: dict[str, dict[str, float]]) -> str:
+    """`; the wall times of its jobs add up to 41 minutes`, empty where no record of them is kept."""
+    if not took:
         return ""
-    return f"; its jobs took {took['seconds']:.0f} minutes one after another, {took['CPU seconds']:.0f} of CPU time"
+    wall, processor = (
+        sum(stage[kind] for stage in took.values()) / 60 for kind in ("seconds", "CPU seconds")
+    )
+    return (
+        f"; the wall times of its jobs, several of which may have run side by side, add up to {wall:.0f} minutes, "
+        f"their CPU times to {processor:.0f}"
+    )
