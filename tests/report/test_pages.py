@@ -76,7 +76,7 @@ def test_the_page_says_what_was_run_and_the_floors_of_each_problem(full):
     for number in (1, 2, 3):
         heading, paragraph = page(number, full).split("\n\n")[:2]
         assert heading.startswith(f"# Table {number}.")
-        for word in ("`default`", "commit 0123abc", "one seed, 2023"):
+        for word in ("`default`", "commit 0123abc", "one seed, 2023", "may have run side by side"):
             assert word in paragraph
         section = page(number, full).split("## 1D Burgers")[1]
         assert "of the reference 2.5e-21 (against a doubly refined run)" in section

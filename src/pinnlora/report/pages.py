@@ -33,6 +33,9 @@ UNKNOWN = (
     "mismatches of the conditions, which say how well a prediction solves its problem, not how far it is from the "
     "solution."
 )
+SECONDS = (
+    "Our seconds are wall times of jobs that may have run side by side, on cores that may have been busy."
+)
 MEANINGS = {
     1: (
         "MSE is over the grid and the fields and averaged over the test tasks, median and worst are over those tasks, "
@@ -70,7 +73,7 @@ def page(number: int, datasets: Sequence[xr.Dataset]) -> str:
     table = TABLES[number]
     paragraph = (
         f"Study `{_attribute(datasets, 'study')}`, made by {_attribute(datasets, 'source')}; "
-        f"{per_problem(datasets, seeds)}. {MEANINGS[number]} A dash stands where there is no number."
+        f"{per_problem(datasets, seeds)}. {MEANINGS[number]} {SECONDS} A dash stands where there is no number."
     )
     parts = [f"# {TITLES[number]}", paragraph]
     for dataset in datasets:
