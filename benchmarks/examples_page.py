@@ -24,7 +24,7 @@ class Example(NamedTuple):
 
 HEAD = """# Examples: errors after some minutes
 
-`python benchmarks/examples.py` trains each problem of `examples/` by `pinnlora train FILE --minutes M`,
+`python benchmarks/examples.py` trains these problems of `examples/` by `pinnlora train FILE.py:Class --minutes M`,
 without a config, and writes this page; `--methods pinnlora deepxde --minutes 2 5` has DeepXDE train on the same class
 for the same minutes with the same threads.
 

@@ -46,6 +46,9 @@ HEAD = """# Long time
 Where the task is the state at the start, a trained surrogate goes on beyond its time: its own state at the end is
 the next task.
 
+`u0.npy` holds the state at the function's points, for 1D Burgers 128 values at `x = j / 128`, of mean zero as those of
+training: `x = np.arange(128) / 128; np.save("u0.npy", 0.5 * np.sin(2 * np.pi * x))`.
+
 ```bash
 pinnlora predict results/default/burgers1d/surrogate/physics/rank4 --set u0=u0.npy --until 5 -o u.nc
 ```
@@ -72,6 +75,8 @@ be marched is told in one line.
 - **Errors add up.** `accumulated_error` is the sum of the windows' estimates. It takes an error that is there as
   neither amplified nor damped: too large where the equation forgets its start, as Burgers' does, too small where it
   is chaotic.
+- **No derivatives in the task** such as `u_nu` beyond the first window: later windows start from states that depend
+  on it.
 - **What the law never draws**, a mean where it has none, is taken out of a state if it is smaller than the window's
   estimated error. If it is larger, the state is out of range.
 

@@ -162,7 +162,9 @@ def invert(
     bundle: Bundle,
     data: Annotated[Path, typer.Argument(help="CSV or NetCDF: coordinates, and fields measured there")],
     output: Result,
-    noise: Annotated[str, typer.Option(help="standard deviation: 0.01, or u=0.01,p=0.1")] = "0.01",
+    noise: Annotated[
+        str, typer.Option(help="standard deviation: 0.01, or of every field: u=1,v=1,p=2")
+    ] = "0.01",
     device: Device = Where.cpu,
     trust: Trust = False,
 ) -> None:
@@ -187,7 +189,7 @@ def explore(
     output: Annotated[Path, typer.Option("--output", "-o", help="a .html file")],
     trust: Trust = False,
 ) -> None:
-    """Write a page with sliders for the task, its fields by the network itself, in any browser, without a network."""
+    """Write a page with sliders for the task; it holds the networks and draws their fields in any browser, offline."""
     _run("explore", bundle=bundle, output=output, trust=trust)
 
 

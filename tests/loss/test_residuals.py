@@ -155,6 +155,9 @@ def test_causal_weights_fall_with_the_residuals_before():
     squares = torch.tensor([[1.0, 2.0, 4.0, 8.0], [0.0, 0.0, 1.0, 1.0]])
     earlier = torch.tensor([[10.0, 0.0, 11.0, 2.0], [1.0, 0.0, 1.0, 0.0]])
     torch.testing.assert_close(_causal(t, squares, 0.1), torch.exp(-0.1 * earlier))
+    together = torch.tensor([[0.5, 0.1, 0.5, 0.1]])
+    earlier = torch.tensor([[10.0, 0.0, 10.0, 0.0], [1.0, 0.0, 1.0, 0.0]])
+    torch.testing.assert_close(_causal(together, squares, 0.1), torch.exp(-0.1 * earlier))
 
 
 def test_weights_do_not_take_part_in_the_gradient():

@@ -5,6 +5,7 @@ import torch
 from small import function_jet, generator, task_values
 
 from pinnlora import Ball, Box, Condition, Disk, Polygon, Problem, Uniform
+from pinnlora.errors import UserError
 from pinnlora.nets.distance import curved
 from pinnlora.nets.hard import hard_conditions
 from pinnlora.problem.channels import Channels, product
@@ -202,3 +203,38 @@ def test_what_is_not_smooth_inside_is_not_taken_there():
     for rim, smooth in ((turned, False), (normal, False), (steep, True)):
         found = hard_conditions(flat(disk, Condition(rim, on="disk")), own=False)
         assert any("not smooth inside" in why for *_, why in found.soft) != smooth
+
+
+def level(self):
+    return {"u": 1.0}
+
+
+def test_at_a_corner_the_common_value_is_held():
+    """Of two conditions that agree where their sides meet, exactly there and beside it."""
+    hole = Box(x=(0, 1), y=(0, 1)) - Disk(x=0.5, y=0.5, radius=0.2).named("hole")
+    left, rest = Condition(level, on="x=0"), Condition(level, on=("x=1", "y=0", "y=1"), name="rest")
+    problem = flat(hole, left, rest, Condition(level, on="hole", name="inner"))
+    hard, values = hard_conditions(problem, own=False), task_values(problem, 1)
+    assert not hard.soft
+    coords = torch.tensor([[[0, 0], [0, 1], [1, 1], [1e-9, 1e-9], [0, 0.5], [0.3, 0]]], dtype=torch.float64)
+    offset, factor = curved(problem, hard.patches, hard.kept, coords, values, Channels(((),)))
+    assert (offset - 1).abs().max() < 1e-12 and factor[0, 0, :3].abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-3])
+def test_values_contradict_each_other_in_their_own_size(scale):
+    hole = Box(x=(0, 1), y=(0, 1)) - Disk(x=0.5, y=0.5, radius=0.2).named("hole")
+
+    def other(self):
+        return {"u": scale * 0.5}
+
+    parts = Condition(zero, on="x=0"), Condition(other, on=("x=1", "y=0", "y=1", "hole"))
+    assert any("contradicts" in why for *_, why in hard_conditions(flat(hole, *parts), own=False).soft)
+
+
+def test_ends_that_nobody_prescribed_are_not_held():
+    """A coordinate without conditions, beside sides on which only the whole domain's function would vanish."""
+    domain = (SQUARE - Box(x=(-0.2, 0.2), y=(-0.2, 0.2)).named("hole")) * Box(z=(0, 1))
+    problem = changed(coords=domain, residual=poisson, conditions=[Condition(zero, on=(*WALLS, "hole"))])
+    with pytest.raises(UserError, match="no smooth function is known"):
+        hard_conditions(problem, own=False, insist=True)

@@ -110,6 +110,23 @@ class Round(Carried):
     coords = Disk(x=0, y=0, radius=1) * Box(t=(0, 1))
 
 
+class Seen(Carried):
+    """What is observed of the potential is another thing later on."""
+
+    potentials = ("s",)
+
+    def observe(self, t, s_x):
+        return {"u": (1 + t) * s_x}
+
+    def residual(self, s_t, s_x):
+        return {"advection": s_t + s_x}
+
+    def start(self, u0):
+        return {"s": u0}
+
+    conditions = [Condition(start, on="t=0")]
+
+
 def test_a_start_that_is_a_function_is_found():
     assert initial_states(Carried()) == {"u0": "u"}
     assert initial_states(String()) == {"u0": "u", "v0": "u_t"}
@@ -128,6 +145,7 @@ def test_of_potentials_it_is_the_field_that_they_make():
         (Fed, "no condition on t=0 gives a field as a function of the task"),
         (Remembering, "its equations or ends hold u0, which is another function in each window"),
         (Aging, "its equations depend on t"),
+        (Seen, "what is observed depends on t"),
         (Driven, "condition inlet depends on t"),
         (Commanded, "g is a function of t"),
         (Backward, "condition end is on t=1, the end of time"),

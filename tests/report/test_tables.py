@@ -170,7 +170,7 @@ def test_time_to_the_same_error_counts_what_a_method_builds_on(full):
     assert found == pytest.approx(float(history["history_seconds"][last + 1]) + 20)
     never = row(frame, method="weights", solver="zero-shot")
     assert math.isnan(never["seconds_to_same_error"]) and never["final_error"] > level
-    section = page(3, full[:1]).split("The same error is")[1]
+    section = page(3, full[:1]).split("The same error of all is")[1]
     line = next(line for line in section.splitlines() if "weights" in line)
     assert [cell.strip() for cell in line.split("|")[2:4]] == ["-", f"{never['final_error']:.1e}"]
     assert "refined" not in section

@@ -106,6 +106,17 @@ def test_balanced_losses_are_the_weighted_ones_until_the_end(learner):
     torch.testing.assert_close(learner.validate(), 4 * before)
 
 
+def test_the_weight_of_conditions_comes_on_top_of_the_balance():
+    """Terms are balanced as they are, so that it does not cancel."""
+    one, ten = (
+        fits(Heat(), balance=True, horizon="none", condition_weight=weight, conditions="soft")
+        for weight in (1.0, 10.0)
+    )
+    for learner in (one, ten):
+        learner.step(0)
+    assert ten._physics.balance.weights == pytest.approx(one._physics.balance.weights)
+
+
 def test_balance_replaces_the_search_for_a_weight():
     """Poisson with soft walls, two seeds: far nearer than with weight 1; more in benchmarks/balance.py."""
     problem, values = Poisson(), {"a": np.array([1.0]), "b": np.array([0.7])}

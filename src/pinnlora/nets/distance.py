@@ -35,8 +35,11 @@ CHUNKS, GROWING = 8, 1.3
 one over the distance it is the root of CHUNKS times as large, and where it is bounded hardly larger."""
 SINGULAR = 2.0
 """The same of what is prescribed, which may be steep: by the angle alone it grows as the inverse square of distance."""
-MEET, DIFFER = 0.02, 0.05
-"""Relative distance up to which two sides meet, and relative difference from which their values contradict there."""
+MEET, DIFFER = 0.02, 0.1
+"""Relative distance up to which two sides meet, and difference, relative to the largest of their values, from which
+they contradict each other there."""
+ROUNDING = 1e-12
+"""Differences that are none."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,8 @@ def kept_of(
     if any(isinstance(surface, Walls) for surface in surfaces_of(condition)):
         return None, "what vanishes on all faces of a box nearly vanishes inside too, in many dimensions"
     sides = {surface for surface in domain.surfaces() if not ends & set(surface.aliases)}
-    for whole in (False, True) if sides <= set(surfaces_of(condition)) else (False,):
+    flat = set(domain.boxes()) - {"t", *domain.cycles}  # on whose ends the R-function vanishes too
+    for whole in (False, True) if not flat and sides <= set(surfaces_of(condition)) else (False,):
         found = Kept(number, target, whole)
         size = found.distance(problem, inside, values)
         if bool((size > 0).all()):
@@ -137,8 +141,9 @@ def _contradiction(problem: Problem, new: Kept, before: Sequence[Kept], unit, va
         for part in problem.bound_conditions[new.condition].faces:
             coords = part.place(problem.coords, unit, SAMPLES, values)
             near = old.distance(problem, coords, values) < MEET
-            gap = (old.value(problem, coords, values) - new.value(problem, coords, values)).abs()
-            if bool((near & (gap > DIFFER * (1 + gap.max()))).any()):
+            held, given = old.value(problem, coords, values), new.value(problem, coords, values)
+            scale = torch.maximum(held.abs().max(), given.abs().max())
+            if bool((near & ((held - given).abs() > DIFFER * scale + ROUNDING)).any()):
                 return "it contradicts what is held already where they meet"
     return ""
 
@@ -187,10 +192,11 @@ def _envelope(problem: Problem, sides: Sequence[Kept], coords: Tensor, values: V
 
 
 def _joined(problem: Problem, sides: Sequence[Kept], coords: Tensor, values: Values) -> Tensor:
-    """The sides' values, each at its own side, and smooth between."""
+    """The sides' values, each at its own side, equal shares of them at a corner, and smooth between."""
     if len(sides) == 1:
         return sides[0].value(problem, coords, values)
-    apart = [side.distance(problem, coords, values) for side in sides]
+    least = torch.finfo(coords.dtype).eps
+    apart = [side.distance(problem, coords, values).clamp_min(least) for side in sides]
     weights = []
     for k in range(len(sides)):
         others = [distance for j, distance in enumerate(apart) if j != k]

@@ -46,6 +46,7 @@ def initial_states(problem: Problem) -> dict[str, str]:
     asked = [
         problem.residual_signature,
         *(c.signature for c in problem.bound_conditions if c not in at_start),
+        *filter(None, (problem.observe_signature,)),
     ]
     stems = {split(box.names, name)[0] for signature in asked for name in signature.names}
     for name in found:
@@ -84,6 +85,8 @@ def _unmoved(problem: Problem, at_start: list[BoundCondition], end: Face) -> Non
     """UserError for what makes a later start another problem."""
     if "t" in problem.residual_signature.names:
         raise _refused(problem, "its equations depend on t")
+    if problem.observe_signature is not None and "t" in problem.observe_signature.names:
+        raise _refused(problem, "what is observed depends on t")
     for condition in problem.bound_conditions:
         if end in condition.faces:
             raise _refused(

@@ -128,7 +128,7 @@ def traced(
         try:
             __import__(package)
         except ImportError:
-            raise UserError(f"export: {package} is not installed; pip install pinnlora[onnx]") from None
+            raise UserError(f"export: {package} is not installed; pip install -e '.[onnx]'") from None
     with torch.no_grad(), warnings.catch_warnings(), redirect_stdout(StringIO()):
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)

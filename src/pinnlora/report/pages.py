@@ -40,7 +40,7 @@ MEANINGS = {
     1: (
         "MSE is over the grid and the fields and averaged over the test tasks, median and worst are over those tasks, "
         "rel. L2 is the mean relative L2 error, each with the paper's number to its right. The first rows are what "
-        "training starts from: the trial function without its network, and the network of T0 for every task. "
+        "training starts from: the trial function without its network, and the base network of one task, T0, for every one. "
         f"{PHYSICAL} "
         f"{BUDGET} All test tasks are fitted side by side: training is their time together (Table 3 has one alone), "
         "base the time of the network they start from; the paper's seconds are its epochs times its seconds an epoch."
@@ -62,8 +62,8 @@ MEANINGS = {
         "is read off the histories of training, whose error is that of the state with the best validation loss so far, "
         "on a sample of the grid, averaged over the test tasks: the seconds until it is as low as LoRA and the physics "
         "hypernetwork both end with (without one of them, as all methods end with), and stays so; per-task methods "
-        "train all test tasks side by side, and base, references and teachers are counted in. A dash there: never, and "
-        "the error at the end stands beside it. Histories are those of the first seed."
+        "train all test tasks side by side, and base, references and teachers are counted in. A dash there: it "
+        "never is. Beside it stands the error that training ends with. Histories are those of the first seed."
     ),
 }
 
@@ -87,7 +87,7 @@ def page(number: int, datasets: Sequence[xr.Dataset]) -> str:
                 frame = frame[frame["solver"] != "refined"]  # refining is not training: it has no history
                 if frame["same_error"].isna().all():
                     continue  # nor is there one of errors without a reference
-                parts.append(f"The same error is {ERROR(frame['same_error'].iloc[0])}.")
+                parts.append(f"The same error of all is {ERROR(frame['same_error'].iloc[0])}.")
             named = [as_distance(column) if distance else column for column in columns]
             parts.append(markdown([table.name, *named], frame).rstrip())
     notes = "\n".join(f"- {note}" for note in table.notes(datasets))

@@ -109,16 +109,17 @@ class Physics:
         return replace(points, held_out=True)
 
     def renew(self, values: Values, points: Points, theta: Tensor, step: int) -> None:
-        """Balance the terms anew when it is due, at theta (task, size) of the tasks `values`."""
-        self.balance.renew(step, lambda: self._plain(values, points, 0.0), theta)
+        """Balance the terms anew when it is due, at theta (task, size) of the tasks `values`; without the weight of
+        conditions, which comes on top."""
+        self.balance.renew(step, lambda: self._plain(values, points, 0.0, 1.0), theta)
 
     def loss(self, values: Values, points: Points, causal: float = 0.0) -> Residuals:
         """The objective, without causal weights unless they are given."""
-        return self.balance.apply(self._plain(values, points, causal))
+        return self.balance.apply(self._plain(values, points, causal, self.settings.condition_weight))
 
-    def _plain(self, values: Values, points: Points, causal: float) -> Residuals:
+    def _plain(self, values: Values, points: Points, causal: float, condition_weight: float) -> Residuals:
         return physics(
             self.problem, self.parametrisation, values, points.coords, points.importance,
-            self.settings.condition_weight, causal, self.settings.residual_weight,
+            condition_weight, causal, self.settings.residual_weight,
             self.derivatives.fixed() if points.held_out else self.derivatives,
         )  # fmt: skip

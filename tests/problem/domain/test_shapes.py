@@ -179,6 +179,15 @@ def test_a_polygon_agrees_with_shapely():
     assert (ours.contains(points, {}, -0.1)[0].numpy() == (inside & (gap > 0.1))).all()
 
 
+def test_a_level_without_outer_walls_is_that_of_the_hole():
+    """The domain closes on itself: its only end is the hole, and of a union with it there is none."""
+    ring, hole = Box(x=Cycle(0, 1), y=Cycle(0, 1)), Box(x=(0.4, 0.6), y=(0.4, 0.6))
+    points = torch.tensor([[[0.5, 0.5], [0.1, 0.1], [0.4, 0.5]]], dtype=torch.float64)
+    inside, outside, edge = (ring - hole).over({}).level(points, {})[0].tolist()
+    assert inside < 0 < outside and edge == pytest.approx(0, abs=1e-12)
+    assert (hole | ring).over({}).level(points, {}) is None
+
+
 @pytest.mark.parametrize("name", ["holed", "ring", "shell", "half", "ell", "two", "kite", "pipe", "later"])
 def test_a_level_is_positive_inside_negative_outside_and_zero_on_the_boundary(name):
     domain, _ = made(name)

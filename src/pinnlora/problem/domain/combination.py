@@ -59,9 +59,9 @@ class Combination(Shape):
         """R-functions: a + b -+ sqrt(a^2 + b^2) for "and" and "or" (Shapiro, Acta Numerica 2007)."""
         a = self.first.level(self._own(self.first, coords), values)
         b = self.second.level(self._own(self.second, coords), values)
-        if a is None or b is None:
-            return b if a is None else a
-        b = -b if self.kind == "minus" else b
+        b = -b if self.kind == "minus" and b is not None else b
+        if a is None or b is None:  # of which there is no end
+            return None if self.kind == "or" else b if a is None else a
         root = (a**2 + b**2).clamp_min(torch.finfo(a.dtype).tiny).sqrt()
         return a + b + root if self.kind == "or" else a + b - root
 
