@@ -2,9 +2,12 @@
 
 import textwrap
 
+import numpy as np
 import pytest
 from test_verify import HEAT, write
 
+from pinnlora import Box, Condition, Problem, Uniform
+from pinnlora.nets.hard import hard_conditions
 from pinnlora.problem.load import load_problem
 from pinnlora.problem.verify import verify_problem
 
@@ -142,3 +145,46 @@ def test_what_is_well_posed_is_let_pass(tmp_path, what):
     text = HEAT[: HEAT.index("    def exact")] + textwrap.indent(textwrap.dedent(POSED[what]), "    ")
     found = [(f.severity, f.text) for f in verify_problem(load_problem(write(tmp_path, text)))]
     assert {severity for severity, _ in found} == {"note"}, found
+
+
+class Front(Problem):
+    """Conditions that ask for operators in space, by a row and by a target."""
+
+    coords = Box(x=(0, 1), y=(0, 1))
+    fields = ("u",)
+    task = Uniform(speed=(1, 2))
+    grid = {"x": 5, "y": 5}
+
+    def residual(self, laplacian_u, speed):
+        return {"poisson": laplacian_u - speed}
+
+    def rim(self, gradient_squared_u):
+        return {"eikonal": gradient_squared_u - 1}
+
+    def mixed(self, gradient_u):
+        return {"turn": gradient_u[..., 0] - gradient_u[..., 1]}
+
+    def bent(self, laplacian_u):
+        return {"u": laplacian_u}
+
+    def flat(self):
+        return {"u": 0.0}
+
+    conditions = [
+        Condition(rim, on="x=0"),
+        Condition(mixed, on="x=1"),
+        Condition(bent, on="y=0"),
+        Condition(flat, on="y=1"),
+    ]
+
+    def reference(self, values):
+        return {"u": np.zeros((len(values["speed"]), 5, 5))}
+
+
+def test_conditions_may_ask_for_operators_in_space():
+    problem = Front()
+    assert {finding.severity for finding in verify_problem(problem)} == {"note"}
+    hard = hard_conditions(problem, own=False)
+    assert hard.held == (("flat", "u"),)
+    why = "its target holds the unknown itself"
+    assert hard.soft == tuple((name, "all", why) for name in ("rim", "mixed", "bent"))

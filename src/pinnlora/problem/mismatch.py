@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from pinnlora.problem.normal import derived
+from pinnlora.problem.operators import operator
 from pinnlora.problem.signature import BoundCondition, Values, lookup, parse, slope_along_normal
 
 
@@ -41,9 +42,10 @@ def found_and_wanted(
 
 
 def is_unknown(problem: Any, name: str) -> bool:
-    """Whether an argument of a condition is a field, a derivative or one along the normal: what a network gives."""
+    """Whether an argument of a condition is a field, a derivative, one along the normal or an operator in space: what a
+    network gives."""
     try:
         parse(problem, name)
     except KeyError:
-        return derived(problem, name) is not None
+        return operator(problem, name) is not None or derived(problem, name) is not None
     return True

@@ -13,6 +13,7 @@ from pinnlora.problem.bounded import bare_sides
 from pinnlora.problem.channels import Channels, Index
 from pinnlora.problem.domain.sides import Face, Side
 from pinnlora.problem.normal import derived
+from pinnlora.problem.operators import operator
 from pinnlora.problem.pointwise import pointwise_jet
 from pinnlora.problem.probe import Finding, Probe
 from pinnlora.problem.signature import BoundCondition, parse, spelled, split
@@ -50,20 +51,18 @@ def _all_given(probe: Probe) -> list[_Given]:
     for condition in problem.bound_conditions:
         if condition.periodic is not None:
             continue
-        stems = [
-            split(problem.coords.names, name)[0].removesuffix("_n") for name in condition.signature.names
-        ]
+        names = condition.signature.names
+        stems = [split(problem.coords.names, name)[0].removesuffix("_n") for name in names]
         asked = frozenset(problem.unknowns.index(stem) for stem in stems if stem in problem.unknowns)
+        asked |= {found[1] for name in names if (found := operator(problem, name)) is not None}
         for target in condition.targets:
             number, order = parse(problem, target)
             given += [_Given(condition, face, target, number, order, asked) for face in condition.faces]
         for row in condition.rows:  # counts for one of the unknowns in it
             slope = derived(problem, row)
             free = sorted(asked) if slope is None else [slope]
-            number = next(
-                (k for k in free if all(g.condition is not condition or g.number != k for g in given)),
-                free[0],
-            )
+            own = {g.number for g in given if g.condition is condition}
+            number = next((k for k in free if k not in own), free[0])
             both = asked | {number}
             given += [
                 _Given(condition, face, row, number, () if face.axis is None else (face.axis,), both)
