@@ -1,6 +1,7 @@
 """1D Burgers for its potential, u = psi_x: the ansatz, and everything that reads fields off its derivative."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -156,3 +157,57 @@ def test_an_exact_solution_of_fields_made_of_potentials_is_looked_at():
     problem = type("Wrong", (StreamFunction,), {"exact": wrong})()
     (found,) = [each.text for each in verify_problem(problem) if "exact" in each.text]
     assert "'u' is NaN or infinite" in found
+
+
+def observing(function, **parts):
+    return type("Flow", (StreamFunction,), {"fields": ("u", "v", "p"), "observe": function, **parts})()
+
+
+def test_fields_may_be_numbers_and_parameters():
+    def observe(self, s_x, s_y, re):
+        return {"u": s_y, "v": 0.1, "p": re}
+
+    problem, full = observing(observe), Full(MLP(2, 1, 5, 3))
+    assert not [f for f in verify_problem(problem) if "Flow.observe" in f.text]
+    theta, coords = random_theta(full, 2), some_points()
+    re = torch.tensor([1.5, 2.0], dtype=torch.float64)
+    fields = fields_at(problem, full.network, full.weights(theta), coords, {"re": re})
+    assert fields.shape == (2, coords.shape[1], 3) and fields.dtype == torch.float64
+    assert (fields[..., 1] == 0.1).all() and (fields[..., 2] == re[:, None]).all()
+
+
+@pytest.mark.parametrize(
+    "value, severity, words",
+    [
+        (lambda s, re: "fast", "error", "'p' is a str"),
+        (lambda s, re: 0, "note", ""),
+        (lambda s, re: s[:, :3], "error", r"'p' has shape \(6, 3\)"),
+        (lambda s, re: torch.log(re - 3), "error", "'p' is NaN or infinite.*mend the formula"),
+        (lambda s, re: torch.sqrt(s), "warning", "'p' is NaN or infinite.*any sign"),
+    ],
+)
+def test_what_observe_returns_is_looked_at(value, severity, words):
+    def observe(self, s_x, s_y, re):
+        return {"u": s_y, "v": -s_x, "p": value(s_x, re)}
+
+    found = [f for f in verify_problem(observing(observe)) if "Flow.observe" in f.text]
+    if words:
+        (finding,) = found
+        assert finding.severity == severity and re.search(words, finding.text)
+    else:
+        assert not found
+
+
+def test_a_field_too_few_of_observe_is_said():
+    (finding,) = [f for f in verify_problem(observing(StreamFunction.observe)) if "observe" in f.text]
+    assert finding.text == "Flow.observe: returns v, u; expected a dict of u, v, p"
+
+
+def test_a_parameter_of_observe_alone_has_an_effect():
+    def observe(self, s_x, s_y, rho):
+        return {"u": s_y, "v": -s_x, "p": rho}
+
+    problem = observing(observe, task=Uniform(re=(1, 2), rho=(1, 2), idle=(1, 2)))
+    found = [f.text for f in verify_problem(problem) if "has no effect" in f.text]
+    (text,) = found
+    assert "'idle' has no effect on residual(), observe() or any condition" in text

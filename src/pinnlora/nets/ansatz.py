@@ -65,8 +65,11 @@ def observed(problem: Problem, network: MLP, coords: Tensor, values: Values) -> 
         return lambda jet: unknowns(jet)[:, 0]
 
     def fields(jet: Tensor) -> Tensor:
-        found = signature(problem, lookup(problem, coords, values, unknowns(jet), channels))
-        return torch.stack([found[name] for name in problem.fields], -1)
+        jet = unknowns(jet)
+        found = signature(problem, lookup(problem, coords, values, jet, channels))
+        rows = [torch.as_tensor(found[name], dtype=jet.dtype, device=jet.device) for name in problem.fields]
+        *rows, _ = torch.broadcast_tensors(*rows, jet[:, 0, :, 0])  # numbers and parameters are spread
+        return torch.stack(rows, -1)
 
     return fields
 

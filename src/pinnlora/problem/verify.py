@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pinnlora.errors import UserError
 from pinnlora.problem.base import Problem
-from pinnlora.problem.calls import guarded, tensor_of
+from pinnlora.problem.calls import guarded, rows_of, tensor_of
 from pinnlora.problem.exact import exact_meets, exact_solves
 from pinnlora.problem.posed import agreeing_conditions, enough_conditions
 from pinnlora.problem.probe import POINTS, TASKS, Finding, Probe
@@ -75,11 +75,18 @@ def _residual(probe: Probe) -> list[Finding]:
     if len(rows) < len(unknowns):
         text = f"{', '.join(rows)} alone for {', '.join(unknowns)}: fewer equations than unknowns; is one missing?"
         found.append(Finding("warning", f"{where}: {text}"))
-    broken = probe.not_finite(where, probe.residual(coords, jet.abs()), coords, "mend the formula there")
-    if not broken:
-        hint = "write it for fields and derivatives of any sign, for a network may give any"
-        broken = [Finding("warning", f.text) for f in probe.not_finite(where, rows, coords, hint)]
-    return found + broken
+    return found + _finite(probe, where, coords, rows, probe.residual(coords, jet.abs()))
+
+
+def _finite(
+    probe: Probe, where: str, coords: Tensor, rows: dict[str, Tensor], positive: dict[str, Tensor]
+) -> list[Finding]:
+    """An error where rows of a network's positive values are not finite, a warning where those of any sign are not."""
+    broken = probe.not_finite(where, positive, coords, "mend the formula there")
+    if broken:
+        return broken
+    hint = "write it for fields and derivatives of any sign, for a network may give any"
+    return [Finding("warning", f.text) for f in probe.not_finite(where, rows, coords, hint)]
 
 
 def _depends(row: Tensor, jet: Tensor) -> bool:
@@ -114,16 +121,28 @@ def _weight(probe: Probe) -> list[Finding]:
 
 
 def _observe(probe: Probe) -> list[Finding]:
-    """The fields, made of the potentials."""
-    signature = probe.problem.observe_signature
+    """Each field, finite, made of the potentials."""
+    signature, where = probe.problem.observe_signature, probe.where("observe")
     if signature is None:
         return []
-    jet = probe.jet(signature.channels)
-    find = lookup(probe.problem, probe.coords(), probe.values, jet, signature.channels)
-    found = guarded(probe.where("observe"), lambda: signature(probe.problem, find))
-    if isinstance(found, dict) and set(found) == set(probe.problem.fields):
-        return []
-    raise UserError(f"{probe.where('observe')}: expected a dict of {', '.join(probe.problem.fields)}")
+    coords, jet = probe.coords(), probe.jet(signature.channels)
+    rows = _observed(probe, coords, jet, probe.values)
+    if set(rows) != set(probe.problem.fields):
+        raise UserError(
+            f"{where}: returns {', '.join(map(str, rows))}; expected a dict of {', '.join(probe.problem.fields)}"
+        )
+    return _finite(probe, where, coords, rows, _observed(probe, coords, jet.abs(), probe.values))
+
+
+def _observed(probe: Probe, coords: Tensor, jet: Tensor, values: Values) -> dict[str, Tensor]:
+    """What `observe` makes of the potentials' jet, (task, point) each; nothing where there is none."""
+    signature = probe.problem.observe_signature
+    if signature is None:
+        return {}
+    find = lookup(probe.problem, coords, values, jet, signature.channels)
+    return rows_of(
+        probe.where("observe"), lambda: signature(probe.problem, find), (TASKS, POINTS), full=False
+    )
 
 
 def _embedding(probe: Probe) -> list[Finding]:
@@ -146,14 +165,18 @@ def _parameters(probe: Probe) -> list[Finding]:
             for face in condition.faces if condition.periodic is None else ():
                 targets = probe.targets(condition, probe.coords(face), probe.jet(condition.channels), values)
                 out += targets.values()
+        if problem.observe_signature is not None:
+            jet = probe.jet(problem.observe_signature.channels)
+            out += _observed(probe, probe.coords(), jet, values).values()
         return out
 
     before, found = effects(probe.values), []
+    places = "residual(), observe() or any condition" if problem.potentials else "residual() or any condition"
     for name, value in probe.values.items():
         if name in problem.coords.asked():
             continue
         after = effects({**probe.values, name: value.roll(1, 0)})
         if all(torch.equal(one, other) for one, other in zip(before, after, strict=True)):
-            words = "has no effect on residual() or any condition; use it there, or take it out of the task"
+            words = f"has no effect on {places}; use it there, or take it out of the task"
             found.append(Finding("warning", f"{probe.where('task')}: parameter {name!r} {words}"))
     return found
