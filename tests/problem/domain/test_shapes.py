@@ -9,7 +9,7 @@ import torch
 from pinnlora.problem.domain.box import Box, Cycle
 from pinnlora.problem.domain.polygon import Polygon
 from pinnlora.problem.domain.round import Ball, Disk
-from pinnlora.problem.domain.sides import outward_normal
+from pinnlora.problem.domain.sides import Face, outward_normal
 
 COUNT = 20_000
 RADII = {"r": torch.tensor([0.2, 0.4, 0.3], dtype=torch.float64)}
@@ -301,3 +301,24 @@ def test_no_shape_is_cut_by_the_ends_of_a_cycle():
         channel - Disk(x=0.5, y=0.5, radius=0.1) - Disk(x=1.5, y=0.5, radius=0.1),
     ):  # fmt: skip
         assert whole.over({}).fill > 0.7
+
+
+def test_an_end_is_found_by_its_number_and_by_what_messages_call_it():
+    disk = Disk(x=0.5, y=0.5, radius=0.1)
+    wide = Box(x=(0, math.pi), y=(0, 1))
+    late = Box(x=(0, 1), y=(0, 1), t=(1000000, 1000001))
+    for domain in (wide, late):
+        holed = domain - disk
+        for part in (domain, holed):
+            for name, pair in part.boxes().items():
+                axis = part.names.index(name)
+                assert [part.face(f"{name} = {end!r}") for end in pair] == [Face(axis, end) for end in pair]
+    assert wide.face("x=3.14159") == wide.face("x=3.1415927") == Face(0, math.pi)
+    assert late.face("t=1e6") == (late - disk).face("t=1e6") == Face(2, 1000000.0)
+    assert LATER.face("t = 3.0") == Face(2, 3.0)
+    for text in ("x=3.1416", "x=3.14", "x=", "x", "x=nan", "q=0"):
+        with pytest.raises(TypeError, match=r"expected one of x=0, x=3\.14159, y=0, y=1"):
+            wide.face(text)
+    for text in ("t=1000003.5", "t=", "t", "t=2", "t=late"):
+        with pytest.raises(TypeError, match="expected one of t="):
+            LATER.face(text)

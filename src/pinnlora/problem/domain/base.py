@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pinnlora.problem.domain.numbers import Values, constant
-from pinnlora.problem.domain.sides import Face, Side, accepted, tidy
+from pinnlora.problem.domain.sides import Face, Side, accepted, end_at, tidy
 from pinnlora.problem.domain.surface import Surface
 
 RESERVED = ("method", "rank", "seed", "split", "task", "field", "sample")
@@ -105,12 +105,15 @@ class Domain(ABC):
 
     def face(self, text: str) -> Face | Side:
         """The part of the boundary that a condition calls 't=0' or by a name; TypeError for what is none."""
-        boxes, name = self.boxes(), tidy(text)
-        for face in (f"{n}={end:g}" for n, ends in boxes.items() if n not in self.cycles for end in ends):
-            if face == name:
-                axis, _, value = name.partition("=")
-                ends = boxes[axis]
-                return Face(self.names.index(axis), min(ends, key=lambda end: abs(end - float(value))))
+        name = tidy(text)
+        axis, _, value = (part.strip() for part in text.partition("="))
+        ends = {n: pair for n, pair in self.boxes().items() if n not in self.cycles}.get(axis, ())
+        try:
+            end = end_at(value, ends)
+        except ValueError:
+            end = None
+        if end is not None:
+            return Face(self.names.index(axis), end)
         found = tuple(surface for surface in self.surfaces() if name in surface.aliases)
         if not found:
             raise TypeError(f"on={text!r}: expected one of {', '.join(self.parts())}")

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pinnlora.problem.domain.base import Domain, check_coordinates
 from pinnlora.problem.domain.numbers import Values, constant
-from pinnlora.problem.domain.sides import Face, Side
+from pinnlora.problem.domain.sides import Face, Side, end_at
 from pinnlora.problem.domain.surface import Flat, Surface
 from pinnlora.problem.domain.vector import Vector, Walls, packed, unpacked
 
@@ -97,7 +97,7 @@ class Box(Domain):
         """Read 't=0': a coordinate held at one end of its interval; with a vector there is a 'boundary' too."""
         if self.vectors and text.strip() in (self.alias or "boundary", "boundary"):
             return Side(text.strip(), self.surfaces())
-        name, sign, value = (part.strip() for part in text.partition("="))
+        name, _, value = (part.strip() for part in text.partition("="))
         ends = ", ".join(
             f"{n}={end:g}" for n, pair in self.boxes().items() for end in pair if n not in self.cycles
         )
@@ -106,10 +106,10 @@ class Box(Domain):
             raise TypeError(f"on={text!r}: {name} is a Cycle and has no ends; expected one of {ends}")
         try:
             axis = self.names.index(name)
-            end = float(value)
+            end = end_at(value, (self.low[axis], self.high[axis]))
         except ValueError:
-            raise TypeError(f"on={text!r}: expected one of {ends}") from None
-        if not sign or end not in (self.low[axis], self.high[axis]):
+            end = None
+        if end is None:
             raise TypeError(f"on={text!r}: expected one of {ends}")
         return Face(axis, end)
 

@@ -189,6 +189,14 @@ def outward_normal(domain: Domain, parts: Sequence[Face | Side], coords: Tensor,
     return normal
 
 
+def end_at(value: str, ends: Sequence[float]) -> float | None:
+    """Which of an interval's ends a text means: exactly, or the nearest of those that messages write so; None for
+    neither, ValueError where it is no number."""
+    number = float(value)
+    alike = [end for end in ends if f"{end:g}" == f"{number:g}"]
+    return min(alike, key=lambda end: abs(end - number), default=None)
+
+
 def tidy(text: str) -> str:
     """'x = 0.50' as 'x=0.5', other names as they are."""
     name, sign, value = (part.strip() for part in text.partition("="))
