@@ -9,7 +9,7 @@ from test_surrogate import OWN, bundle
 
 import pinnlora
 from pinnlora.problem.code import declared
-from pinnlora.problem.load import load_problem
+from pinnlora.problem.load import known_problem, load_problem, problem_file, problem_name
 from pinnlora.study.provenance import code_of
 from pinnlora.study.settings import load_settings
 
@@ -99,3 +99,16 @@ def test_two_folders_have_helper_packages_of_one_name(spec, tmp_path):
     (tmp_path / "other" / "rocks" / "hard.py").write_text("def factor():\n    return 3.0\n")
     specs = [spec, spec.replace("mine", "other")]
     assert [load_problem(each).soil() for each in (*specs, *specs)] == [42, 63, 42, 63]
+
+
+def test_a_folder_may_have_an_at_sign(spec, tmp_path):
+    folder = (tmp_path / "mine").rename(tmp_path / "me@host")
+    spec = f"{folder / 'heat.py'}:Heat"
+    assert known_problem(f"{spec}@fine") and problem_file(f"{spec}@fine") == folder / "heat.py"
+    assert [problem_name(text) for text in (spec, f"{spec}@fine", "kovasznay@fine")] == [
+        "heat", "heat-fine", "kovasznay-fine",
+    ]  # fmt: skip
+    assert load_problem(f"{spec}@fine").soil() == 42
+    refuses(lambda: load_problem(f"{spec}@not fine"), "'not fine' is no name of a variant")
+    expected = bundle(tmp_path / "a@b", f"{spec}@fine").predict(alpha=0.5)
+    assert pinnlora.load(tmp_path / "a@b").predict(alpha=0.5).identical(expected)

@@ -12,6 +12,7 @@ import shutil
 from pathlib import Path
 
 from pinnlora.problem.code import carried, declared
+from pinnlora.problem.load import Spec
 
 CARRIED = Path("problem.py")
 """An own problem's file in what was trained for it."""
@@ -20,14 +21,14 @@ CARRIED = Path("problem.py")
 def copy_problem(text: str, directory: Path) -> dict[str, str]:
     """Copy an own problem's file, its helpers and its data into a directory; its name from there, and a seal, for
     config.json."""
-    file, colon, name = text.partition("@")[0].rpartition(":")
-    if not colon:
+    spec = Spec.of(text)
+    if spec.file is None:
         return {"problem": text}
-    for path, place in carried(Path(file)).items():
-        target = directory / (CARRIED if path == Path(file).resolve() else place)
+    for path, place in carried(spec.file).items():
+        target = directory / (CARRIED if path == spec.file.resolve() else place)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
-    return {"problem": f"{CARRIED}:{name}", "seal": _seal(directory)}
+    return {"problem": f"{CARRIED}:{spec.name}", "seal": _seal(directory)}
 
 
 def made_here(directory: Path, seal: str | None) -> bool:

@@ -45,13 +45,13 @@ class Spec:
     @classmethod
     def of(cls, text: str) -> Spec:
         """Any text can be taken apart; `known_problem` says whether it makes sense."""
-        plain, _, variant = text.partition("@")
-        file, colon, name = plain.rpartition(":")
+        file, colon, last = text.rpartition(":")  # a path may hold @ too
+        name, _, variant = last.partition("@")
         return cls(Path(file) if colon else None, name, variant)
 
     def wrong_variant(self, text: str) -> str:
         """What is wrong with what stands behind @ in `text`, or nothing."""
-        if "@" not in text or self.variant.isidentifier():
+        if "@" not in text.rpartition(":")[2] or self.variant.isidentifier():
             return ""
         return f"{text}: {self.variant!r} is no name of a variant: letters, digits and _"
 
