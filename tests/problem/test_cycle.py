@@ -70,3 +70,23 @@ def test_it_has_no_ends():
     holed = (Box(x=Cycle(0, 1), y=(0, 1)) - Disk(x=0.5, y=0.5, radius=0.2)).over({})
     assert holed.cycles == ("x",) and holed.parts() == ("y=0", "boundary", "y=1", "disk")
     assert task_values(Ring(), 1)["speed"].shape == (1,)
+
+
+@pytest.mark.parametrize(
+    "coords",
+    [Box(x=(0, 2), y=(0, 1), t=(0, 1)) - Disk(x=1, y=0.5, radius=0.2), Disk(x=1, y=0, radius=1) * Box(t=(0, 1))],
+    ids=["a box with a hole", "a disk"],
+)  # fmt: skip
+def test_what_is_no_interval_of_its_own_has_no_period(coords):
+    words = r"Wrong: Periodic\('x'\): x is no interval of its own here: write x=Cycle\(low, high\) in the Box"
+    with pytest.raises(TypeError, match=words):
+        type("Wrong", (Ring,), {"coords": coords, "conditions": [*Ring.conditions, Periodic("x")]})
+
+
+def test_the_axis_of_a_pipe_may_be_periodic_and_so_may_a_cycle_beside_a_hole():
+    pipe = Disk(y=0, z=0, radius=1) * Box(x=(-1, 2), t=(0, 1))
+    made = type("Pipe", (Ring,), {"coords": pipe, "conditions": [*Ring.conditions, Periodic("x")]})
+    assert [c.name for c in made().bound_conditions if c.periodic is not None] == ["periodic"]
+    holed = Box(x=Cycle(-1, 2), y=(0, 1), t=(0, 1)) - Disk(x=0.5, y=0.5, radius=0.2)
+    made = type("Holed", (Ring,), {"coords": holed})
+    assert [c.name for c in made().bound_conditions if c.periodic is not None] == ["cycle_x"]

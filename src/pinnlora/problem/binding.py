@@ -13,6 +13,7 @@ from torch import Tensor
 from pinnlora.errors import UserError, nearest
 from pinnlora.problem.calls import rows_of
 from pinnlora.problem.channels import Channels
+from pinnlora.problem.domain.base import Shape
 from pinnlora.problem.domain.sides import Face, Side
 from pinnlora.problem.normal import component, derived, space
 from pinnlora.problem.signature import (
@@ -41,6 +42,13 @@ def bind(cls: type[Problem], condition: Condition | Periodic) -> BoundCondition:
         if condition.coordinate not in cls.coords.names:
             raise TypeError(
                 f"{cls.__name__}: Periodic({condition.coordinate!r}): coordinates are {cls.coords.names}"
+            )
+        own = (*cls.coords.boxes(), *cls.coords.cycles)
+        if isinstance(cls.coords, Shape) and condition.coordinate not in own:
+            name = condition.coordinate
+            raise TypeError(
+                f"{cls.__name__}: Periodic({name!r}): {name} is no interval of its own here: write "
+                f"{name}=Cycle(low, high) in the Box"
             )
         axis = cls.coords.names.index(condition.coordinate)
         ends = (Face(axis, cls.coords.low[axis]), Face(axis, cls.coords.high[axis]))
