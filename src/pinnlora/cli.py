@@ -162,9 +162,7 @@ def invert(
     bundle: Bundle,
     data: Annotated[Path, typer.Argument(help="CSV or NetCDF: coordinates, and fields measured there")],
     output: Result,
-    noise: Annotated[
-        str, typer.Option(help="standard deviation: 0.01, or of every field: u=1,v=1,p=2")
-    ] = "0.01",
+    noise: Annotated[str, typer.Option(help="standard deviation: 0.01, or by field, u=1,v=1,p=2")] = "0.01",
     device: Device = Where.cpu,
     trust: Trust = False,
 ) -> None:

@@ -40,7 +40,7 @@ MEANINGS = {
     1: (
         "MSE is over the grid and the fields and averaged over the test tasks, median and worst are over those tasks, "
         "rel. L2 is the mean relative L2 error, each with the paper's number to its right. The first rows are what "
-        "training starts from: the trial function without its network, and the base network of one task, T0, for every one. "
+        "training starts from: the trial function without its network, and the base network, of a task T0, for all. "
         f"{PHYSICAL} "
         f"{BUDGET} All test tasks are fitted side by side: training is their time together (Table 3 has one alone), "
         "base the time of the network they start from; the paper's seconds are its epochs times its seconds an epoch."

@@ -319,6 +319,9 @@ def test_an_end_is_found_by_its_number_and_by_what_messages_call_it():
     for text in ("x=3.1416", "x=3.14", "x=", "x", "x=nan", "q=0"):
         with pytest.raises(TypeError, match=r"expected one of x=0, x=3\.14159, y=0, y=1"):
             wide.face(text)
+    for domain in (late, late - disk):
+        with pytest.raises(TypeError, match="expected one of"):
+            domain.face("t=1000002")
     for text in ("t=1000003.5", "t=", "t", "t=2", "t=late"):
         with pytest.raises(TypeError, match="expected one of t="):
             LATER.face(text)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 NEAR = 1e-6
 """The step, as a share of the domain's size, by which it is found out in double precision whether a surface has the
 domain on one side."""
+SIX_DIGITS = 1e-5
+"""How far from an end, as a share of its interval, a number may be that is written as the end is."""
 
 
 @dataclass(frozen=True)
@@ -190,10 +192,10 @@ def outward_normal(domain: Domain, parts: Sequence[Face | Side], coords: Tensor,
 
 
 def end_at(value: str, ends: Sequence[float]) -> float | None:
-    """Which of an interval's ends a text means: exactly, or the nearest of those that messages write so; None for
-    neither, ValueError where it is no number."""
-    number = float(value)
-    alike = [end for end in ends if f"{end:g}" == f"{number:g}"]
+    """Which of an interval's ends a text means: exactly, or the nearest of those that messages write so, if it is near
+    for the interval; None for neither, ValueError where it is no number."""
+    number, near = float(value), SIX_DIGITS * (max(ends) - min(ends))
+    alike = [end for end in ends if f"{end:g}" == f"{number:g}" and abs(end - number) <= near]
     return min(alike, key=lambda end: abs(end - number), default=None)
 
 
