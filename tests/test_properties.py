@@ -1,5 +1,6 @@
 """Records, parameter packing and the command line's small languages, whatever is put into them."""
 
+import gzip
 import json
 
 import numpy as np
@@ -204,3 +205,12 @@ def test_boxes_are_taken_or_refused(low, high):
     else:
         with pytest.raises(TypeError, match="coordinate x: expected"):
             Box(x=(low, high))
+
+
+def test_a_compressed_table_is_read(tmp_path):
+    path = tmp_path / "tasks.csv.gz"
+    path.write_bytes(gzip.compress(b"re\n30\n42\n"))
+    assert read_columns(path)["re"].tolist() == [30, 42]
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(UserError, match="is not a readable CSV file"):
+        read_columns(path)

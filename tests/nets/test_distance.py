@@ -221,6 +221,23 @@ def test_at_a_corner_the_common_value_is_held():
     assert (offset - 1).abs().max() < 1e-12 and factor[0, 0, :3].abs().max() < 1e-12
 
 
+def test_on_a_side_derivatives_are_those_beside_it():
+    """Of what is joined between a ring's two rims."""
+
+    def cold(self):
+        return {"u": 0.0}
+
+    ring = Disk(x=0, y=0, radius=1) - Disk(x=0, y=0, radius=0.5).named("hole")
+    problem = flat(ring, Condition(cold, on="disk"), Condition(level, on="hole"))
+    hard, values = hard_conditions(problem, own=False), task_values(problem, 1)
+    assert not hard.soft
+    coords = torch.tensor([[[0.5, 0], [0.5 + 1e-9, 0], [1, 0], [1 - 1e-9, 0]]], dtype=torch.float64)
+    offset, factor = curved(problem, hard.patches, hard.kept, coords, values, Channels.of([(0,)]))
+    slopes = (offset + factor)[0, 1, :, 0]
+    torch.testing.assert_close(slopes[::2], slopes[1::2], rtol=1e-5, atol=1e-5)
+    assert offset[0, 1, ::2, 0].abs().min() > 1
+
+
 @pytest.mark.parametrize("scale", [1.0, 1e-3])
 def test_values_contradict_each_other_in_their_own_size(scale):
     hole = Box(x=(0, 1), y=(0, 1)) - Disk(x=0.5, y=0.5, radius=0.2).named("hole")
@@ -230,6 +247,17 @@ def test_values_contradict_each_other_in_their_own_size(scale):
 
     parts = Condition(zero, on="x=0"), Condition(other, on=("x=1", "y=0", "y=1", "hole"))
     assert any("contradicts" in why for *_, why in hard_conditions(flat(hole, *parts), own=False).soft)
+
+
+def test_rounding_of_large_values_contradicts_nothing():
+    """A hundred thousand at most, and zero to rounding where the sides meet."""
+
+    def arch(self, x):
+        return {"u": 1e5 * torch.sin(torch.pi * x)}
+
+    hole = Box(x=(0, 1), y=(0, 1)) - Disk(x=0.5, y=0.5, radius=0.2).named("hole")
+    parts = Condition(arch, on="y=0"), Condition(zero, on=("x=0", "x=1", "y=1", "hole"))
+    assert not hard_conditions(flat(hole, *parts), own=False).soft
 
 
 def test_ends_that_nobody_prescribed_are_not_held():

@@ -78,7 +78,7 @@ def test_it_has_no_ends():
     ids=["a box with a hole", "a disk"],
 )  # fmt: skip
 def test_what_is_no_interval_of_its_own_has_no_period(coords):
-    words = r"Wrong: Periodic\('x'\): x is no interval of its own here: write x=Cycle\(low, high\) in the Box"
+    words = r"Wrong: Periodic\('x'\): x is no interval of its own in this shape: give it a Box with x=Cycle"
     with pytest.raises(TypeError, match=words):
         type("Wrong", (Ring,), {"coords": coords, "conditions": [*Ring.conditions, Periodic("x")]})
 

@@ -46,7 +46,6 @@ FILES = {
     "a body of zero": ("hypernetwork: {body: [0]}\n", "hypernetwork.body[0]: 0 is not greater than 0"),
     "a network of zero": ("network: {width: 0}\n", "network.width: 0 is not greater than 0"),
     "conditions of another kind": ("network: {conditions: harder}\n", "'harder' is not one of soft, hard, auto"),
-    "no map for adapters": ("network: {hidden_layers: 1, unadapted: [0, 1]}\n", "no map is left for adapters"),
     "an exception of a rank that leaves no steps": (
         "training: {physics: {steps: 9, continuation: {re: 1}, continuation_steps: 5, ranks: {4: {steps: 4}}}}\n",
         "5 of 4 steps: none are left for the tasks themselves",
@@ -84,6 +83,7 @@ def test_what_is_no_file_is_one_line(tmp_path):
 @pytest.mark.parametrize(
     ("given", "words"),
     [
+        ({"network": {"hidden_layers": 1, "unadapted": [0, 1]}}, "kovasznay has no map left for adapters of rank 1"),
         ({"lora_ranks": [128]}, "rank 128 of kovasznay is above the width of its network, 64"),
         ({"hypernetwork_ranks": [100000]}, "rank 100000 of kovasznay is above the width"),
         ({"network": {"width": 8}, "lora_ranks": [16]}, "rank 16 of kovasznay is above the width of its network, 8"),

@@ -39,7 +39,7 @@ MEET, DIFFER = 0.02, 0.1
 """Relative distance up to which two sides meet, and difference, relative to the largest of their values, from which
 they contradict each other there."""
 ROUNDING = 1e-12
-"""Differences that are none."""
+"""A difference that is none, of values that all vanish."""
 
 
 @dataclass(frozen=True)
@@ -137,13 +137,17 @@ def _growth(problem: Problem, function: Callable[..., Tensor], unit, values: Val
 
 def _contradiction(problem: Problem, new: Kept, before: Sequence[Kept], unit, values: Values) -> str:
     """Says so where a new side meets one that is held already with another value."""
+
+    def places(kept: Kept) -> list[Tensor]:
+        parts = problem.bound_conditions[kept.condition].faces
+        return [part.place(problem.coords, unit, SAMPLES, values) for part in parts]
+
     for old in before:
-        for part in problem.bound_conditions[new.condition].faces:
-            coords = part.place(problem.coords, unit, SAMPLES, values)
+        size = float(max(k.value(problem, at, values).abs().max() for k in (old, new) for at in places(k)))
+        for coords in places(new):
             near = old.distance(problem, coords, values) < MEET
-            held, given = old.value(problem, coords, values), new.value(problem, coords, values)
-            scale = torch.maximum(held.abs().max(), given.abs().max())
-            if bool((near & ((held - given).abs() > DIFFER * scale + ROUNDING)).any()):
+            gap = (old.value(problem, coords, values) - new.value(problem, coords, values)).abs()
+            if bool((near & (gap > DIFFER * size + ROUNDING)).any()):
                 return "it contradicts what is held already where they meet"
     return ""
 
@@ -195,8 +199,8 @@ def _joined(problem: Problem, sides: Sequence[Kept], coords: Tensor, values: Val
     """The sides' values, each at its own side, equal shares of them at a corner, and smooth between."""
     if len(sides) == 1:
         return sides[0].value(problem, coords, values)
-    least = torch.finfo(coords.dtype).eps
-    apart = [side.distance(problem, coords, values).clamp_min(least) for side in sides]
+    least = torch.finfo(coords.dtype).eps  # added, for derivatives on the sides stay those beside them
+    apart = [side.distance(problem, coords, values) + least for side in sides]
     weights = []
     for k in range(len(sides)):
         others = [distance for j, distance in enumerate(apart) if j != k]

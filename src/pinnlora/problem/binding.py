@@ -47,8 +47,8 @@ def bind(cls: type[Problem], condition: Condition | Periodic) -> BoundCondition:
         if isinstance(cls.coords, Shape) and condition.coordinate not in own:
             name = condition.coordinate
             raise TypeError(
-                f"{cls.__name__}: Periodic({name!r}): {name} is no interval of its own here: write "
-                f"{name}=Cycle(low, high) in the Box"
+                f"{cls.__name__}: Periodic({name!r}): {name} is no interval of its own in this shape: give it a Box "
+                f"with {name}=Cycle(low, high)"
             )
         axis = cls.coords.names.index(condition.coordinate)
         ends = (Face(axis, cls.coords.low[axis]), Face(axis, cls.coords.high[axis]))

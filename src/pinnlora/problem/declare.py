@@ -13,12 +13,13 @@ from pinnlora.problem.signature import Condition, Periodic, resolve, split
 if TYPE_CHECKING:
     from pinnlora.problem.base import Problem
 
+ARGUMENTS = ("at", "fields", "estimate", "save", "tolerance")
+"""Names that task parameters cannot have: `predict`, `refine` and `march` are given these beside the task."""
 TAKEN = (
-    *(*RESERVED, "steps", "points", "seed", "until", "times", "tolerance"),
-    *("at", "fields", "estimate", "save", "point", "window", "parameter", "other"),
+    *(*RESERVED, "steps", "points", "seed", "until", "times", "point", "window", "parameter", "other"),
     *("residual", "mismatch", "in_range", "estimated_error", "refinement", "covariance", "misfit", "warning"),
 )
-"""Names that fields and task parameters cannot have: of results, and arguments of `predict`, `refine` and `march`."""
+"""Names of results that fields and task parameters cannot have."""
 
 
 def declare(cls: type[Problem]) -> None:
@@ -111,8 +112,9 @@ def _names(cls: type[Problem]) -> None:
                 f"{cls.__name__}: field {name!r}: a field's name is letters and digits, without underscores, because "
                 f"what follows an underscore names derivatives, as in u_x; write for example u1 or uleft"
             )
-    for kind, names in {"field": cls.fields, "task parameter": cls.task.names}.items():
-        if taken := next((name for name in names if name in TAKEN), None):
+    used = {"field": (cls.fields, TAKEN), "task parameter": (cls.task.names, TAKEN + ARGUMENTS)}
+    for kind, (names, others) in used.items():
+        if taken := next((name for name in names if name in others), None):
             raise TypeError(f"{cls.__name__}: {kind} {taken!r}: the name is used by results; rename it")
     for name in cls.task.names:
         stem, _, end = name.rpartition("_")

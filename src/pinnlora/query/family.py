@@ -97,10 +97,11 @@ def _check_place(name: str, given: Any, function: GaussianField) -> None:
     """UserError for a function that says itself that it is given elsewhere than on its grid."""
     if not isinstance(given, xr.DataArray) or not given.ndim or given.shape[-1] != len(function.grid):
         return
-    along = given.dims[-1]
-    places = reals(name, given[along]) if along in given.coords and given[along].dtype.kind in "iuf" else None
-    extent = np.ptp(function.grid)
-    if places is not None and not np.allclose(places, function.grid, rtol=0, atol=1e-6 * extent):
+    along = given.dims[-1]  # called otherwise, as by a table's index, it is no place
+    if along not in given.coords or along not in (function.on, f"{name}_{function.on}"):
+        return
+    places, grid = reals(name, given[along]), np.asarray(function.grid)
+    if not np.allclose(places, grid, rtol=0, atol=1e-6 * np.ptp(grid) + 1e-6 * np.abs(grid).max()):
         raise UserError(
             f"{name} is given at other {function.on} than expected, {places[0]:g} to {places[-1]:g}; interpolate it to "
             f"{name}_{function.on} of a prediction, {function.grid[0]:g} to {function.grid[-1]:g}"

@@ -78,7 +78,7 @@ def check_asked(
 def _places(networks: Networks, at: Mapping[str, Any] | xr.Dataset | None, names: list[str]) -> Places:
     """As `places_of`; UserError for a dimension whose name is that of something else in the answer."""
     problem, found = networks.problem, places_of(networks.problem, at, len(networks))
-    taken = {*names, *problem.fields, *problem.task.names, *DESCRIBED, "refinement"}
+    taken = {*names, *problem.task.names, *DESCRIBED, "refinement"}
     taken |= {f"estimated_error_{name}" for name in problem.fields}
     for name, function in problem.task.functions.items():
         own = f"{name}_{function.on}"

@@ -163,11 +163,8 @@ def load_study(*sources: Mapping | str | Path) -> Settings:
             check_rank(rank, problem)
         own = problem.reference == "auto" and has_reference(spec)
         if "data" in problem.modes and problem.reference in REFERENCES and not own:
-            why = (
-                "neither exact() nor reference()"
-                if problem.reference == "auto"
-                else f"reference: {problem.reference}"
-            )
+            given = f"reference: {problem.reference}"
+            why = "neither exact() nor reference()" if problem.reference == "auto" else given
             raise UserError(
                 f"config: modes: data learns from reference solutions of the training tasks, but {problem.name} has "
                 f"{why}; leave data out, or give reference: FILE.nc"
@@ -176,13 +173,15 @@ def load_study(*sources: Mapping | str | Path) -> Settings:
 
 
 def check_rank(rank: int | str, problem: ProblemSettings) -> None:
-    """UserError for adapters larger than the matrices that they correct."""
+    """UserError for adapters of no matrix, or larger than those that they correct."""
+    if rank != "full" and len(set(problem.network.unadapted)) > problem.network.hidden_layers:
+        raise UserError(
+            f"config: network.unadapted: {problem.name} has no map left for adapters of rank {rank}"
+        )
     rank = problem.hypernetwork.largest_rank if rank == "auto" else rank
     if isinstance(rank, int) and rank > problem.network.width:
-        raise UserError(
-            f"config: rank {rank} of {problem.name} is above the width of its network, {problem.network.width}; "
-            "expected at most that, or full"
-        )
+        width = f"the width of its network, {problem.network.width}; expected at most that, or full"
+        raise UserError(f"config: rank {rank} of {problem.name} is above {width}")
 
 
 class Once(yaml.SafeLoader):

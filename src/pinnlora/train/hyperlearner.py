@@ -91,7 +91,7 @@ class Hyperlearner:
         else:
             objective = self._residuals(values, chosen, theta.detach(), step)
         halvings = int(self._first_order.halvings)
-        losses = self._first_order.step(theta, objective, at=step, moving=not self.settled(step))
+        losses = self._first_order.step(theta, objective, at=step, moving=self._moving(step))
         if self._average is not None:
             if int(self._first_order.halvings) > halvings:  # what blew up must not stay in the average
                 self._average.n_averaged.zero_()
@@ -127,6 +127,9 @@ class Hyperlearner:
     def settled(self, step: int) -> bool:
         """Whether the whole problem is minimised by now."""
         return self.mode != "physics" or self._physics.settled(step)
+
+    def _moving(self, step: int) -> bool:
+        return self.mode == "physics" and self._physics.moving(step)
 
     def _draw_tasks(self, step: int, count: int) -> tuple[Values, Tensor]:
         """A step's tasks: new ones (physics), or some of the training tasks, and their indices."""

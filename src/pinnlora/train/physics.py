@@ -71,7 +71,11 @@ class Physics:
     def settled(self, step: int) -> bool:
         """Whether the whole problem of the tasks themselves is minimised, with weights that stay, so that from then on
         states can be compared."""
-        return not self.eased(step) and self._reached(step) >= 1 and self.balance.settled(step)
+        return not self.moving(step) and self.balance.settled(step)
+
+    def moving(self, step: int) -> bool:
+        """Whether what is minimised is still a part of the problem, or another task."""
+        return self.eased(step) or self._reached(step) < 1
 
     def _first(self, name: str, first: float | str) -> float | Tensor:
         if not isinstance(first, str):

@@ -183,8 +183,6 @@ class NetworkSettings(Strict):
 
     @model_validator(mode="after")
     def _maps_exist(self) -> Self:
-        if len(set(self.unadapted)) > self.hidden_layers:
-            raise ValueError("unadapted: no map is left for adapters; leave one out")
         for index in self.unadapted:
             if index > self.hidden_layers:
                 raise ValueError(

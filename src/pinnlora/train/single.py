@@ -91,7 +91,7 @@ class TaskFits:
             )
         objective = self._objective(self.active, step)
         if self._lbfgs is None:
-            moving = not self.settled(step)
+            moving = self._physics.moving(self._at(step))
             return self._adam.step(self.theta[self.active], objective, self.active, step, moving)
         moved, after = self._lbfgs.step(self.theta.detach()[self.active], objective.total)
         with torch.no_grad():

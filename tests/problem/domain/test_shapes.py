@@ -319,6 +319,10 @@ def test_an_end_is_found_by_its_number_and_by_what_messages_call_it():
     for text in ("x=3.1416", "x=3.14", "x=", "x", "x=nan", "q=0"):
         with pytest.raises(TypeError, match=r"expected one of x=0, x=3\.14159, y=0, y=1"):
             wide.face(text)
+    odd = Box(x=(0, 1), y=(100, 100 + math.pi), t=(273.15, 300.1234))
+    for domain in (odd, odd - disk):
+        assert domain.face("t=300.123") == Face(2, 300.1234)
+    assert odd.face("y=103.142") == Face(1, 100 + math.pi)
     for domain in (late, late - disk):
         with pytest.raises(TypeError, match="expected one of"):
             domain.face("t=1000002")

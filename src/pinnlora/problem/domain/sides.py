@@ -192,10 +192,16 @@ def outward_normal(domain: Domain, parts: Sequence[Face | Side], coords: Tensor,
 
 
 def end_at(value: str, ends: Sequence[float]) -> float | None:
-    """Which of an interval's ends a text means: exactly, or the nearest of those that messages write so, if it is near
-    for the interval; None for neither, ValueError where it is no number."""
-    number, near = float(value), SIX_DIGITS * (max(ends) - min(ends))
-    alike = [end for end in ends if f"{end:g}" == f"{number:g}" and abs(end - number) <= near]
+    """Which of an interval's ends a text means: that number, else the one end that messages write just so, else the
+    nearest one written so that is near for the interval; None for neither, ValueError where it is no number."""
+    number = float(value)
+    if number in ends:
+        return number
+    alike = [end for end in ends if f"{end:g}" == f"{number:g}"]
+    if len(alike) == 1 and number == float(f"{number:g}"):
+        return alike[0]
+    near = SIX_DIGITS * (max(ends, default=0.0) - min(ends, default=0.0))
+    alike = [end for end in alike if abs(end - number) <= near]
     return min(alike, key=lambda end: abs(end - number), default=None)
 
 

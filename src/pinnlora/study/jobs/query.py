@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import warnings
+import zlib
 from collections.abc import Sequence
+from lzma import LZMAError
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -18,6 +21,8 @@ from pinnlora.query.load import load
 from pinnlora.query.solved import Solved
 
 ENDINGS = (".nc", ".csv", ".npz")
+UNREADABLE = (ValueError, OSError, EOFError, BadZipFile, LZMAError, zlib.error)
+"""Of a table: pandas' own errors are ValueErrors, the others those of a file that is not compressed as it is called."""
 
 
 def run(
@@ -42,7 +47,7 @@ def run(
     for name in listed.keys() & task.keys():
         raise UserError(f"{name} is given twice, by --set and in {tasks}")
     task = listed | task
-    asked: dict[str, Any] = {"at": read_points(at) if at else None, "fields": fields}
+    asked: dict[str, Any] = {"at": read_points(at) if at else None, "fields": fields or None}
     if isinstance(surrogate, Solved):
         if task or refinement is not None or until is not None:
             raise UserError(
@@ -170,12 +175,18 @@ def read_columns(path: Path) -> dict[str, np.ndarray]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # of values that have no name
-            table = pd.read_csv(path, index_col=False, compression=None)
+            table = pd.read_csv(path, index_col=False)
     except pd.errors.ParserWarning:
         raise UserError(
             f"{path}: its rows have more numbers than its first line has names; name every column"
         ) from None
-    except (ValueError, UnicodeDecodeError) as error:  # pandas' own errors are ValueErrors
+    except (
+        ValueError,
+        OSError,
+        EOFError,
+        BadZipFile,
+        LZMAError,
+    ) as error:
         raise UserError(f"{path} is not a readable CSV file ({str(error).splitlines()[0]})") from None
     table.columns = table.columns.str.strip()
     if table.columns.has_duplicates:
