@@ -154,13 +154,13 @@ def is_smooth(function, name: str, points: Tensor, axis: int, order: int) -> boo
     It is not with a jump, with a kink where the order is two, nor where torch cannot see a slope. A leap is what is
     left of a small interval that is looked at LINE times closer, where the integral was furthest from the function.
     """
-    chain = Channels.of([(axis,) * count for count in range(order + 1)])
 
-    def rows(where: Tensor) -> list[Tensor]:
+    def rows(where: Tensor, highest: int) -> list[Tensor]:
+        chain = Channels.of([(axis,) * count for count in range(highest + 1)])
         jet = pointwise_jet(function, where, chain, [name])[name]
         return [jet.get(own, torch.zeros_like(where[..., 0])) for own in chain.orders]
 
-    x, whole = points[..., axis], rows(points)
+    x, whole = points[..., axis], rows(points, order)
     for level, (value, slope) in enumerate(pairwise(whole)):
         integral, rise = torch.cumulative_trapezoid(slope, x, dim=-1), value[:, 1:] - value[:, :1]
         size = torch.maximum(rise.abs().amax(-1), integral.abs().amax(-1))
@@ -172,7 +172,7 @@ def is_smooth(function, name: str, points: Tensor, axis: int, order: int) -> boo
         ends = x.gather(-1, gaps).unsqueeze(-1), x.gather(-1, gaps + 1).unsqueeze(-1)
         near = points[:, :1].expand(-1, SUSPECTS * LINE, -1).clone()
         near[..., axis] = torch.lerp(*ends, closer).flatten(1)
-        close = rows(near)[level : level + 2]
+        close = rows(near, level + 1)[-2:]
         shape = (SUSPECTS, LINE)
         leaps = _gaps(*(row.unflatten(-1, shape) for row in (*close, near[..., axis])))
         if not bool((leaps.amax((-1, -2)) <= LEAP * value.abs().amax(-1)).all()):
