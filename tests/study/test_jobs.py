@@ -102,7 +102,9 @@ def test_an_evaluation_names_all_machines_that_trained(study, tmp_path, monkeypa
     settings = job_settings(own, "kovasznay", "fit", mode="lora", rank=1)
     fit.run(settings, **files, output=tmp_path / "lora")
     settings = job_settings(own, "kovasznay", "evaluate")
+    settings["evaluation"]["lora_rank"] = 1  # beside hypernetworks of another
     evaluate.run(settings, **files, fit=[tmp_path / "lora"], output=tmp_path / "evaluation.nc")
+    assert at(read_netcdf(tmp_path / "evaluation.nc")["seconds_new_task"], "lora", "1").item() > 0
     assert read_netcdf(tmp_path / "evaluation.nc").attrs["machine"] == f"{here}; Other GPU"
 
 

@@ -145,3 +145,10 @@ def test_all_that_a_job_may_import_later_is_imported_at_its_start(monkeypatch):
     monkeypatch.delitem(sys.modules, "pinnlora.problem.library.burgers1d", raising=False)
     begin("study.jobs.tasks", TASKS | {"problem": "burgers1d"}, [])
     assert "pinnlora.problem.library.burgers1d" in sys.modules
+
+
+def test_planning_and_writing_mean_the_same_marker():
+    from pinnlora import files
+    from pinnlora.problem import code
+
+    assert code.MARKER == files.MARKER

@@ -11,6 +11,7 @@ from small import CPU, generator, random_theta, task_values, tiny
 from pinnlora.loss.draw import Draw
 from pinnlora.nets.adapters import Full
 from pinnlora.nets.hypernetwork import Hypernetwork
+from pinnlora.optimise.first_order import FirstOrder
 from pinnlora.train.data import Solutions, fields_of, grid_coords, task_set
 from pinnlora.train.fit import fit
 from pinnlora.train.hyperlearner import Hyperlearner
@@ -104,6 +105,23 @@ def test_balanced_losses_are_the_weighted_ones_until_the_end(learner):
     before = learner.validate()
     balance.weights = {name: 4 * weight for name, weight in final.items()}
     torch.testing.assert_close(learner.validate(), 4 * before)
+
+
+@pytest.mark.parametrize("of_task", [True, False])
+def test_the_guard_is_told_while_the_problem_still_grows(of_task, monkeypatch):
+    learner = (
+        fits(Heat(), optimiser="adam") if of_task else hyper("burgers2d", optimiser="adam", horizon="auto")
+    )
+    told, step = [], FirstOrder.step
+
+    def watched(self, theta, objective, rows=None, at=None, moving=False):
+        told.append(moving)
+        return step(self, theta, objective, rows, at, moving)
+
+    monkeypatch.setattr(FirstOrder, "step", watched)
+    for number in range(10):
+        learner.step(number)
+    assert told == [not learner.settled(number) for number in range(10)] and told[0] and not told[-1]
 
 
 def test_the_weight_of_conditions_comes_on_top_of_the_balance():

@@ -133,11 +133,9 @@ def _rows(
 
 def _causal(t: Tensor, squares: Tensor, epsilon: float) -> Tensor:
     """exp(-epsilon * sum of the weighted squares at earlier times), per task: (task, point)."""
-    times, order = t.expand_as(squares).sort(-1)
+    times, order = t.expand_as(squares).contiguous().sort(-1)
     sums = squares.gather(-1, order).cumsum(-1) - squares.gather(-1, order)
-    before = sums.gather(
-        -1, torch.searchsorted(times.contiguous(), times.contiguous())
-    )  # of one time all alike
+    before = sums.gather(-1, torch.searchsorted(times, times))  # of one time all alike
     return torch.empty_like(squares).scatter_(-1, order, torch.exp(-epsilon * before))
 
 

@@ -62,7 +62,8 @@ class Solution(Row):
 
     def final(self) -> float:
         """The test error of the weights that training kept, on a sample of the grid."""
-        return math.nan if self.refined else min(self.history()[1][-1:], default=math.nan)
+        mse = self.history()[1]
+        return math.nan if self.refined or not len(mse) else float(mse[-1])
 
     def seconds_to_same_error(self) -> float:
         """Seconds, prerequisites included, until training's test error is that low and stays so; NaN if it never is."""
