@@ -1,6 +1,7 @@
 """What outputs carry, when it is not there, and what a job does whose code is not what was planned."""
 
 import shutil
+import struct
 import sys
 
 import numpy as np
@@ -109,6 +110,23 @@ def test_files_of_other_makers_carry_nothing(tmp_path):
     (tmp_path / "c/model.safetensors").write_bytes(b"\xff" * 64)
     (tmp_path / "c/history.nc").touch()
     assert recorded(tmp_path / "b.nc") is recorded(tmp_path / "c") is None
+
+
+HEADERS = [
+    "[]",
+    "1",
+    '{"__metadata__": null}',
+    '{"__metadata__": {"pinnlora": "[]"}}',
+    '{"__metadata__": {"pinnlora": "{}"}, "theta": {"data_offsets": []}}',
+    '{"__metadata__": {"pinnlora": "{}"}, "theta": null}',
+]
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_weights_whose_header_has_another_shape_carry_nothing(outputs, header):
+    path = outputs / "base"
+    (path / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header.encode())
+    assert recorded(path) is None
 
 
 def test_a_job_says_what_it_is_made_from(outputs):

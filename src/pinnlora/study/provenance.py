@@ -74,7 +74,7 @@ def recorded(path: Path) -> str | None:
                 return _last(content[:4096]) if content[-8:-4] == b"IEND" else None
             case _:
                 return _of_directory(path)
-    except (OSError, RuntimeError, AttributeError, KeyError, ValueError, struct.error):
+    except (OSError, RuntimeError, AttributeError, LookupError, TypeError, ValueError, struct.error):
         return None
 
 
