@@ -22,9 +22,13 @@ def sum_of_dataset(dataset: xr.Dataset) -> str:
             content.update("\0".join(map(str, values.ravel())).encode())
     for name, value in sorted(dataset.attrs.items()):
         if name != "checksum":
-            parts = [part if isinstance(part, str) else float(part) for part in np.ravel(value)]
-            content.update(f"{name} {parts}".encode())
+            content.update(f"{name} [{', '.join(map(_words, np.ravel(value)))}]".encode())
     return content.hexdigest()
+
+
+def _words(part: Any) -> str:
+    """A part of an attribute as numpy 2 prints it in a list, under every numpy."""
+    return f"np.str_({str(part)!r})" if isinstance(part, str) else repr(float(part))
 
 
 def sum_of_weights(tensors: Mapping[str, Any], metadata: str) -> str:
