@@ -13,6 +13,7 @@ REAL = [
     "__main__",
     "cli",
     "errors",
+    "problem/canonical",
     "problem/code",
     "problem/load",
     "study/cards",

@@ -1,5 +1,6 @@
 """The hash of a job's code: what changes it, and what does not."""
 
+import ast
 import inspect
 import os
 import shutil
@@ -11,6 +12,7 @@ import pytest
 
 import pinnlora
 from pinnlora.problem import code as module
+from pinnlora.problem.canonical import canonical_text
 from pinnlora.problem.load import problem_file
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -114,6 +116,47 @@ def test_words_do_not_count_and_code_does(package, old, new, same):
     assert old in leaf.read_text()
     leaf.write_text(leaf.read_text().replace(old, new))
     assert (module.fingerprint("pinnlora.jobs.base") == before) is same
+
+
+CUT = "y = [f'a' 'b' f'{x}', f'{x:}', f'{x:{w}}', f'{x:{w}.{p}}' '', f'{x=}', '\\U0001fae8', None]"
+"""What versions of Python cut or print differently."""
+
+
+def test_what_differs_has_another_text():
+    text = "[0, False, '', b'', None, ..., 0.0, (), [], [0], [None], f'', f'{x}', f'{x!r}', {**x}, x.y]"
+    parts = ast.parse(text, mode="eval").body.elts
+    assert len({canonical_text(part) for part in parts}) == len(parts)
+
+
+def interpreters() -> list[Path]:
+    """One of each version of Python that is installed here."""
+    folders = [*os.environ["PATH"].split(os.pathsep), *Path.home().glob(".pyenv/versions/*/bin")]
+    found = {}
+    for path in (path for folder in folders for path in Path(folder).glob("python3.[0-9][0-9]")):
+        ask = [path, "-c", "import sys; print(sys.version_info[:2])"]
+        done = subprocess.run(ask, capture_output=True, text=True)
+        if done.returncode == 0 and path.name >= "python3.11":
+            found.setdefault(done.stdout, path)
+    return list(found.values())
+
+
+def test_it_is_the_same_under_every_python():
+    """ast.unparse and ast.dump are not."""
+    ask = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; from hashlib import sha256; "
+        "from pinnlora.problem.canonical import canonical_text as text_of, running_code; "
+        "files = [path.read_text(encoding='utf-8') for path in sorted(Path(sys.argv[1]).rglob('*.py'))]; "
+        "texts = [text_of(running_code(text, '')) for text in (*files, sys.argv[2])]; "
+        "print([sha256(text.encode()).hexdigest() for text in texts])"
+    )
+    pythons = interpreters()
+    if len(pythons) < 2:
+        pytest.skip("there is one version of Python here")
+    words = ("-IB", "-c", ask, module.PACKAGE.parent, CUT)
+    done = [
+        subprocess.run([python, *words], capture_output=True, text=True, check=True) for python in pythons
+    ]
+    assert len({each.stdout for each in done}) == 1
 
 
 def test_it_is_the_same_in_every_checkout(package, tmp_path, monkeypatch):

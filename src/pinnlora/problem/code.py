@@ -14,6 +14,7 @@ from os.path import relpath
 from pathlib import Path
 
 from pinnlora.errors import UserError
+from pinnlora.problem.canonical import canonical_text, running_code
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -153,26 +154,9 @@ def _module(path: Path) -> tuple[str, tuple[Path, ...]]:
 
 @cache
 def _parsed(path: Path, text: str) -> tuple[str, tuple[Path, ...]]:
-    tree = _Plain().visit(ast.parse(text, str(path)))
+    tree = running_code(text, str(path))
     imported = [file.resolve() for node in ast.walk(tree) for file in _targets(node, path)]
-    return ast.unparse(tree), tuple(dict.fromkeys(imported))
-
-
-class _Plain(ast.NodeTransformer):
-    """Drops what does nothing when run: docstrings, and imports for type checkers only."""
-
-    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
-        return None if isinstance(node.value, ast.Constant) else self.generic_visit(node)
-
-    def visit_If(self, node: ast.If) -> ast.AST | None:
-        return None if ast.unparse(node.test).endswith("TYPE_CHECKING") else self.generic_visit(node)
-
-    def generic_visit(self, node: ast.AST) -> ast.AST:
-        super().generic_visit(node)
-        body = getattr(node, "body", None)
-        if body == []:
-            body.append(ast.Pass())
-        return node
+    return canonical_text(tree), tuple(dict.fromkeys(imported))
 
 
 def _targets(node: ast.AST, path: Path) -> Iterator[Path]:
