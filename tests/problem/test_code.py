@@ -118,6 +118,27 @@ def test_words_do_not_count_and_code_does(package, old, new, same):
     assert (module.fingerprint("pinnlora.jobs.base") == before) is same
 
 
+@pytest.mark.parametrize(
+    ("condition", "first", "second"),
+    [
+        ("TYPE_CHECKING", False, True),
+        ("typing.TYPE_CHECKING", False, True),
+        ("not TYPE_CHECKING", True, True),
+        ("MY_TYPE_CHECKING", True, True),
+    ],
+)
+def test_only_what_type_checkers_alone_look_at_is_left_out(package, condition, first, second):
+    """Which branches of an `if` are hashed, and have their imports followed."""
+    text = "if {}:\n    from .deep import sibling\n    x = {}\nelse:\n    from . import other\n    x = {}\n"
+    leaf = package / "leaf.py"
+    leaf.write_text(text.format(condition, 1, 2))
+    before, followed = module.fingerprint("pinnlora.leaf"), names(package, "pinnlora.leaf")
+    assert ("deep/sibling.py" in followed, "other.py" in followed) == (first, second)
+    for numbers, hashed in (((3, 2), first), ((1, 3), second)):
+        leaf.write_text(text.format(condition, *numbers))
+        assert (module.fingerprint("pinnlora.leaf") != before) is hashed
+
+
 CUT = "y = [f'a' 'b' f'{x}', f'{x:}', f'{x:{w}}', f'{x:{w}.{p}}' '', f'{x=}', '\\U0001fae8', None]"
 """What versions of Python cut or print differently."""
 

@@ -3,6 +3,7 @@
 import ast
 from typing import Any
 
+TYPING_ONLY = ("TYPE_CHECKING", "typing.TYPE_CHECKING")
 UNUSED = ("ctx", "kind", "type_comment")
 """Fields of nodes that say nothing more about what runs."""
 
@@ -13,7 +14,7 @@ def running_code(text: str, name: str) -> ast.Module:
 
 
 class _Running(ast.NodeTransformer):
-    """Drops the rest."""
+    """Drops the rest. An `else` of what is for type checkers stays: it is what runs."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         return None if isinstance(node.value, ast.Constant) else self.generic_visit(node)
@@ -21,8 +22,9 @@ class _Running(ast.NodeTransformer):
     def visit_Pass(self, node: ast.Pass) -> None:
         return None
 
-    def visit_If(self, node: ast.If) -> ast.AST | None:
-        return None if ast.unparse(node.test).endswith("TYPE_CHECKING") else self.generic_visit(node)
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
+        self.generic_visit(node)
+        return node.orelse if ast.unparse(node.test) in TYPING_ONLY else node
 
 
 def canonical_text(node: Any) -> str:
