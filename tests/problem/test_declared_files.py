@@ -74,6 +74,34 @@ def test_they_travel_with_the_bundle(spec, tmp_path):
     refuses(lambda: pinnlora.load(moved), "there is no 'soil.csv' beside it")
 
 
+@pytest.fixture
+def inherited(spec, tmp_path):
+    """The same, but a base class in a helper declares data, which lies beside the helper."""
+    (tmp_path / "mine" / "rocks" / "grain.csv").write_text("3\n")
+    (tmp_path / "mine" / "rocks" / "soil.py").write_text("class Soil:\n    files = ('grain.csv',)\n")
+    text = SOIL.replace('    files = ("soil.csv", "wells")\n', "").replace(
+        "Heat(Problem)", "Heat(Soil, Problem)"
+    )
+    (tmp_path / "mine" / "heat.py").write_text(f"from rocks.soil import Soil\n{text}")
+    return spec
+
+
+def test_what_a_class_in_a_helper_declares_counts_and_travels(inherited, tmp_path):
+    problem, data = tmp_path / "mine" / "heat.py", tmp_path / "mine" / "rocks" / "grain.csv"
+    assert declared(problem) == {data: "rocks/grain.csv"}
+    before = code_of("study.jobs.tasks", problem)
+    bundle(tmp_path / "bundle", inherited)
+    assert (tmp_path / "bundle" / "rocks" / "grain.csv").read_text() == "3\n"
+    data.write_text("4\n")
+    assert code_of("study.jobs.tasks", problem) != before
+    (tmp_path / "bundle" / "rocks" / "grain.csv").write_text("4\n")
+    refuses(lambda: pinnlora.load(tmp_path / "bundle"), "made or changed elsewhere")
+    data.unlink()
+    refuses(lambda: declared(problem), "there is no 'grain.csv' beside soil.py")
+    (tmp_path / "mine" / "rocks" / "soil.py").write_text("class Soil(")
+    refuses(lambda: load_settings({"problems": [inherited]}), "problems[0]...not Python...soil.py")
+
+
 def test_an_absent_file_stops_a_study_when_its_config_is_read(spec, tmp_path):
     (tmp_path / "mine" / "soil.csv").unlink()
     refuses(lambda: load_settings({"problems": [spec]}), "problems[0]...there is no 'soil.csv' beside it")

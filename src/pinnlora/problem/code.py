@@ -85,31 +85,32 @@ def carried(path: Path) -> dict[Path, str]:
 
 
 def declared(path: Path) -> dict[Path, str]:
-    """The data that a user's problem file declares, `files = ("soil.csv", "wells")` in its classes, of a folder all
-    that is in it: each file with its place relative to the problem's. UserError where one is missing or lies elsewhere.
+    """The data that a user's problem file, and the modules beside it that it imports, declare: `files = ("soil.csv",
+    "wells")` in their classes, beside the file where it stands, of a folder all that is in it. Each file with its place
+    relative to the problem's. UserError where one is missing or lies elsewhere.
     """
     path = path.resolve()
     try:
-        tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+        sources = dict.fromkeys([path, *beside(path)])
+        trees = {file: ast.parse(file.read_text(encoding="utf-8"), str(file)) for file in sources}
     except (SyntaxError, ValueError) as error:
         raise UserError(f"not Python: {error}") from None
-    named = [name for node in tree.body if isinstance(node, ast.ClassDef) for name in _file_names(node, path)]
     found: dict[Path, str] = {}
-    for name in named:
-        given = (path.parent / name).resolve()
-        if not given.is_relative_to(path.parent) or given == path.parent:
-            raise UserError(f"files: {name!r} is not below the problem's folder, where data has to lie")
-        inside = [
-            each for each in sorted(given.rglob("*")) if each.is_file() and "__pycache__" not in each.parts
-        ]
-        inside = [given] if given.is_file() else inside
-        if not inside:
-            raise UserError(f"files: there is no {name!r} beside it")
-        found |= {each: each.relative_to(path.parent).as_posix() for each in inside}
+    for file, tree in trees.items():
+        classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+        for name in (name for node in classes for name in _file_names(node)):
+            given = (file.parent / name).resolve()
+            if not given.is_relative_to(path.parent) or given == path.parent:
+                raise UserError(f"files: {name!r} is not below the problem's folder, where data has to lie")
+            inside = [given] if given.is_file() else sorted(given.rglob("*"))
+            inside = [each for each in inside if each.is_file() and "__pycache__" not in each.parts]
+            if not inside:
+                raise UserError(f"files: there is no {name!r} beside {'it' if file == path else file.name}")
+            found |= {each: each.relative_to(path.parent).as_posix() for each in inside}
     return found
 
 
-def _file_names(node: ast.ClassDef, path: Path) -> Iterator[str]:
+def _file_names(node: ast.ClassDef) -> Iterator[str]:
     """What stands in a class as `files = (...)`, read without running it."""
     for part in node.body:
         targets = getattr(part, "targets", None) or [getattr(part, "target", part)]
