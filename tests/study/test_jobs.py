@@ -1,6 +1,7 @@
 """The jobs of one tiny study, from tasks to evaluation.nc, and the errors in it against errors by hand."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from torch.func import vmap
 
 import pinnlora
 from pinnlora.errors import UserError
-from pinnlora.files import load_weights, read_netcdf
+from pinnlora.files import load_weights, read_netcdf, save_weights
 from pinnlora.problem.load import load_problem
 from pinnlora.study.evaluation import Truth, measure
 from pinnlora.study.job_settings import job_settings
@@ -249,6 +250,19 @@ def test_modes_that_learn_from_teachers_ask_for_them(study, tmp_path):
     with pytest.raises(UserError, match="mode weights learns from per-task PINNs: give --teachers"):
         hypernetwork.run(settings, **files, base=study / "base", output=tmp_path / "bundle")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("mode", ["weights", "distilled"])
+def test_teachers_on_another_base_network_are_refused(study, tmp_path, mode):
+    shutil.copytree(study / "base", tmp_path / "base")
+    tensors, metadata = load_weights(study / "base" / "model.safetensors")
+    save_weights(tmp_path / "base" / "model.safetensors", {"theta": 1.01 * tensors["theta"]}, metadata)
+    settings = job_settings(load_settings(STUDY), "kovasznay", "hypernetwork", mode=mode, rank=2)
+    files = {name: study / f"{name}.nc" for name in ("tasks", "reference")}
+    files |= {"base": tmp_path / "base", "teachers": study / "teachers"}
+    with pytest.raises(UserError, match="teachers holds adapters on another base network"):
+        hypernetwork.run(settings, **files, output=tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()
 
 
 def test_a_field_that_vanishes_has_a_finite_relative_error():

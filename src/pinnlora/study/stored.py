@@ -45,10 +45,18 @@ def save_fits(
         write_netcdf(history.dataset(), temporary / "history.nc", f"training history of {metadata['method']}")
 
 
-def read_fits(path: Path, problem: Problem, device: torch.device, dtype: torch.dtype | None = None) -> Stored:
+def read_fits(
+    path: Path,
+    problem: Problem,
+    device: torch.device,
+    dtype: torch.dtype | None = None,
+    start: Tensor | None = None,
+) -> Stored:
     """Read a directory that `save_fits` wrote; without `dtype` in the precision it was trained in. UserError where it
-    is damaged, or its numbers are not those of its network."""
+    is damaged, its numbers are not those of its network, or its adapters are on another base network than `start`."""
     tensors, metadata = _load(path, str(device))
+    if start is not None and not torch.equal(tensors.get("base", start), start):
+        raise UserError(f"{path} holds adapters on another base network than the one given: train them again")
     settings = NetworkSettings(**metadata["network"])
     problem = problem.formulated(settings.formulation)
     network = network_of(problem, settings)

@@ -45,7 +45,7 @@ def run(
     values, splits = read_tasks(tasks, problem)
     start, taught = read_base(base), None
     if teachers is not None:
-        stored = read_fits(teachers, problem, torch.device("cpu"))
+        stored = read_fits(teachers, problem, torch.device("cpu"), start=start)
         taught, settings = stored.theta, settings | {"seconds_teachers": stored.metadata["seconds"]}
 
     def known(split: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
