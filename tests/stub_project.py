@@ -49,6 +49,7 @@ SMALL = {
 OUTPUTS = """
 import json, os, signal, struct
 from pathlib import Path
+from uuid import uuid4
 
 
 def write(inputs, outputs, provenance):
@@ -61,7 +62,7 @@ def write(inputs, outputs, provenance):
             case ".nc":
                 from netCDF4 import Dataset
                 with Dataset(path, "w") as dataset:
-                    dataset.provenance = provenance
+                    dataset.provenance, dataset.checksum = provenance, uuid4().hex  # as trained by the clock
             case ".md":
                 path.write_text(f"# Table\\n<!-- provenance {provenance} -->\\n")
             case ".png":
@@ -70,7 +71,8 @@ def write(inputs, outputs, provenance):
                 path.write_text("a,b\\n1,2\\n")
             case _:
                 path.mkdir()
-                header = json.dumps({"__metadata__": {"pinnlora": json.dumps({"provenance": provenance})}})
+                about = {"provenance": provenance, "checksum": uuid4().hex}
+                header = json.dumps({"__metadata__": {"pinnlora": json.dumps(about)}})
                 text = struct.pack("<Q", len(header)) + header.encode()
                 (path / "history.nc").write_bytes(b"CDF\\x01" + bytes(28))  # NetCDF without anything
                 (path / "model.safetensors").write_bytes(text)

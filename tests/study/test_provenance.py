@@ -12,7 +12,7 @@ from synthetic import evaluation
 
 from pinnlora import files
 from pinnlora.errors import UserError
-from pinnlora.files import save_weights, write_netcdf
+from pinnlora.files import read_netcdf, save_weights, write_netcdf
 from pinnlora.problem.code import MARKER, PACKAGE, closure
 from pinnlora.problem.load import problem_file
 from pinnlora.report.jobs import figure, table
@@ -20,10 +20,11 @@ from pinnlora.study import provenance as module
 from pinnlora.study.graph import MODULES
 from pinnlora.study.job_settings import job_settings
 from pinnlora.study.jobs import tasks
-from pinnlora.study.provenance import begin, code_of, provenance, recorded
+from pinnlora.study.provenance import begin, built, checksum_of, code_of, provenance, recorded
 from pinnlora.study.settings import load_settings
 
-MADE = "0123456789abcdef"
+RECIPE = "0123456789abcdef"
+MADE = f"{RECIPE}.01234567"
 TASKS = job_settings(load_settings({"problems": ["kovasznay"]}), "kovasznay", "tasks")
 
 
@@ -126,16 +127,26 @@ HEADERS = [
 def test_weights_whose_header_has_another_shape_carry_nothing(outputs, header):
     path = outputs / "base"
     (path / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header.encode())
-    assert recorded(path) is None
+    assert recorded(path) is checksum_of(path) is None
 
 
 def test_a_job_says_what_it_is_made_from(outputs):
     settings = {"problem": "kovasznay"}
     job, found = begin("study.jobs.reference", settings, [outputs / "tasks.nc"])
     code = code_of("study.jobs.reference", problem_file("kovasznay"))
-    assert job.__name__ == "pinnlora.study.jobs.reference" and found == provenance(code, settings, [MADE])
-    assert begin("study.jobs.reference", settings, [outputs / "tasks.nc"], found) == (job, found)
+    recipe, _, content = found.partition(".")
+    assert job.__name__ == "pinnlora.study.jobs.reference" and recipe == provenance(code, settings, [RECIPE])
+    assert content == built([read_netcdf(outputs / "tasks.nc").checksum])
+    assert begin("study.jobs.reference", settings, [outputs / "tasks.nc"], recipe) == (job, found)
     assert found != begin("study.jobs.reference", settings, [outputs / "evaluation.nc"])[1]
+
+
+def test_inputs_made_by_one_recipe_are_told_apart_by_what_stands_in_them(tmp_path):
+    found = []
+    for name, seconds in (("one", 1.0), ("other", 2.0)):
+        fits(tmp_path / name, seconds=seconds, provenance=f"{RECIPE}.{name}")
+        found.append(begin("study.jobs.fit", TASKS, [tmp_path / name])[1].split("."))
+    assert found[0][0] == found[1][0] and found[0][1] != found[1][1]
 
 
 def test_what_a_surrogate_can_be_asked_and_settings_as_a_whole_are_no_code_of_a_training():

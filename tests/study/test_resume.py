@@ -12,7 +12,7 @@ import torch
 import yaml
 
 from pinnlora.errors import UserError
-from pinnlora.files import load_weights
+from pinnlora.files import load_weights, read_netcdf, write_netcdf
 from pinnlora.study.job_settings import job_settings
 from pinnlora.study.jobs import tasks, train
 from pinnlora.study.settings import load_settings
@@ -66,6 +66,20 @@ def test_a_job_that_is_terminated_or_killed_goes_on_to_the_same_weights(tmp_path
     said = done.communicate(timeout=300)[0]
     assert done.returncode == 0 and "training goes on from" in said and not path.exists()
     assert torch.equal(weights(tmp_path / "base"), expected)
+
+
+def test_a_checkpoint_is_of_what_stood_in_the_inputs(tmp_path):
+    """Inputs that were made again, by the same code and settings, are other inputs."""
+    own = job_settings(load_settings(STUDY), "kovasznay", "tasks")
+    tasks.run(own, tmp_path / "tasks.nc", provenance="0" * 16)
+    killed = job(tmp_path, 1e-9)
+    next(line for line in killed.stdout if (tmp_path / "base.checkpoint.safetensors").exists())
+    killed.kill()
+    assert killed.wait(300) == -signal.SIGKILL
+    again = read_netcdf(tmp_path / "tasks.nc").assign_attrs(seed=1)
+    write_netcdf(again, tmp_path / "tasks.nc", "tasks made again")
+    said = job(tmp_path, 1000).communicate(timeout=300)[0]
+    assert "is of other settings, code or inputs: it is ignored" in said
 
 
 class Killed(BaseException):

@@ -100,6 +100,20 @@ def test_a_kill_between_an_output_and_its_record_loses_nothing(project, output, 
     assert recorded(project / STUDY / "kovasznay" / output) == made
 
 
+def test_a_kill_after_a_base_that_was_forced_leaves_nothing_of_the_old_one(project):
+    """The new base carries the provenance of the old one, and other numbers."""
+    write(project, ONE)
+    run(project)
+    base = project / STUDY / "kovasznay/base"
+    made = recorded(base)
+    (project / "kill").write_text("kovasznay/base")
+    assert snakemake(project, "--forcerun", "base").returncode == -9
+    run(project, "--unlock")
+    assert recorded(base) == made and planned(project) == trained("kovasznay")
+    run(project)
+    assert planned(project) == set()
+
+
 def test_what_ran_with_code_edited_meanwhile_is_not_accepted(project):
     """The base network's job ends, a module of the hypernetworks is edited, and put back after the run."""
     code = project / "src/pinnlora/nets/hypernetwork.py"

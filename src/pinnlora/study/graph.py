@@ -1,8 +1,8 @@
 """The jobs of a study: what each reads and writes, and which of them have to run.
 
-A job runs if an output is missing or carries another provenance than today's code and settings ask for, if
-it is forced, or if something that it reads is made anew. Times of files, logs and Snakemake's own records
-play no part.
+A job runs if an output is missing or carries another provenance than today's code and settings ask for, if it was built
+on other numbers than its inputs hold, if it is forced, or if something that it reads is made anew. Times of files, logs
+and Snakemake's own records play no part.
 """
 
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pinnlora.problem.load import problem_file
 from pinnlora.study.job_settings import job_settings
-from pinnlora.study.provenance import code_of, provenance, recorded
+from pinnlora.study.provenance import built, checksum_of, code_of, provenance, recorded
 from pinnlora.study.settings import Settings
 from pinnlora.train.settings import FROM_TEACHERS
 
@@ -100,6 +100,7 @@ class Plan:
     forced: Callable[[Job], bool]
     _own: dict[Job, dict] = field(default_factory=dict)
     _wanted: dict[Job, str] = field(default_factory=dict)
+    _sums: dict[Job, str | None] = field(default_factory=dict)
     _pending: dict[Job, bool] = field(default_factory=dict)
 
     def own_settings(self, job: Job) -> dict:
@@ -129,9 +130,19 @@ class Plan:
                 self.forced(job)
                 or any(map(self.pending, self.read(job)))
                 or not all(path.exists() for path in paths)
-                or recorded(paths[-1]) != self.wanted(job)
+                or not self._carried(job, recorded(paths[-1]))
             )
         return self._pending[job]
+
+    def _carried(self, job: Job, found: str | None) -> bool:
+        """Whether that is what the job's output should carry; one that does not say what it was built on passes."""
+        recipe, _, content = (found or "").partition(".")
+        return recipe == self.wanted(job) and content in ("", built(map(self._sum, self.read(job))))
+
+    def _sum(self, job: Job) -> str | None:
+        if job not in self._sums:
+            self._sums[job] = checksum_of(self.folder / job.outputs()[-1])
+        return self._sums[job]
 
     def command(self, job: Job, paths: Mapping[str, Sequence[str]]) -> str:
         """The job as words for `python -m pinnlora job`, but for its outputs; `paths` are its inputs by option.

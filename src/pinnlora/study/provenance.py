@@ -1,7 +1,8 @@
 """What made a file: one hash over a job's code, its settings, and the hashes of the files that it read.
 
-The workflow computes it when it plans, the job when it starts, and every output carries it. Nothing here
-imports torch: planning is quick.
+The workflow computes it when it plans, the job when it starts, and every output carries it. A training on a graphics
+card, or by the clock, gives other numbers each time from the same: behind a dot outputs carry a hash of what stood in
+the files that they were made from, too. Nothing here imports torch: planning is quick.
 """
 
 import json
@@ -17,12 +18,18 @@ from pinnlora.errors import UserError
 from pinnlora.problem.code import MARKER, PACKAGE, closure, declared, fingerprint, module_name
 from pinnlora.problem.load import problem_file
 
-SEEN = re.compile(rb"provenance\W+([0-9a-f]{16})")
+SEEN = re.compile(rb"provenance\W+([0-9a-f]{16}(?:\.[0-9a-f]{8})?)")
+UNREADABLE = (OSError, RuntimeError, AttributeError, LookupError, TypeError, ValueError, struct.error)
 
 
 def provenance(code: str, settings: dict, inputs: Iterable[str | None]) -> str:
     """16 hexadecimal digits. `code` is a fingerprint, `inputs` are what the input files carry, in order."""
     return sha256(json.dumps([code, settings, list(inputs)], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def built(checksums: Iterable[str | None]) -> str:
+    """8 hexadecimal digits for what stands in the input files, by their checksums in order."""
+    return sha256(json.dumps(list(checksums)).encode()).hexdigest()[:8]
 
 
 def code_of(job: str, problem: Path | None) -> str:
@@ -41,13 +48,14 @@ def _roots(job: str, problem: Path | None) -> list[str | Path]:
 def begin(
     job: str, settings: dict, inputs: Iterable[Path], asked: str | None = None
 ) -> tuple[ModuleType, str]:
-    """The job's module, imported with all that it imports later on, and the provenance of what it will write.
+    """The job's module, imported with all that it imports later on, and what its outputs will carry.
 
     As all of the package is loaded before the second look at the files, an edit after it changes nothing that runs; a
     problem's own file is what a job reads next.
     Raises UserError where code, settings or inputs are not those that `asked` was computed from.
     """
-    spec, read = settings.get("problem"), [recorded(path) for path in inputs]
+    paths, spec = list(inputs), settings.get("problem")
+    read = [found and found[:16] for found in map(recorded, paths)]
     problem = problem_file(spec) if spec else None
     found = provenance(code_of(job, problem), settings, read)
     for path in closure(*_roots(job, problem)):
@@ -58,15 +66,16 @@ def begin(
             f"code or inputs of this job changed after it was planned (asked for {asked}, found {found}); "
             "run snakemake again"
         )
-    return import_module(f"pinnlora.{job}"), found
+    return import_module(f"pinnlora.{job}"), f"{found}.{built(map(checksum_of, paths))}"
 
 
 def recorded(path: Path) -> str | None:
-    """The provenance that an output carries; None where it is missing, cut short, unreadable or carries none."""
+    """What an output carries: its provenance, and behind a dot what it was built on. None where it is missing, cut
+    short, unreadable or carries none."""
     try:
         match path.suffix:
             case ".nc":
-                return _of_netcdf(path)
+                return _attribute(path, "provenance")
             case ".md":
                 return _last(path.read_bytes()[-64:])
             case ".png":
@@ -74,7 +83,15 @@ def recorded(path: Path) -> str | None:
                 return _last(content[:4096]) if content[-8:-4] == b"IEND" else None
             case _:
                 return _of_directory(path)
-    except (OSError, RuntimeError, AttributeError, LookupError, TypeError, ValueError, struct.error):
+    except UNREADABLE:
+        return None
+
+
+def checksum_of(path: Path) -> str | None:
+    """The checksum of the numbers in an output, from its header; None where there is none."""
+    try:
+        return _attribute(path, "checksum") if path.suffix == ".nc" else _header(path)[0]["checksum"]
+    except UNREADABLE:
         return None
 
 
@@ -83,28 +100,34 @@ def _last(content: bytes) -> str | None:
     return found[-1].decode() if found else None
 
 
-def _of_netcdf(path: Path) -> str:
+def _attribute(path: Path, name: str) -> str:
     from netCDF4 import Dataset
 
     with Dataset(path) as dataset:
-        return dataset.getncattr("provenance")
+        return str(dataset.getncattr(name))
+
+
+def _header(path: Path) -> tuple[dict, int]:
+    """What the weights of a directory say of themselves, and the length that they should have."""
+    weights = path / "model.safetensors"
+    with weights.open("rb") as file:
+        (size,) = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(min(size, weights.stat().st_size)))
+    about = json.loads(header.pop("__metadata__")["pinnlora"])
+    end = max((tensor["data_offsets"][1] for tensor in header.values()), default=0)
+    return about, 8 + size + end
 
 
 def _of_directory(path: Path) -> str | None:
-    """From the header of its weights, if these have the length that the header says and nothing else is gone."""
-    weights = path / "model.safetensors"
-    length = weights.stat().st_size
-    with weights.open("rb") as file:
-        (size,) = struct.unpack("<Q", file.read(8))
-        header = json.loads(file.read(min(size, length)))
-    about = json.loads(header.pop("__metadata__")["pinnlora"])
-    end = max((tensor["data_offsets"][1] for tensor in header.values()), default=0)
+    """From the header of its weights, if these have the length that it says and nothing else is gone."""
+    about, length = _header(path)
     others = ("history.nc", "config.json") if "format" in about else ("history.nc",)
-    whole = length == 8 + size + end and all(_readable(path / name) for name in others)
+    whole = (path / "model.safetensors").stat().st_size == length
+    whole = whole and all(_readable(path / name) for name in others)
     marker = path / MARKER
     written = marker.read_text().splitlines() if marker.is_file() else []
     there = all((path / name).is_file() for name in written if not name.endswith(".md"))
-    return about["provenance"] if whole and there else None
+    return str(about["provenance"]) if whole and there else None
 
 
 def _readable(path: Path) -> bool:
