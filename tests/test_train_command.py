@@ -11,6 +11,7 @@ from test_cli import RIGHT, own
 from test_surrogate import OWN
 
 from pinnlora.files import read_netcdf
+from pinnlora.study.jobs import fit, hypernetwork
 from pinnlora.study.jobs import train as job
 from pinnlora.study.provenance import recorded
 
@@ -109,6 +110,48 @@ def test_an_earlier_training_is_replaced_by_force_only(run, tmp_path):
     status, said, error = run(*arguments)
     assert (status, said) == (2, "") and "--force" in error and error.count("\n") == 1
     assert run(*arguments, "--rank", 2, "--force")[0] == 0 and recorded(out / "bundle") != before
+
+
+@pytest.fixture
+def edited(tmp_path, monkeypatch):
+    """The problem's file is edited whenever a function of a module has run."""
+
+    def after(module, name: str) -> None:
+        real = getattr(module, name)
+
+        def edit(*arguments, **more):
+            made = real(*arguments, **more)
+            with (tmp_path / "heat.py").open("a") as file:
+                file.write("x = 1\n")
+            return made
+
+        monkeypatch.setattr(module, name, edit)
+
+    return after
+
+
+def test_a_problem_edited_between_two_trainings_is_not_trained_on(run, tmp_path, edited):
+    (tmp_path / "tiny.yaml").write_text(CONFIG)
+    edited(fit, "run")
+    spec, out = own(tmp_path, RIGHT), tmp_path / "heat"
+    status, _, error = run("train", spec, "-o", out, "--config", tmp_path / "tiny.yaml")
+    assert status == 2
+    assert f"the code of {spec} changed while it was being trained: train again with --force" in error
+    assert error.count("\n") == 1 and (out / "base").exists() and not (out / "reference.nc").exists()
+
+
+def test_an_edit_while_the_hypernetwork_is_trained_is_told_and_not_in_the_bundle(run, tmp_path, edited):
+    (tmp_path / "tiny.yaml").write_text(CONFIG)
+    edited(hypernetwork, "fit_hypernetwork")
+    spec, out = own(tmp_path, RIGHT), tmp_path / "heat"
+    before = (tmp_path / "heat.py").read_text()
+    status, said, error = run("train", spec, "-o", out, "--config", tmp_path / "tiny.yaml")
+    assert status == 0, error
+    assert (
+        f"the code of {spec} changed meanwhile: the bundle is of what it was before" in said
+        and "converged" in said
+    )
+    assert (out / "bundle" / "problem.py").read_text() == before != (tmp_path / "heat.py").read_text()
 
 
 def test_a_problem_without_conditions_is_not_trained(run, tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -250,6 +251,33 @@ def test_modes_that_learn_from_teachers_ask_for_them(study, tmp_path):
     with pytest.raises(UserError, match="mode weights learns from per-task PINNs: give --teachers"):
         hypernetwork.run(settings, **files, base=study / "base", output=tmp_path / "bundle")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_bundle_carries_the_code_that_it_was_trained_with(heat, tmp_path, monkeypatch):
+    """Not that of an edit during its training."""
+    text, file, real = (
+        Path(heat.removesuffix(":Heat")).read_text(),
+        tmp_path / "heat.py",
+        hypernetwork.fit_hypernetwork,
+    )
+    file.write_text(text)
+    training = {"base": MARQUARDT, "physics": NEWTON}
+    settings = load_settings(STUDY | {"problems": [f"{file}:Heat"], "training": training})
+    made = {"tasks": tmp_path / "tasks.nc"}
+    tasks.run(job_settings(settings, "heat", "tasks"), made["tasks"])
+    fit.run(job_settings(settings, "heat", "base"), **made, output=tmp_path / "base")
+    made |= {"reference": tmp_path / "reference.nc"}
+    reference.run(job_settings(settings, "heat", "reference"), made["tasks"], made["reference"])
+
+    def edited(*arguments):
+        file.write_text(text.replace("u_t - alpha", "u_t + alpha"))
+        return real(*arguments)
+
+    monkeypatch.setattr(hypernetwork, "fit_hypernetwork", edited)
+    own = job_settings(settings, "heat", "hypernetwork", mode="physics", rank=2)
+    hypernetwork.run(own, **made, base=tmp_path / "base", output=tmp_path / "bundle")
+    assert (tmp_path / "bundle" / "problem.py").read_text() == text != file.read_text()
+    assert pinnlora.load(tmp_path / "bundle").problem.name == "heat"
 
 
 @pytest.mark.parametrize("mode", ["weights", "distilled"])

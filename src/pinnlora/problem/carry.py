@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import os
 import secrets
-import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from pinnlora.problem.code import carried, declared
@@ -18,16 +18,25 @@ CARRIED = Path("problem.py")
 """An own problem's file in what was trained for it."""
 
 
-def copy_problem(text: str, directory: Path) -> dict[str, str]:
-    """Copy an own problem's file, its helpers and its data into a directory; its name from there, and a seal, for
-    config.json."""
+def snapshot(text: str) -> dict[str, bytes]:
+    """An own problem's file, its helpers and its data as they are now, by their places in a bundle."""
+    file = Spec.of(text).file
+    if file is None:
+        return {}
+    places = carried(file) | {file.resolve(): str(CARRIED)}
+    return {place: path.read_bytes() for path, place in places.items()}
+
+
+def copy_problem(text: str, directory: Path, code: Mapping[str, bytes] | None = None) -> dict[str, str]:
+    """Write an own problem's file, its helpers and its data into a directory, as in a snapshot (`code`) or as they are
+    now; its name from there, and a seal, for config.json."""
     spec = Spec.of(text)
     if spec.file is None:
         return {"problem": text}
-    for path, place in carried(spec.file).items():
-        target = directory / (CARRIED if path == spec.file.resolve() else place)
+    for place, content in (snapshot(text) if code is None else code).items():
+        target = directory / place
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, target)
+        target.write_bytes(content)
     return {"problem": f"{CARRIED}:{spec.name}", "seal": _seal(directory)}
 
 

@@ -23,8 +23,10 @@ def save_bundle(
     history: History,
     measured: Mapping[str, float | str] | None = None,
     provenance: str = "",
+    code: Mapping[str, bytes] | None = None,
 ) -> None:
-    """Write weights, configuration, model card and history; an own problem's file and its helpers are copied in.
+    """Write weights, configuration, model card and history; an own problem's file and its helpers are copied in, as in
+    the snapshot `code`, or as they are now.
 
     `measured` is what is known of these weights on the test tasks: root mean square `test_residual` and
     `test_mismatch` at fresh points, `test_mse` over the whole grid against a `reference` (its kind, and a note), and
@@ -47,7 +49,7 @@ def save_bundle(
         config["calibration"] = surrogate.calibration.stored()
     config |= measured or {}
     with atomic_directory(output) as temporary:
-        config |= copy_problem(settings["problem"], temporary)
+        config |= copy_problem(settings["problem"], temporary, code)
         save_weights(
             temporary / "model.safetensors", tensors, {"format": "pinnlora bundle", "provenance": provenance}
         )

@@ -12,6 +12,7 @@ import torch
 
 from pinnlora.files import machine, read_netcdf
 from pinnlora.loss.measure import physics_errors
+from pinnlora.problem.carry import snapshot
 from pinnlora.query.family import Family
 from pinnlora.query.trust import calibrate, coverage
 from pinnlora.study.bundle import save_bundle
@@ -38,8 +39,9 @@ def run(
     provenance: str = "",
     checkpoint_minutes: float = MINUTES,
 ) -> None:
-    """Write the bundle; its model card has the error of the saved weights on the test tasks."""
-    problem = problem_of(settings)
+    """Write the bundle, with the problem's code as it is now; its model card has the error of the saved weights on the
+    test tasks."""
+    code, problem = snapshot(settings["problem"]), problem_of(settings)
     stage = suited(HypernetworkStage(**settings["stage"]), problem)
     settings = settings | {"stage": stage.model_dump(mode="json")}
     values, splits = read_tasks(tasks, problem)
@@ -63,7 +65,7 @@ def run(
         surrogate = replace(surrogate, calibration=calibration)
         measured = _measured(surrogate, *known("test"), read_netcdf(reference).attrs)
         settings = settings | {"machine": machine(device_of(device)), "taken": history.taken}
-        save_bundle(surrogate, output, settings, history, measured, provenance)
+        save_bundle(surrogate, output, settings, history, measured, provenance, code)
 
 
 def _measured(

@@ -10,13 +10,13 @@ from typing import Any
 
 from pinnlora.errors import UserError
 from pinnlora.files import read_netcdf, refuse_foreign, write_text
-from pinnlora.problem.load import load_problem, problem_name
+from pinnlora.problem.load import load_problem, problem_file, problem_name
 from pinnlora.query.load import load_surrogate
 from pinnlora.study.cards import own_card
 from pinnlora.study.job_settings import job_settings
 from pinnlora.study.jobs import check
 from pinnlora.study.lock import alone_in
-from pinnlora.study.provenance import begin, recorded
+from pinnlora.study.provenance import begin, code_of, recorded
 from pinnlora.study.settings import Settings, check_rank, load_settings, read_config
 from pinnlora.train.appraise import Verdict, appraise
 from pinnlora.train.budget import EVALUATION, settings_within
@@ -106,14 +106,18 @@ def _train(
     minutes: float | None,
     force: bool,
 ) -> Verdict:
-    """All jobs, one after the other."""
-    made: dict[str, Path] = {}
+    """All jobs, one after the other, on the code that the first one finds."""
+    made, code = dict[str, Path](), _code(spec)
     for name in ("base", "bundle") if force else ():  # a base network by the clock is another one each time
         (output / f"{name}.checkpoint.safetensors").unlink(missing_ok=True)
     trained: dict[str, Any] = {"device": where, "checkpoint_minutes": settings.checkpoint_minutes}
 
     def make(job: str, stage: str, path: Path, **more: Any) -> None:
         """One job on all that was made before it."""
+        if _code(spec) != code:
+            raise UserError(
+                f"the code of {spec} changed while it was being trained: train again with --force"
+            )
         own = job_settings(settings, problem_name(spec), stage, rank, "physics")
         module, provenance = begin(f"study.jobs.{job}", own, made.values())
         if not force and path.exists():
@@ -133,7 +137,17 @@ def _train(
         make("reference", "reference", output / "reference.nc", device=where)
         made = {"tasks": made["tasks"], "reference": output / "reference.nc", "base": made["base"]}
         make("hypernetwork", "hypernetwork", output / "bundle", **trained)
+        if _code(spec) != code:
+            print(f"the code of {spec} changed meanwhile: the bundle is of what it was before")
         return _judge(output, where)
+
+
+def _code(spec: str) -> str | None:
+    """A hash of the problem's code and data and of what trains them; None while it cannot be read."""
+    try:
+        return code_of("study.jobs.hypernetwork", problem_file(spec))
+    except (OSError, SyntaxError, ValueError):
+        return None
 
 
 def _refuse(output: Path, force: bool) -> None:
