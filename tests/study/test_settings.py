@@ -284,6 +284,15 @@ def test_a_variant_is_the_same_problem_under_other_settings():
     assert "'no plan' is no name of a variant" in line
 
 
+def test_overrides_of_a_mistyped_variant_are_not_ignored():
+    """The variant would be trained as the study is, and shown as what its overrides say."""
+    given = {"problems": ["burgers1d", "burgers1d@plan"], "overrides": {"burgers1d@plain": {"modes": []}}}
+    (line,) = messages(given)
+    assert line == "config: overrides.burgers1d@plain: not among problems, did you mean 'burgers1d@plan'?"
+    load_settings(given | {"problems": ["burgers1d", "kovasznay"]})  # left out, ignored
+    load_settings(given | {"overrides": given["overrides"] | {"burgers1d@plan": {}}})  # meant to have none
+
+
 @pytest.mark.parametrize("name", ["config", "accurate", "paper", "smoke"])
 def test_no_adapter_rank_is_favoured(name):
     """Errors against rank compare like with like: one budget for all adapter ranks of a method."""

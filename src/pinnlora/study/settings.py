@@ -131,9 +131,8 @@ class Settings(Overridable):
         try:
             return self._problems[problem_name(name)]
         except KeyError:
-            raise UserError(
-                f"no problem {name!r} in this study{did_you_mean(name, list(self._problems))}"
-            ) from None
+            near = did_you_mean(name, list(self._problems))
+            raise UserError(f"no problem {name!r} in this study{near}") from None
 
 
 def load_settings(*sources: Mapping | str | Path) -> Settings:
@@ -223,14 +222,16 @@ def _merge(base: Mapping, over: Mapping) -> dict:
 def _resolve(settings: Settings) -> Iterator[str]:
     """Fill in the problems' settings; a line for each problem or rank whose merged settings do not fit."""
     specs = {problem_name(spec): spec for spec in settings.problems}
-    patches = {}
+    patches, named = {}, [problem_name(key) for key in settings.overrides]
+    bare = [spec for name, spec in specs.items() if Spec.of(spec).variant and name not in named]
     for key, patch in settings.overrides.items():
+        meant = [spec for spec in bare if Spec.of(spec).name == Spec.of(key).name]
         if problem_name(key) in patches:
             yield f"overrides.{key}: {problem_name(key)} has overrides under another key already; join them"
         elif problem_name(key) in specs:
             patches[problem_name(key)] = patch.model_dump(exclude_unset=True)
-        elif Spec.of(key).name not in package_problems():  # ours may be left out, their overrides may stay
-            yield f"overrides.{key}: not among problems{did_you_mean(key, list(specs))}"
+        elif meant or Spec.of(key).name not in package_problems():  # ours may be left out, overrides may stay
+            yield f"overrides.{key}: not among problems{did_you_mean(key, meant or list(specs))}"
     base = settings.model_dump(include=set(Overridable.model_fields), exclude_unset=True)
     for name, spec in specs.items():
         merged = _merge(base, patches.get(name, {}))
