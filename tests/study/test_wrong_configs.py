@@ -22,6 +22,7 @@ FILES = {
     "no results": ("results: ''\n", "results: is empty"),
     "results that are a number": ("results: 3\n", "results: 3 is not text"),
     "results that are a list": ("results: [a]\n", "results: ['a'] is not text"),
+    "results at home": ("results: ~/runs\n", "results: '~/runs' would be a folder named ~ here; give the whole path"),
     "no study": ("study: ''\n", "study: '' may only hold"),
     "a study above": ("study: ..\n", "study: '..' may only hold"),
     "a study with a command": ("study: $(touch pwned)\n", "study: '$(touch pwned)' may only hold"),

@@ -115,7 +115,7 @@ class Settings(Overridable):
     """A study."""
 
     study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*$")] = "default"
-    results: Annotated[str, Field(min_length=1)] = "results"
+    results: Annotated[str, Field(min_length=1, pattern="^[^~]")] = "results"
     seed: Count = 2023
     device: Literal["auto", "cpu", "cuda"] = "auto"
     checkpoint_minutes: PositiveReal = 5.0

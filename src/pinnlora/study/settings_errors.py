@@ -86,6 +86,8 @@ def _what(item: ErrorDetails, model: type[BaseModel], path: tuple) -> str:
             return f"{shown} is greater than {context['le']}"
         case "too_short" | "string_too_short":
             return "is empty, give at least one"
+        case "string_pattern_mismatch" if path[-1] == "results":
+            return f"{shown} would be a folder named ~ here; give the whole path"
         case "string_pattern_mismatch":
             return (
                 f"{shown} may only hold letters, digits, '_', '-' and '.', and starts with a letter or digit"
