@@ -1,5 +1,7 @@
 """Queries of bundles that cannot be meant: tasks, points, fields, outputs, measurements."""
 
+import gzip
+
 import numpy as np
 import pytest
 import torch
@@ -59,8 +61,11 @@ def tables(folder):
             "outside": "x,y,u\n5,0.5,1.0\n",
         },
     )
-    for name in ("text.zip", "text.csv.xz"):
+    for name in ("text.zip", "text.csv.xz", "text.csv.tar", "text.csv.zst"):
         (folder / name).write_text("re\nfast\n")
+    packed = bytearray(gzip.compress(b"re\n" + b"".join(b"%d\n" % (k * k) for k in range(100))))
+    packed[20:40] = b"\xff" * 20
+    (folder / "damaged.csv.gz").write_bytes(packed)
     (folder / "binary.csv").write_bytes(bytes(range(256)))
     (folder / "folder.csv").mkdir()
     (folder / "folder.csv" / "mine").write_text("mine")
@@ -140,6 +145,9 @@ COMMANDS = {
     f"{FLOW} --tasks spaced.csv": "column 're' is there twice",
     f"{FLOW} --tasks text.zip": "text.zip is not a readable CSV file",
     f"{FLOW} --tasks text.csv.xz": "text.csv.xz is not a readable CSV file",
+    f"{FLOW} --tasks text.csv.tar": "text.csv.tar is not a readable CSV file",
+    f"{FLOW} --tasks text.csv.zst": "text.csv.zst is not a readable CSV file",
+    f"{FLOW} --tasks damaged.csv.gz": "damaged.csv.gz is not a readable CSV file (Error -3 while decompressing",
     f"{FLOW} --tasks nan.csv": "re holds 1 NaN",
     f"{FLOW} --tasks infinite.csv": "re holds 1 NaN or infinite",
     f"{FLOW} --tasks negative.csv": "re = -5",

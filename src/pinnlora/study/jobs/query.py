@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import warnings
-import zlib
 from collections.abc import Sequence
-from lzma import LZMAError
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -21,8 +18,6 @@ from pinnlora.query.load import load
 from pinnlora.query.solved import Solved
 
 ENDINGS = (".nc", ".csv", ".npz")
-UNREADABLE = (ValueError, OSError, EOFError, BadZipFile, LZMAError, zlib.error)
-"""Of a table: pandas' own errors are ValueErrors, the others those of a file that is not compressed as it is called."""
 
 
 def run(
@@ -180,14 +175,9 @@ def read_columns(path: Path) -> dict[str, np.ndarray]:
         raise UserError(
             f"{path}: its rows have more numbers than its first line has names; name every column"
         ) from None
-    except (
-        ValueError,
-        OSError,
-        EOFError,
-        BadZipFile,
-        LZMAError,
-    ) as error:
-        raise UserError(f"{path} is not a readable CSV file ({str(error).splitlines()[0]})") from None
+    except Exception as error:  # pandas' own, and what each way to unpack a file has of its own
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise UserError(f"{path} is not a readable CSV file ({reason})") from None
     table.columns = table.columns.str.strip()
     if table.columns.has_duplicates:
         twice = table.columns[table.columns.duplicated()][0]
