@@ -39,15 +39,16 @@ docs: $(STAMP)
 	PATH="$(BIN):$$PATH" mkdocs build --strict
 
 schema: $(STAMP)
-	$(BIN)/python -m pinnlora.study.settings_files config
+	$(VENV)/bin/python -m pinnlora.study.settings_files config
 
 publish: $(STAMP)
-	$(BIN)/pinnlora publish results/study --docs docs/results --readme README.md
+	$(VENV)/bin/pinnlora publish results/study --docs docs/results --readme README.md
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build dist
 
-# The first interpreter that is new enough and starts; installed again when pyproject.toml changes.
+# The first interpreter that is new enough and starts; installed again when pyproject.toml changes. pip is the last
+# part of an environment: where it is missing, the making of it was cut short.
 $(STAMP): pyproject.toml
 	@found=; for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	    if $$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
@@ -55,6 +56,6 @@ $(STAMP): pyproject.toml
 	    fi; \
 	done; \
 	if [ -z "$$found" ]; then echo "make: no Python 3.11 or newer with venv found; install one" >&2; exit 1; fi; \
-	if [ ! -x $(BIN)/python ]; then echo "making $(VENV) with $$($$found --version)"; $$found -m venv $(VENV); fi
-	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[dev,docs]"
+	if [ ! -x $(VENV)/bin/pip ]; then echo "making $(VENV) with $$($$found --version)"; $$found -m venv $(VENV); fi
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -e ".[dev,docs]"
 	@touch $@

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -9,6 +10,7 @@ import tomllib
 import venv
 from pathlib import Path
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
@@ -111,6 +113,34 @@ def test_the_wheel_works_outside_a_checkout(tmp_path):
     assert (tmp_path / "heat.nc").is_file()
 
 
+INTERPRETER = """#!/bin/sh
+case "$1" in
+    --version) echo Python 3.11.0;;
+    -m) mkdir -p "$3/bin"; printf '#!/bin/sh\\necho installed\\n' > "$3/bin/pip"; chmod +x "$3/bin/pip";;
+esac
+"""
+"""Makes environments that hold a pip which says that it has run."""
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="there is no make here")
+def test_make_repairs_an_environment_that_was_cut_short_and_takes_spaces_in_paths(tmp_path):
+    project, programs = tmp_path / "a b", tmp_path / "programs"
+    for folder in (project / ".venv/bin", programs):
+        folder.mkdir(parents=True)
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(ROOT / name, project)
+    for program in (programs / "python3", project / ".venv/bin/python"):  # no pip beside the second
+        program.write_text(INTERPRETER)
+        program.chmod(0o755)
+    path = {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
+    said = run("make", ".venv/.installed", cwd=project, **path)
+    assert "making .venv with Python 3.11.0" in said and "installed" in said
+    goals = ("run", "test", "lint", "docs", "schema", "publish")
+    (project / ".venv/.installed").unlink()
+    said = run("make", "-n", *goals, cwd=project, **path)
+    assert 'PATH="' in said and "a b" not in re.sub(r'"[^"]*"', "", said)
+
+
 TINY = """
 tasks: {train: 1, validation: 1, test: 1}
 network: {width: 6, hidden_layers: 2}
@@ -121,9 +151,9 @@ training:
 """
 
 
-def run(*command, cwd) -> str:
+def run(*command, cwd, **more) -> str:
     """What it says; nothing of this test's own paths is passed on."""
-    there = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    there = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | more
     done = subprocess.run([*map(str, command)], cwd=cwd, env=there, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
