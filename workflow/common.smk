@@ -82,6 +82,11 @@ def path_of(job):
     return path if PLAN.pending(job) else ancient(path)
 
 
+def gpus_of_reference(wildcards):
+    """Only one that is refined is computed on a GPU."""
+    return GPUS if SETTINGS.problem(wildcards.problem).reference == "refined" else 0
+
+
 def memory_of(stage):
     """Megabytes for a job, twice what it should need; as much again when it is tried again."""
 

@@ -88,6 +88,14 @@ def test_a_run_cut_short_is_taken_up_where_it_stopped(project):
     assert planned(project) == trained("kovasznay")
 
 
+def test_a_reference_that_is_refined_asks_for_the_gpu_that_it_computes_on(project):
+    for kind, asked in (("auto", "gpu=0"), ("refined", "gpu=1")):
+        write(project, SMALL | {"reference": kind, "device": "cuda"})
+        said = run(project, "-n", "--forcerun", "reference", "--until", "reference", "--resources", "gpu=1")
+        job = said.split("rule reference:")[1].split("\n\n")[0]
+        assert asked in job and ("threads: 2" in job) is (kind == "refined"), job
+
+
 def test_a_forced_rule_takes_what_builds_on_it_along(project):
     forced = planned(project, "--forcerun", "results/small/kovasznay/base")
     assert forced == {"kovasznay/base"} | trained("kovasznay")

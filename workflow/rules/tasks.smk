@@ -28,7 +28,9 @@ use rule tasks as reference with:
         f"{STUDY}/logs/{{problem}}/reference.log",
     benchmark:
         f"{STUDY}/benchmarks/{{problem}}/reference.tsv"
+    threads: lambda wildcards: 1 + gpus_of_reference(wildcards)
     resources:
+        gpu=gpus_of_reference,
         mem_mb=memory_of("reference"),
         runtime=240,
     params:
