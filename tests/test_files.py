@@ -1,7 +1,10 @@
 """Writing and reading back: nothing half-written, everything described, nothing pickled."""
 
+import ast
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -254,6 +257,18 @@ def test_commit_only_speaks_for_the_checkout_the_package_is_in(tmp_path, monkeyp
 def test_machine_and_version_are_plain_words():
     assert "cores" in records.machine("cpu") and "\n" not in records.machine(torch.device("cpu"))
     assert records.version()
+
+
+def test_texts_are_in_utf8_whatever_the_locale():
+    """In a session in Latin-1 a bundle could not be written after its training."""
+    for path in sorted(Path(records.__file__).parent.rglob("*.py")):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            name = ast.unparse(call.func) if isinstance(call, ast.Call) else ""
+            if name == "open" or (
+                name != "os.open" and name.endswith((".open", ".read_text", ".write_text"))
+            ):
+                said = ast.unparse(call)
+                assert "encoding='utf-8'" in said or re.search(r"'[rw]b'", said), f"{path}: {said}"
 
 
 def test_records_do_not_import_torch():

@@ -210,7 +210,7 @@ def info(bundle: Bundle) -> None:
     card = bundle / "README.md"
     if not (card.is_file() and (bundle / "config.json").is_file()):
         raise UserError(f"{bundle} is no bundle: expected a directory with README.md and config.json")
-    typer.echo(card.read_text())
+    typer.echo(card.read_text(encoding="utf-8"))
 
 
 @app.command()

@@ -61,7 +61,7 @@ def atomic_directory(path: str | Path) -> Iterator[Path]:
         temporary.mkdir()
         yield temporary
         names = [file.relative_to(temporary).as_posix() for file in temporary.rglob("*") if file.is_file()]
-        (temporary / MARKER).write_text("\n".join(sorted(names)) + "\n")
+        (temporary / MARKER).write_text("\n".join(sorted(names)) + "\n", encoding="utf-8")
         aside = temporary.with_name(f"{temporary.name}-old")
         if path.exists():  # a directory cannot be renamed over, so what stood there steps aside first
             os.replace(path, aside)
@@ -103,7 +103,8 @@ def refuse_foreign(path: str | Path, directory: bool) -> None:
     if path.exists() and not path.is_dir():
         raise UserError(f"{path} is a file, expected the name of a directory; nothing was written")
     marker = path / MARKER
-    ours = {MARKER, ".snakemake_timestamp", *(marker.read_text().splitlines() if marker.is_file() else ())}
+    written = marker.read_text(encoding="utf-8").splitlines() if marker.is_file() else ()
+    ours = {MARKER, ".snakemake_timestamp", *written}
     foreign = sorted(str(file.relative_to(path)) for file in path.rglob("*") if not file.is_dir())
     foreign = [name for name in foreign if name not in ours and "__pycache__" not in name]
     if foreign:
@@ -242,8 +243,8 @@ def machine(device: Any = "cpu") -> str:
         import torch
 
         return torch.cuda.get_device_name(device)
-    lines = info.read_text().splitlines() if (info := Path("/proc/cpuinfo")).exists() else []
-    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    text = info.read_text(encoding="utf-8") if (info := Path("/proc/cpuinfo")).exists() else ""
+    models = [line.split(":", 1)[1].strip() for line in text.splitlines() if line.startswith("model name")]
     # the cores this process may use, not those of the whole machine
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return f"{models[0] if models else platform.processor() or platform.machine()}, {cores} cores"

@@ -47,15 +47,18 @@ def write_page(surrogate: Surrogate, output: Path) -> None:
         about["table"] = _table(surrogate)
     about["how"] = _how(surrogate.calibration, "score" in graphs["graphs"], about.get("table") is not None)
     about["kernels"] = base64.b64encode(page.joinpath("kernels.wasm").read_bytes()).decode()
-    scripts = [page.joinpath(name).read_text() for name in ("kernels.js", "fuse.js", "graph.js", "view.js")]
-    text = Template(page.joinpath("page.html").read_text()).substitute(
+    scripts = [
+        page.joinpath(name).read_text(encoding="utf-8")
+        for name in ("kernels.js", "fuse.js", "graph.js", "view.js")
+    ]
+    text = Template(page.joinpath("page.html").read_text(encoding="utf-8")).substitute(
         title=html.escape(f"{problem.name}: {problem.title}"),
         aspect=_aspect(problem),
         surrogate=json.dumps(about, separators=(",", ":")).replace("</", "<\\/"),
         scripts="\n".join(scripts),
     )
     with atomic(output) as temporary:
-        temporary.write_text(text)
+        temporary.write_text(text, encoding="utf-8")
 
 
 def _described(surrogate: Surrogate) -> dict[str, Any]:

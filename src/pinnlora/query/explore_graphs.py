@@ -150,6 +150,6 @@ def _constant(array: np.ndarray, constants: dict[str, list]) -> list:
 
 def _operators() -> set[str]:
     """What the page's interpreter knows, read from its code."""
-    code = files("pinnlora.query").joinpath("page", "graph.js").read_text()
+    code = files("pinnlora.query").joinpath("page", "graph.js").read_text(encoding="utf-8")
     table = code[code.index("const OPS = {") : code.index("\n};", code.index("const OPS = {"))]
     return set(re.findall(r"\b([A-Z]\w+): ", table))

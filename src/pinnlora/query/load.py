@@ -68,7 +68,7 @@ def _config(path: Path) -> dict[str, Any]:
     if not os.path.isfile(file):  # a name too long is none either
         raise UserError(f"{path} is no bundle: expected a directory with config.json and model.safetensors")
     try:
-        config = json.loads(file.read_text())
+        config = json.loads(file.read_text(encoding="utf-8"))
         if not isinstance(config["problem"], str) or not isinstance(config["network"], dict):
             raise TypeError
     except (ValueError, KeyError, TypeError):

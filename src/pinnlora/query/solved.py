@@ -55,7 +55,7 @@ def check_place(output: str | Path) -> None:
     if not output.is_dir() or not any(output.iterdir()):
         return
     try:
-        same = json.loads(config.read_text())["kind"] == "networks"
+        same = json.loads(config.read_text(encoding="utf-8"))["kind"] == "networks"
     except (OSError, ValueError, KeyError, TypeError):
         same = False
     if not same:
@@ -77,7 +77,7 @@ def save_networks(networks: Networks, output: Path) -> None:
     with atomic_directory(output) as temporary:
         config |= copy_problem(config["problem"], temporary)
         save_weights(temporary / "model.safetensors", tensors, {"format": "pinnlora networks"})
-        (temporary / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+        (temporary / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
 def read_networks(problem: Problem, config: dict[str, Any], tensors: Mapping[str, Tensor]) -> Solved:

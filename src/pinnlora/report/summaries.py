@@ -193,7 +193,7 @@ def paper(table: int) -> pd.DataFrame:
 
     Modes are called methods here as in Table 1, ranks are strings, `full` if none is printed.
     """
-    with (files("pinnlora") / "report" / "paper" / f"table{table}.csv").open() as file:
+    with (files("pinnlora") / "report" / "paper" / f"table{table}.csv").open(encoding="utf-8") as file:
         frame = pd.read_csv(file, dtype={"rank": str})
     frame = frame.rename(columns={"mode": "method", "architecture": "method"})
     if "rank" in frame:

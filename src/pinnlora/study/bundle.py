@@ -53,8 +53,9 @@ def save_bundle(
         save_weights(
             temporary / "model.safetensors", tensors, {"format": "pinnlora bundle", "provenance": provenance}
         )
-        (temporary / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-        (temporary / "README.md").write_text(_card(surrogate.problem, config, surrogate.calibration))
+        (temporary / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        card = _card(surrogate.problem, config, surrogate.calibration)
+        (temporary / "README.md").write_text(card, encoding="utf-8")
         write_netcdf(history.dataset(), temporary / "history.nc", f"training history of {config['mode']}")
 
 

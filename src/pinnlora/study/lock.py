@@ -33,8 +33,9 @@ def alone_in(folder: Path) -> Iterator[None]:
             f"{folder} is in use by {_holder(note)}: wait until it is done, or write to another directory"
         ) from None
     now = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
+    holder = {"process": os.getpid(), "host": socket.gethostname(), "since": now}
     try:
-        note.write_text(json.dumps({"process": os.getpid(), "host": socket.gethostname(), "since": now}))
+        note.write_text(json.dumps(holder), encoding="utf-8")
         yield
     finally:
         note.unlink(missing_ok=True)
@@ -43,7 +44,7 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 def _holder(note: Path) -> str:
     try:
-        known = json.loads(note.read_text())
+        known = json.loads(note.read_text(encoding="utf-8"))
         return f"process {known['process']} on {known['host']} since {known['since']}"
     except (OSError, ValueError, KeyError):  # it has just begun
         return "another process"

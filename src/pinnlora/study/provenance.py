@@ -125,7 +125,7 @@ def _of_directory(path: Path) -> str | None:
     whole = (path / "model.safetensors").stat().st_size == length
     whole = whole and all(_readable(path / name) for name in others)
     marker = path / MARKER
-    written = marker.read_text().splitlines() if marker.is_file() else []
+    written = marker.read_text(encoding="utf-8").splitlines() if marker.is_file() else []
     there = all((path / name).is_file() for name in written if not name.endswith(".md"))
     return str(about["provenance"]) if whole and there else None
 
@@ -133,7 +133,7 @@ def _of_directory(path: Path) -> str | None:
 def _readable(path: Path) -> bool:
     """Whether a file is there, and what its ending says."""
     if path.suffix == ".json":
-        return isinstance(json.loads(path.read_text()), dict)
+        return isinstance(json.loads(path.read_text(encoding="utf-8")), dict)
     from netCDF4 import Dataset
 
     with Dataset(path):

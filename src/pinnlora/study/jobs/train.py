@@ -163,9 +163,13 @@ def _refuse(output: Path, force: bool) -> None:
 def _finished(bundle: Path) -> bool:
     """Whether a training went on to its verdict."""
     try:
-        return bundle.exists() and "verdict" in json.loads((bundle / "config.json").read_text())
+        return bundle.exists() and "verdict" in _config(bundle)
     except (OSError, ValueError):  # it was finished once, whatever happened to it since
         return True
+
+
+def _config(bundle: Path) -> dict[str, Any]:
+    return json.loads((bundle / "config.json").read_text(encoding="utf-8"))
 
 
 def _earlier(path: Path) -> UserError:
@@ -205,8 +209,8 @@ def _judge(output: Path, device: str) -> Verdict:
 
 def _note(bundle: Path, verdict: Verdict) -> None:
     """The card first: a training is finished when its config has the verdict."""
-    card = (bundle / "README.md").read_text().partition("\nVerdict after training: ")[0]
+    card = (bundle / "README.md").read_text(encoding="utf-8").partition("\nVerdict after training: ")[0]
     table = "\n".join(f"    {line}" for line in verdict.table())
     write_text(bundle / "README.md", f"{card}\nVerdict after training: {verdict.text}\n\n{table}\n")
-    config = json.loads((bundle / "config.json").read_text()) | {"verdict": verdict.text}
+    config = _config(bundle) | {"verdict": verdict.text}
     write_text(bundle / "config.json", json.dumps(config, indent=2) + "\n")
