@@ -167,18 +167,34 @@ def test_the_manifest_says_what_each_stage_of_the_evaluations_took(project):
     study(project, [head] * 2, with_three_seeds)
     kept = ("base", "teachers/rank8", "surrogate/data/rank1", "surrogate/data/rank1-seed2024")
     dropped = ("fits/lora/rank3", "teachers/rank3", "surrogate/data/rank1-seed2031", "surrogate/other/rank1")
-    for place, name in enumerate((*kept, *dropped), start=3):
+    for place, name in enumerate((*kept, *dropped), start=103):
         benchmark(project, f"kovasznay/{name}", place)
     benchmark(project, "heat/base", 100)  # a problem that the study has no more
     run(project)
     told = json.loads((project / "docs/default/manifest.json").read_text())
     assert told["stages"] == {
-        "kovasznay/base": {"jobs": 1, "seconds": 3.0, "CPU seconds": 0.0},
-        "kovasznay/surrogate/data": {"jobs": 2, "seconds": 11.0, "CPU seconds": 0.0},
-        "kovasznay/teachers": {"jobs": 1, "seconds": 4.0, "CPU seconds": 0.0},
+        "kovasznay/base": {"jobs": 1, "resumed": 0, "seconds": 103.0, "CPU seconds": 0.0},
+        "kovasznay/surrogate/data": {"jobs": 2, "resumed": 0, "seconds": 211.0, "CPU seconds": 0.0},
+        "kovasznay/teachers": {"jobs": 1, "resumed": 0, "seconds": 104.0, "CPU seconds": 0.0},
     }
     assert told["commit"] == git(project, "rev-parse", "HEAD") and told["versions"]["torch"]
     assert set(told["provenance of evaluations"]) == {"kovasznay", "burgers1d-plain"}
+
+
+def test_what_was_trained_before_a_kill_counts(project):
+    """Snakemake's record is of the last process; the history of a training has all of it."""
+    study(project, [git(project, "rev-parse", "HEAD")] * 2, with_three_seeds)
+    for name in ("base", "teachers/rank8", "fits/pinn/rankfull", "surrogate/data/rank1-seed2024"):
+        benchmark(project, f"kovasznay/{name}", 5, "4.0")
+    benchmark(project, "kovasznay/evaluation", 7, "6.0")
+    run(project)
+    told = json.loads((project / "docs/default/manifest.json").read_text())["stages"]
+    trained = {"base": 20.0, "teachers": 50.0, "fits/pinn": 54.0, "surrogate/data": 75.0}
+    assert told == {
+        f"kovasznay/{name}": {"jobs": 1, "resumed": 1, "seconds": seconds, "CPU seconds": 4.0}
+        for name, seconds in trained.items()
+    } | {"kovasznay/evaluation": {"jobs": 1, "resumed": 0, "seconds": 7.0, "CPU seconds": 6.0}}
+    assert "add up to 3 minutes, their CPU times to at least 0." in (project / "README.md").read_text()
 
 
 def test_what_is_no_error_is_not_called_one():

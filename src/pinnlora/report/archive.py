@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import netCDF4
 import pandas as pd
@@ -21,7 +22,7 @@ from pinnlora.report.summaries import (
     read_evaluation,
     rows,
 )
-from pinnlora.study.graph import Job
+from pinnlora.study.graph import RESUMED, Job
 from pinnlora.study.names import PER_TASK
 from pinnlora.train.settings import FROM_TEACHERS
 
@@ -75,18 +76,24 @@ def write_manifest(
 
 def stages(study: Path, datasets: Sequence[xr.Dataset]) -> dict[str, dict[str, float]]:
     """Jobs, the sums of their wall and CPU seconds, by `problem/stage`; of those behind the evaluations, where
-    Snakemake's record of them is kept."""
+    Snakemake's record of them is kept.
+
+    That record is of a job's last process. Where more was trained, before a kill, the job counts as one that was
+    `resumed`, by the seconds of its training; what CPU it had before is not known.
+    """
     found: dict[str, dict[str, float]] = {}
-    for job in sorted({job for dataset in datasets for job in _jobs(dataset)}, key=Job.outputs):
+    behind = {job: dataset for dataset in datasets for job in _jobs(dataset)}
+    for job in sorted(behind, key=Job.outputs):
         name = Path(job.outputs()[-1]).with_suffix("")
         path = study / "benchmarks" / f"{name}.tsv"
         if not path.is_file():
             continue
         stage = "/".join(name.parts[:3] if len(name.parts) == 4 else name.parts[:2])
-        wall, processor = _seconds(path)
-        known = found.setdefault(stage, {"jobs": 0, "seconds": 0.0, "CPU seconds": 0.0})
+        (wall, processor), trained = _seconds(path), _trained(job, behind[job])
+        known = found.setdefault(stage, {"jobs": 0, "resumed": 0, "seconds": 0.0, "CPU seconds": 0.0})
         known["jobs"] += 1
-        known["seconds"] = round(known["seconds"] + wall, 1)
+        known["resumed"] += int(trained > wall)
+        known["seconds"] = round(known["seconds"] + max(wall, trained), 1)
         known["CPU seconds"] = round(known["CPU seconds"] + processor, 1)
     return found
 
@@ -106,6 +113,17 @@ def _jobs(dataset: xr.Dataset) -> Iterator[Job]:
             yield from (Job("hypernetwork", name, row.rank, row.method, again) for again in (None, *others))
         if row.method in FROM_TEACHERS:
             yield Job("teachers", name, row.rank)
+
+
+def _trained(job: Job, dataset: xr.Dataset) -> float:
+    """Seconds of a job's training, those before a kill among them; 0 for what is no training."""
+    if job.stage not in RESUMED:
+        return 0.0
+    own: dict[str, Any] = {} if job.stage == "base" else {"rank": job.rank}
+    if job.stage in ("fit", "hypernetwork"):
+        own |= {"method": job.which, "seed": job.again or dataset["seed"].values[0]}
+    name = f"seconds_{job.stage}" if job.stage in ("base", "teachers") else "seconds"
+    return float(dataset[name].sel(own).fillna(0.0).max()) if name in dataset else 0.0
 
 
 def _seconds(path: Path) -> tuple[float, float]:

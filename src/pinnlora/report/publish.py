@@ -178,13 +178,15 @@ def _accuracy(dataset: xr.Dataset) -> tuple[str, Sequence[Column]]:
 
 
 def _duration(took: dict[str, dict[str, float]]) -> str:
-    """`; the wall times of its jobs add up to 41 minutes`, empty where no record of them is kept."""
+    """`; the wall times of its jobs add up to 41 minutes`, empty where no record of them is kept; `at least` where what
+    jobs had used before they were killed is not known."""
     if not took:
         return ""
     wall, processor = (
         sum(stage[kind] for stage in took.values()) / 60 for kind in ("seconds", "CPU seconds")
     )
+    least = "at least " if any(stage["resumed"] for stage in took.values()) else ""
     return (
         f"; the wall times of its jobs, several of which may have run side by side, add up to {wall:.0f} minutes, "
-        f"their CPU times to {processor:.0f}"
+        f"their CPU times to {least}{processor:.0f}"
     )
