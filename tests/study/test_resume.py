@@ -121,10 +121,20 @@ def test_train_goes_on_where_it_was_killed(tmp_path, monkeypatch, capsys):
     run("broken")
     said = capsys.readouterr().out
     assert "base is there already" in said and "training goes on from" in said
-    one, other = (
-        load_weights(tmp_path / name / "bundle" / "model.safetensors")[0] for name in ("straight", "broken")
-    )
-    assert all(torch.equal(one[name], other[name]) for name in one)
-    assert not list(tmp_path.rglob("*.checkpoint*"))
+    straight, broken = tmp_path / "straight" / "bundle", tmp_path / "broken" / "bundle"
+
+    def same() -> bool:
+        one, other = (load_weights(bundle / "model.safetensors")[0] for bundle in (straight, broken))
+        return all(torch.equal(one[name], other[name]) for name in one)
+
+    assert same() and not list(tmp_path.rglob("*.checkpoint*"))
     with pytest.raises(UserError, match="earlier training"):
         run("broken")
+
+    polls.clear()
+    for more in ({"force": True}, {}):  # --force begins anew, each time that it is said
+        with pytest.raises(Killed):
+            run("broken", **more)
+        assert not broken.exists()
+    run("broken")
+    assert "training goes on from" in capsys.readouterr().out and same()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -53,8 +54,8 @@ def run(
 
     With `minutes`, or without a config, settings are chosen for the problem and the time; what the config says has
     the last word. `rank` is a number or 'auto'. A training that was killed goes on: what it had made of the same
-    settings stays. UserError where something else was trained at `output` before, unless `force`; InUse while another
-    process trains there.
+    settings stays. UserError where something else was trained at `output` before, unless `force`, which removes that
+    first; InUse while another process trains there.
     """
     began = time.perf_counter()
     if minutes is not None and not 0 < minutes < math.inf:
@@ -72,7 +73,9 @@ def run(
     device_of(where)
     with alone_in(output):
         _refuse(output, force)  # again: it may have been trained meanwhile
-        verdict = _train(settings, spec, output, rank, where, began, minutes, force)
+        if force:
+            _discard(output)
+        verdict = _train(settings, spec, output, rank, where, began, minutes)
     print("\n".join(verdict.table()))
     print(
         f"the bundle is {output / 'bundle'}: try `pinnlora predict {output / 'bundle'} --set ... -o out.nc`"
@@ -104,12 +107,9 @@ def _train(
     where: str,
     began: float,
     minutes: float | None,
-    force: bool,
 ) -> Verdict:
     """All jobs, one after the other, on the code that the first one finds."""
     made, code = dict[str, Path](), _code(spec)
-    for name in ("base", "bundle") if force else ():  # a base network by the clock is another one each time
-        (output / f"{name}.checkpoint.safetensors").unlink(missing_ok=True)
     trained: dict[str, Any] = {"device": where, "checkpoint_minutes": settings.checkpoint_minutes}
 
     def make(job: str, stage: str, path: Path, **more: Any) -> None:
@@ -120,7 +120,7 @@ def _train(
             )
         own = job_settings(settings, problem_name(spec), stage, rank, "physics")
         module, provenance = begin(f"study.jobs.{job}", own, made.values())
-        if not force and path.exists():
+        if path.exists():
             _same(path, provenance)
             return
         if minutes and stage == "hypernetwork" and own["stage"]["seconds"]:
@@ -158,6 +158,16 @@ def _refuse(output: Path, force: bool) -> None:
         refuse_foreign(output / name, directory=True)
     if not force and _finished(output / "bundle"):
         raise _earlier(output / "bundle")
+
+
+def _discard(output: Path) -> None:
+    """Remove what was trained before, and its checkpoints, so that a training that is killed goes on without --force;
+    the bundle last, for it says that there is something to replace."""
+    for name in ("tasks.nc", "reference.nc", "base.checkpoint.safetensors", "bundle.checkpoint.safetensors"):
+        (output / name).unlink(missing_ok=True)
+    for name in ("base", "bundle"):
+        if (output / name).is_dir():
+            shutil.rmtree((output / name).resolve())  # where it is a link, this stays
 
 
 def _finished(bundle: Path) -> bool:
