@@ -66,6 +66,26 @@ def test_from_an_own_equation_to_a_bundle_in_one_command(run, tmp_path, rank):
     assert read_netcdf(tmp_path / "out.nc")["u"].shape == (11, 6)
 
 
+def test_a_study_of_several_own_problems_is_a_config_for_each(run, tmp_path, monkeypatch):
+    (tmp_path / "wave.py").write_text("class Wave: pass\n")
+    spec, wave = own(tmp_path, RIGHT), f"{tmp_path / 'wave.py'}:Wave"
+    study = f"problems: [{spec!r}, {wave!r}, kovasznay]\nevaluation: {{refine_steps: 3}}\noverrides:\n"
+    own_part = "heat: {tasks: {test: 3}, modes: [], training: {lora: {steps: 3}, base: {steps: 4}}}"
+    (tmp_path / "study.yaml").write_text(f"{study}  {own_part}\n  wave: {{tasks: {{test: 2}}}}\n")
+    (tmp_path / "typo.yaml").write_text(f"{study}  {own_part}\n  wvae: {{tasks: {{test: 2}}}}\n")
+    trained = []
+    verdict = SimpleNamespace(text="converged", table=lambda: [])
+    monkeypatch.setattr(job, "_train", lambda settings, *rest: trained.append(settings) or verdict)
+    status, said, error = run("train", spec, "-o", tmp_path / "out", "--config", tmp_path / "study.yaml")
+    assert status == 0, error
+    problem = trained[0].problem(spec)
+    assert problem.tasks.test == 3 and problem.stage("base").steps == 4
+    unused = "problems, evaluation, overrides.heat.modes, overrides.heat.training.lora"
+    assert f"config: {unused} play no part here" in said
+    status, _, error = run("train", spec, "-o", tmp_path / "other", "--config", tmp_path / "typo.yaml")
+    assert status == 2 and "overrides.wvae: not among problems" in error
+
+
 def test_without_a_config_it_trains_by_the_clock_and_ends_with_a_verdict(run, tmp_path):
     spec, out = own(tmp_path, RIGHT), tmp_path / "heat"
     status, said, error = run("train", spec, "-o", out, "--minutes", 0.1, "--device", "cpu")

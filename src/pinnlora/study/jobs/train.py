@@ -37,6 +37,7 @@ OF_STUDIES = (
     "lora_ranks",
     "hypernetwork_ranks",
     "hypernetwork_seeds",
+    "evaluation",
 )
 """What a config says of a study, and nothing of one bundle."""
 
@@ -65,9 +66,9 @@ def run(
     check.run(spec)
     minutes = MINUTES if minutes is None and config is None else minutes
     chosen = settings_within(load_problem(spec), minutes) if minutes else {}
-    given = read_config(config) if config else {}
+    given = _own_part(read_config(config), spec) if config else {}
     settings = load_settings(chosen, given, {"problems": [spec]})
-    _tell_of_unused(given)
+    _tell_of_unused(given, spec)
     check_rank(rank, settings.problem(spec))
     where = device or settings.device
     device_of(where)
@@ -83,11 +84,25 @@ def run(
     print(f"{time.perf_counter() - began:.0f} s; {verdict.text}")
 
 
-def _tell_of_unused(config: dict[str, Any]) -> None:
+def _own_part(config: dict[str, Any], spec: str) -> dict[str, Any]:
+    """A config without the overrides of the other problems that it names."""
+    problems, overrides = config.get("problems"), config.get("overrides")
+    if not (isinstance(problems, list) and isinstance(overrides, dict)):
+        return config
+    others = {problem_name(str(each)) for each in problems} - {problem_name(spec)}
+    return config | {
+        "overrides": {key: own for key, own in overrides.items() if problem_name(str(key)) not in others}
+    }
+
+
+def _tell_of_unused(config: dict[str, Any], spec: str) -> None:
     """A line about what a config says of a whole study, and one bundle is not made by."""
-    stages = config.get("training") or {}
-    unused = [key for key in OF_STUDIES if key in config]
-    unused += [f"training.{stage}" for stage in stages if stage not in TRAINED]
+    overrides = config.get("overrides", {}).items()
+    own = {f"overrides.{key}.": part for key, part in overrides if problem_name(key) == problem_name(spec)}
+    unused: list[str] = []
+    for path, part in ({"": config} | own).items():
+        unused += [f"{path}{key}" for key in OF_STUDIES if key in part]
+        unused += [f"{path}training.{stage}" for stage in part.get("training", {}) if stage not in TRAINED]
     if unused:
         print(f"config: {', '.join(unused)} play no part here: `train` makes one hypernetwork, by physics")
 
