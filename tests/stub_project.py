@@ -25,6 +25,7 @@ REAL = [
     "study/settings",
     "study/settings_errors",
     "study/settings_files",
+    "temporary",
     "train/kinds",
     "train/settings",
 ]

@@ -14,6 +14,7 @@ import xarray as xr
 from pinnlora import files as records
 from pinnlora.checksums import sum_of_dataset
 from pinnlora.errors import UserError
+from pinnlora.temporary import remove_leftovers
 
 
 def dataset() -> xr.Dataset:
@@ -191,6 +192,26 @@ def test_what_is_not_ours_is_never_replaced(tmp_path):
     with pytest.raises(UserError, match="remarks"), records.atomic_directory(ours):
         raise AssertionError("the body must not run")
     assert (ours / "remarks.md").read_text() == "mine" and (ours / "model").read_text() == "1"
+
+
+def test_what_a_kill_leaves_half_written_is_removed_and_nothing_else(tmp_path):
+    for name, how in (("rank4", "atomic_directory"), ("a.nc", "atomic")):
+        body = "temporary.touch()" if how == "atomic" else "(temporary / 'half').touch()"
+        code = f"with {how}({str(tmp_path / name)!r}) as temporary:\n    {body}\n    os._exit(9)"
+        left = subprocess.run([sys.executable, "-c", f"import os\nfrom pinnlora.files import *\n{code}"])
+        assert left.returncode == 9
+    (tmp_path / ".rank4-0123abcd-old").mkdir()
+    kept = (
+        "rank4", ".rank4", "rank4-0123abcd", ".rank40-0123abcd", ".rank4-0123abcd.nc", ".rank4-0123abcd-mine",
+        ".rank4-seed2024", ".rank4-seed2024-0123abcd", ".rank4-01234567-0123abcd", ".a-0123abcg.nc", ".a-0123abcd.csv",
+    )  # fmt: skip
+    for name in kept:
+        (tmp_path / name).mkdir()
+    assert len(list(tmp_path.iterdir())) == len(kept) + 3
+    for name in ("rank4", "a.nc"):
+        remove_leftovers(tmp_path / name)
+    assert {path.name for path in tmp_path.iterdir()} == set(kept)
+    remove_leftovers(tmp_path / "gone" / "a.nc")
 
 
 def test_weights_round_trip(tmp_path):

@@ -16,6 +16,7 @@ from pinnlora.study.cards import own_card
 from pinnlora.study.graph import MODULES
 from pinnlora.study.job_settings import told_settings
 from pinnlora.study.provenance import begin
+from pinnlora.temporary import remove_leftovers
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
@@ -53,15 +54,13 @@ def main() -> None:
     try:
         for word in sys.argv[1:]:
             if not word or (word.startswith("--") and word.endswith("=")):
-                raise UserError(
-                    f"an argument is empty{f': {word}' * bool(word)}; is a shell variable not set?"
-                )
+                given = f": {word}" * bool(word)
+                raise UserError(f"an argument is empty{given}; is a shell variable not set?")
             if word.splitlines() != [word]:
                 raise UserError(f"an argument of several lines: {word[:60]!r}")
         sys.exit(app(standalone_mode=False) or 0)
     except Exception as error:
-        known = spoken(error)
-        if known is None:
+        if (known := spoken(error)) is None:
             raise
         text, status = known
         help_alone = len(sys.argv) == 1
@@ -100,9 +99,8 @@ def job(
     own = told_settings(settings)
     single = {"tasks": tasks, "reference": reference, "base": base, "teachers": teachers}
     several = {"fit": fit, "surrogate": surrogate, "evaluation": evaluation}
-    files = [path for path in single.values() if path] + [
-        path for paths in several.values() for path in paths or []
-    ]
+    files = [path for path in single.values() if path]
+    files += [path for paths in several.values() for path in paths or []]
     outputs: dict[str, Any] = {"output": output, "markdown": markdown, "pdf": pdf}
     outputs |= {"device": device and device.value, "checkpoint_minutes": checkpoint_minutes}
     given = {option: value for option, value in (single | several | outputs).items() if value}
@@ -113,6 +111,8 @@ def job(
             signature(module.run).bind(**arguments)
         except TypeError as error:
             raise UserError(f"job {name}: {error}") from None
+        for path in filter(None, (output, markdown, pdf)):
+            remove_leftovers(path)
         module.run(**arguments)
 
 

@@ -13,12 +13,12 @@ from datetime import UTC, datetime
 from importlib import metadata as packages
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import xarray as xr
 
 from pinnlora.checksums import sum_of_dataset, sum_of_weights
 from pinnlora.errors import UserError, disk_full
+from pinnlora.temporary import OLD, temporary_name
 
 CONVENTIONS = "CF-1.11"
 REFERENCES = "Majumdar et al., HyperLoRA for PDEs, arXiv:2308.09290, 2023"
@@ -62,7 +62,7 @@ def atomic_directory(path: str | Path) -> Iterator[Path]:
         yield temporary
         names = [file.relative_to(temporary).as_posix() for file in temporary.rglob("*") if file.is_file()]
         (temporary / MARKER).write_text("\n".join(sorted(names)) + "\n", encoding="utf-8")
-        aside = temporary.with_name(f"{temporary.name}-old")
+        aside = temporary.with_name(f"{temporary.name}{OLD}")
         if path.exists():  # a directory cannot be renamed over, so what stood there steps aside first
             os.replace(path, aside)
         try:
@@ -79,8 +79,7 @@ def _beside(path: Path) -> Iterator[Path]:
     if path.name in ("", ".."):
         raise UserError(f"{path} is a directory that is in use, expected a new name")
     path.parent.mkdir(parents=True, exist_ok=True)
-    # writers go by the suffix: keep it
-    temporary = path.with_name(f".{path.stem}-{uuid4().hex[:8]}{path.suffix}")
+    temporary = temporary_name(path)
     try:
         yield temporary
     except BaseException as error:

@@ -62,10 +62,13 @@ def test_a_job_that_is_terminated_or_killed_goes_on_to_the_same_weights(tmp_path
     killed.kill()
     assert killed.wait(300) == -signal.SIGKILL and path.exists()
 
+    (tmp_path / ".base-0123abcd").mkdir()  # as a kill while these were written leaves them
+    (tmp_path / ".base.checkpoint-0123abcd.safetensors").touch()
     done = job(tmp_path, 1000)
     said = done.communicate(timeout=300)[0]
     assert done.returncode == 0 and "training goes on from" in said and not path.exists()
     assert torch.equal(weights(tmp_path / "base"), expected)
+    assert {path.name for path in tmp_path.iterdir()} == {"base", "tasks.nc"}
 
 
 def test_a_checkpoint_is_of_what_stood_in_the_inputs(tmp_path):
@@ -118,7 +121,9 @@ def test_train_goes_on_where_it_was_killed(tmp_path, monkeypatch, capsys):
     assert polls[4].startswith("base") and polls[-1].startswith("bundle")
     assert [path.name for path in (tmp_path / "broken").glob("*.checkpoint.*")] == [polls[-1]]
     capsys.readouterr()
+    (tmp_path / "broken" / ".bundle-0123abcd").mkdir()
     run("broken")
+    assert not (tmp_path / "broken" / ".bundle-0123abcd").exists()
     said = capsys.readouterr().out
     assert "base is there already" in said and "training goes on from" in said
     straight, broken = tmp_path / "straight" / "bundle", tmp_path / "broken" / "bundle"

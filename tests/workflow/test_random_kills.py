@@ -43,7 +43,8 @@ def finish(study: Path, *targets: str) -> None:
     assert start(study, *targets).wait() == 0, (study.parent / "said.txt").read_text()[-5000:]
     assert start(study, "-n", *targets).wait() == 0
     assert "Nothing to be done" in (study.parent / "said.txt").read_text()[-500:]
-    left = [path for path in (study.parent / "results").rglob("*") if "checkpoint" in path.name]
+    results = study.parent / "results"
+    left = [*results.rglob("*checkpoint*"), *results.rglob(".*-????????*")]
     assert not left
 
 

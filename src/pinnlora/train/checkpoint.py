@@ -19,6 +19,7 @@ import torch
 
 from pinnlora.errors import UserError
 from pinnlora.files import load_weights, save_weights
+from pinnlora.temporary import remove_leftovers
 
 MINUTES = 5.0
 """Between two checkpoints, where nothing else is said."""
@@ -96,6 +97,7 @@ def checkpointed(output: Path, provenance: str, device: torch.device, minutes: f
     """
     output = Path(output)
     path = output.with_name(f"{output.name}.checkpoint.safetensors")
+    remove_leftovers(path)
     yield Checkpoint(path if provenance else None, f"{provenance} on {device.type}", minutes)
     path.unlink(missing_ok=True)
 

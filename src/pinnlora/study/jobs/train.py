@@ -19,6 +19,7 @@ from pinnlora.study.jobs import check
 from pinnlora.study.lock import alone_in
 from pinnlora.study.provenance import begin, code_of, recorded
 from pinnlora.study.settings import Settings, check_rank, load_settings, read_config
+from pinnlora.temporary import remove_leftovers
 from pinnlora.train.appraise import Verdict, appraise
 from pinnlora.train.budget import EVALUATION, settings_within
 from pinnlora.train.data import of_split, read_reference, read_tasks
@@ -135,6 +136,7 @@ def _train(
             )
         own = job_settings(settings, problem_name(spec), stage, rank, "physics")
         module, provenance = begin(f"study.jobs.{job}", own, made.values())
+        remove_leftovers(path)
         if path.exists():
             _same(path, provenance)
             return
