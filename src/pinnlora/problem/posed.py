@@ -1,74 +1,17 @@
-"""Is a problem well posed, as far as counting tells: enough conditions, and none that contradict each other?"""
+"""Is a problem well posed, as far as counting tells: are there enough conditions?"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import combinations
 
 import torch
 from torch import Tensor
 
 from pinnlora.problem.bounded import bare_sides
-from pinnlora.problem.channels import Channels, Index
-from pinnlora.problem.domain.sides import Face, Side
-from pinnlora.problem.normal import derived
-from pinnlora.problem.operators import operator
-from pinnlora.problem.pointwise import pointwise_jet
+from pinnlora.problem.domain.sides import Face
 from pinnlora.problem.probe import Finding, Probe
-from pinnlora.problem.signature import BoundCondition, parse, spelled, split
-
-AGREE = 1e-6
-"""Relative difference up to which two conditions agree."""
-
-
-@dataclass(frozen=True)
-class _Given:
-    """What one condition says on one face about one unknown, by number, or a derivative `order` of it.
-
-    `asked` are the unknowns that what is said depends on.
-    """
-
-    condition: BoundCondition
-    face: Face | Side
-    target: str
-    number: int
-    order: Index
-    asked: frozenset[int]
-
-    def at(self, probe: Probe, *faces: Face | Side) -> tuple[Tensor, Tensor]:
-        """Points on its face (where it meets others) and the values there, if no unknown is asked for."""
-        coords = probe.coords(self.face, *faces)
-        return coords, probe.targets(self.condition, coords)[self.target]
-
-    @property
-    def function(self) -> str:
-        return self.condition.signature.function.__name__
-
-
-def _all_given(probe: Probe) -> list[_Given]:
-    problem, given = probe.problem, []
-    for condition in problem.bound_conditions:
-        if condition.periodic is not None:
-            continue
-        names = condition.signature.names
-        stems = [split(problem.coords.names, name)[0].removesuffix("_n") for name in names]
-        asked = frozenset(problem.unknowns.index(stem) for stem in stems if stem in problem.unknowns)
-        asked |= {found[1] for name in names if (found := operator(problem, name)) is not None}
-        for target in condition.targets:
-            number, order = parse(problem, target)
-            given += [_Given(condition, face, target, number, order, asked) for face in condition.faces]
-        for row in condition.rows:  # counts for one of the unknowns in it
-            slope = derived(problem, row)
-            free = sorted(asked) if slope is None else [slope]
-            own = {g.number for g in given if g.condition is condition}
-            number = next((k for k in free if k not in own), free[0])
-            both = asked | {number}
-            given += [
-                _Given(condition, face, row, number, () if face.axis is None else (face.axis,), both)
-                for face in condition.faces
-            ]
-    return given
+from pinnlora.problem.signature import spelled
+from pinnlora.problem.statements import Statement, statements
 
 
 def enough_conditions(probe: Probe) -> list[Finding]:
@@ -80,7 +23,7 @@ def enough_conditions(probe: Probe) -> list[Finding]:
     what ties one field to another, as stress at an outflow does, counts for either.
     """
     problem, where = probe.problem, probe.where("conditions")
-    effect, given, found = _effect(probe), _all_given(probe), []
+    effect, given, found = _effect(probe), statements(probe), []
     for axis in (problem.coords.names.index(name) for name in problem.coords.boxes()):
         here = [g for g in given if g.face.axis == axis]
         lacking, missing, spare = [], 0, sum(bool(g.asked - {g.number}) for g in here)
@@ -100,7 +43,7 @@ def enough_conditions(probe: Probe) -> list[Finding]:
     return [*(Finding("error", text) for text in found), *_constants(probe, effect, given)]
 
 
-def _effect(probe: Probe, *faces: Face, given: Sequence[_Given] = ()) -> Tensor:
+def _effect(probe: Probe, *faces: Face, given: Sequence[Statement] = ()) -> Tensor:
     """The largest derivative of the equations by each channel of each unknown, (channel, unknown), for unknowns that
     are what is `given`."""
     channels = probe.problem.residual_signature.channels
@@ -133,7 +76,7 @@ def _orders(probe: Probe, effect: Tensor) -> list[int]:
     return [max((_order(probe, effect, number, axis) for axis in axes), default=0) for number in unknowns]
 
 
-def _needed(probe: Probe, given: Sequence[_Given], number: int, axis: int, order: int) -> int:
+def _needed(probe: Probe, given: Sequence[Statement], number: int, axis: int, order: int) -> int:
     box = probe.problem.coords
     if axis == box.time or order < 2:
         return order if axis == box.time else 0
@@ -168,7 +111,7 @@ def _lack(probe: Probe, unknown: str, axis: int, order: int, have: set[tuple[flo
     )
 
 
-def _constants(probe: Probe, effect: Tensor, given: list[_Given]) -> list[Finding]:
+def _constants(probe: Probe, effect: Tensor, given: list[Statement]) -> list[Finding]:
     """A warning for each field of which only derivatives occur, if no condition gives or asks for its value."""
     problem, valued, found = probe.problem, {g.number for g in given if g.order == ()}, []
     asked = {name for g in given for name in g.condition.signature.names}
@@ -183,67 +126,3 @@ def _constants(probe: Probe, effect: Tensor, given: list[_Given]) -> list[Findin
             text = f"the equations hold derivatives of {name} only and no condition gives it: known up to a constant"
             found.append(Finding("warning", f"{probe.where('conditions')}: {text}; give its value"))
     return found
-
-
-def agreeing_conditions(probe: Probe) -> list[Finding]:
-    """Conditions that give one field differently: an error on one face, a warning where two faces meet."""
-    found, given = [], [g for g in _all_given(probe) if not g.asked]
-    for one, other in combinations(given, 2):
-        if one.number == other.number and one.condition is not other.condition:
-            found += _compared(probe, one, other)
-    for periodic in probe.problem.bound_conditions:
-        if periodic.periodic is None:
-            continue
-        axis = probe.problem.coords.names[periodic.periodic]
-        for g in (g for g in given if isinstance(g.face, Face) and g.face.axis != periodic.periodic):
-            (coords, low), (_, high) = (g.at(probe, end) for end in periodic.faces)
-            both = f"{probe.where(g.function)}, at both ends of the periodic {axis},"
-            size = _size(probe, g)
-            found += _differ(probe, "warning", f"{both} give {g.target}", low, high, coords, size)
-    once = {finding.text.partition(" as ")[0]: finding for finding in reversed(found)}  # one place is enough
-    return list(reversed(once.values()))
-
-
-def _compared(probe: Probe, one: _Given, other: _Given) -> list[Finding]:
-    """Values against values on one face or where two meet, or the slope of values on one face against that given."""
-    same = bool(_common(one.face, other.face))
-    first, second = (one, other) if one.order == () else (other, one)
-    if same and one.order != other.order:
-        return []
-    if not same and (one.face.axis == other.face.axis or first.order or first.face.axis in second.order):
-        return []
-    both_on = _common(one.face, other.face) if same else (first.face, second.face)
-    coords, order = probe.coords(*both_on), () if same else second.order
-    jets = pointwise_jet(lambda at: probe.targets(first.condition, at), coords, Channels.of([order]))
-    values = jets[first.target].get(order, torch.zeros(()).expand(coords.shape[:-1]))
-    both = f"{probe.where(one.function)} and {other.function} give {second.target}"
-    size = max(_size(probe, one), _size(probe, other))
-    wanted = probe.targets(second.condition, coords)[second.target]
-    return _differ(probe, "error" if same else "warning", both, values, wanted, coords, size)
-
-
-def _common(one: Face | Side, other: Face | Side) -> tuple[Face | Side, ...]:
-    """What two parts of the boundary have in common, or nothing."""
-    if isinstance(one, Side) and isinstance(other, Side):
-        surfaces = tuple(surface for surface in one.surfaces if surface in other.surfaces)
-        return (replace(one, surfaces=surfaces),) if surfaces else ()
-    return (one,) if one == other else ()
-
-
-def _size(probe: Probe, given: _Given) -> float:
-    """How large a condition's values are on the whole of its face."""
-    return float(given.at(probe)[1].detach().abs().max())
-
-
-def _differ(
-    probe: Probe, severity: str, both: str, first: Tensor, second: Tensor, coords: Tensor, size: float
-) -> list[Finding]:
-    bad = (first - second).detach().abs() > AGREE * size
-    if not bad.any():
-        return []
-    task, point = bad.nonzero()[0].tolist()
-    numbers = f"{first[task, point].item():.4g} and {second[task, point].item():.4g}"
-    text = (
-        f"{both} as {numbers} at {probe.example(coords, bad)}; no smooth solution meets both: make them agree"
-    )
-    return [Finding(severity, text)]

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from pinnlora.errors import UserError
+from pinnlora.problem.agreement import agreeing_conditions
 from pinnlora.problem.base import Problem
 from pinnlora.problem.calls import guarded, rows_of, tensor_of
 from pinnlora.problem.exact import exact_meets, exact_solves
-from pinnlora.problem.posed import agreeing_conditions, enough_conditions
+from pinnlora.problem.posed import enough_conditions
 from pinnlora.problem.probe import POINTS, TASKS, Finding, Probe
 from pinnlora.problem.signature import Values, lookup
 from pinnlora.problem.solver import reference_fits
