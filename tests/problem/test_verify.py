@@ -109,6 +109,11 @@ ERRORS = {
         EXACT.replace("pi**2", "pi"),
         ["Heat.exact: does not solve heat", "residual()"],
     ),
+    "exact of an equation that divides by its field": (
+        EXACT,
+        'return {"u": torch.sqrt(1 + alpha * t)}',
+        ["Heat.exact: does not solve heat", "terms of size 9.9e-01"],
+    ),
     "exact that starts elsewhere": (EXACT, EXACT.replace('{"u": ', '{"u": 2 * '), ["does not meet start", "t=0"]),
     "exact that misses a flux": (
         'def ends(self):\n        return {"u": 0.0}',
@@ -219,6 +224,11 @@ ERRORS = {
 }  # fmt: skip
 ALSO = {
     "no condition at all": [(BOTH, "conditions = []")],
+    "exact of an equation that divides by its field": [
+        (ROW, 'return {"heat": u_t - alpha / u}'),
+        (START, 'return {"u": 1.0}'),
+        (BOTH, 'conditions = [Condition(start, on="t=0")]'),
+    ],
     "a pressure up to a constant": [
         (BOTH, 'conditions = [Condition(ends, on="x=0")]'),
         ('"u": 0.0', '"u_x": 0.0'),
