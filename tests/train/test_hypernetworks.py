@@ -5,6 +5,7 @@ import pytest
 import torch
 from small import CPU, generator, random_theta, relative, tiny
 
+from pinnlora import Box, Condition, Disk, Problem, Uniform
 from pinnlora.nets.hypernetwork import Hypernetwork
 from pinnlora.train.data import Monitor, Solutions, fields_of, grid_coords, task_set
 from pinnlora.train.hyperlearner import Hyperlearner
@@ -160,6 +161,31 @@ def test_physics_draws_fresh_tasks_or_the_training_tasks():
         values, chosen = trained._draw_tasks(step, 3)
         assert values["re"].tolist() == [RE["train"][k] for k in chosen]
         assert len(set(chosen.tolist())) == 3
+
+
+class Cracked(Problem):
+    """A plate that a hole of the largest size nearly cuts apart."""
+
+    coords = Box(x=(-0.5, 0.5), y=(-0.5, 0.5)) - Disk(x=0, y=0, radius="r").named("hole")
+    fields = ("u",)
+    task = Uniform(r=(0.1, 0.49), k=(1, 5))
+
+    def residual(self, u_xx, u_yy, k):
+        return {"poisson": u_xx + u_yy + k}
+
+    def rim(self):
+        return {"u": 0.0}
+
+    conditions = [Condition(rim, on="boundary")]
+
+
+def test_fresh_tasks_keep_the_range_of_what_the_domain_depends_on():
+    """Beyond it the domain may be cut apart, or empty."""
+    learner = learner_of("physics", fresh_tasks=True, margin=0.07)
+    learner.problem = Cracked()
+    drawn, _ = learner._draw_tasks(0, 500)
+    assert 0.1 <= drawn["r"].min() < 0.101 and 0.489 < drawn["r"].max() <= 0.49
+    assert drawn["k"].min() < 0.8 and drawn["k"].max() > 5.2
 
 
 def test_continuation_eases_the_tasks_of_physics():

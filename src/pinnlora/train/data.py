@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -75,6 +76,17 @@ def task_set(
     }
     still: tuple[Values, Values | None] = (tensors, None)
     return TaskSet(problem, *(problem.canonical(tensors) if symmetry else still)).to(device, dtype)
+
+
+def fresh_tasks(problem: Problem, count: int, rng: np.random.Generator, margin: float) -> Values:
+    """New tasks, as numpy arrays, on ranges that are longer by `margin`; what the domain depends on stays within its
+    own, for which alone that is known to be one."""
+    again = deepcopy(rng)
+    found = problem.task.spread(count, rng, margin)
+    if not (asked := problem.coords.asked()):
+        return found
+    within = problem.task.spread(count, again)
+    return {name: within[name] if name in asked else value for name, value in found.items()}
 
 
 def read_tasks(path: Path, problem: Problem) -> tuple[dict[str, np.ndarray], np.ndarray]:

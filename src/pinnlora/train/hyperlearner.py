@@ -24,7 +24,7 @@ from pinnlora.optimise.memory import Batch
 from pinnlora.problem.base import Problem
 from pinnlora.problem.signature import Values
 from pinnlora.train.checkpoint import numpy_from, numpy_state
-from pinnlora.train.data import Monitor, Solutions, sent, task_set
+from pinnlora.train.data import Monitor, Solutions, fresh_tasks, sent, task_set
 from pinnlora.train.failures import Failures, task_name
 from pinnlora.train.physics import Physics
 from pinnlora.train.settings import StageSettings
@@ -135,7 +135,7 @@ class Hyperlearner:
         """A step's tasks: new ones (physics), or some of the training tasks, and their indices."""
         settings, training, draw = self.settings, self.training.tasks, self.draw
         if self.mode == "physics" and settings.fresh_tasks:
-            sample = self.problem.task.spread(count, self.random, settings.margin)
+            sample = fresh_tasks(self.problem, count, self.random, settings.margin)
             tasks = task_set(self.problem, sample, self.symmetry, draw.device, draw.dtype)
             chosen = torch.arange(len(tasks), device=draw.device)
         else:

@@ -6,6 +6,7 @@ import pytest
 import shapely
 import torch
 
+from pinnlora.errors import UserError
 from pinnlora.problem.domain.box import Box, Cycle
 from pinnlora.problem.domain.polygon import Polygon
 from pinnlora.problem.domain.round import Ball, Disk
@@ -160,6 +161,19 @@ def test_points_of_a_side_are_uniform_on_it(name):
     through = (points * normal).sum(-1)
     gap = size[:, 0] * through.mean(1) - flux(RADII["r"])
     assert (gap.abs() <= 4 * size[:, 0] * through.std(1) / COUNT**0.5 + 1e-9).all()
+
+
+def test_a_task_whose_domain_is_empty_is_told_before_memory_is_full():
+    """Of a family that was looked at before; the disk of a task outside of it leaves nothing."""
+    ring, most = RING.over(MANY), []
+
+    def unit(many):
+        most.append(many)
+        return torch.rand(2, many, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+    with pytest.raises(UserError, match="is left of a task's domain"):
+        ring.uniform(unit, 1000, {"r": torch.tensor([0.3, 1.1], dtype=torch.float64)})
+    assert len(most) == 3 and max(most) < 10_000
 
 
 def test_a_polygon_agrees_with_shapely():

@@ -138,14 +138,19 @@ def accepted(draw: Callable[[int], tuple[Tensor, Tensor]], count: int, share: fl
 
     draw: from a number to so many points and which of them are good (task, point); share of them, at least.
     """
-    many = math.ceil(1.1 * count / share) + 8
-    for _ in range(12):
+    many, seen = math.ceil(1.1 * count / share) + 8, torch.tensor(False)
+    for turn in range(12):
         points, good = draw(many)
         points, number = points.expand(len(good), -1, -1), good.cumsum(-1)
         if int(number[:, -1].min()) >= count:
             kept = good & (number <= count)
             return points[kept].view(len(points), count, points.shape[-1])
-        many *= 2
+        many, seen = 2 * many, seen | good.any(-1)
+        if turn == 2 and not bool(seen.all()):
+            raise UserError(
+                "nothing, or nearly, is left of a task's domain, or of a part of its boundary: choose tasks for which "
+                "its shapes meet"
+            )
     raise UserError(f"of {many // 2} points in the box around the domain not even {count} are inside")
 
 
