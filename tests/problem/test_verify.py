@@ -156,6 +156,11 @@ ERRORS = {
         ["hold u_ttt", "3 conditions in t but has 1", "u and u_t and u_tt"],
     ),
     "no condition at all": (ROW, 'return {"heat": u_x + alpha * u}', ["Heat.conditions: there are none"]),
+    "a condition that cancels itself": (
+        'def ends(self):\n        return {"u": 0.0}',
+        'def ends(self, u, t):\n        return {"u": u - t}',
+        ["Heat.ends: 'u' cancels itself", "asks for nothing", "what u is there"],
+    ),
     "two starts": (
         BOTH,
         "def again(self, x):\n        return {'u': x}\n\n    " + BOTH.replace("]", ', Condition(again, on="t=0")]'),
@@ -277,6 +282,11 @@ WARNINGS = {
         ROW,
         'return {"heat": u_t - alpha * u_xx + torch.sqrt(u)}',
         ["Heat.residual: 'heat' is NaN", "any sign"],
+    ),
+    "a root of the field at an end": (
+        'def ends(self):\n        return {"u": 0.0}',
+        'def ends(self, u):\n        return {"u_x": -(u**1.25)}',
+        ["Heat.ends: 'u_x' is NaN", "any sign"],
     ),
     "a pressure up to a constant": (
         "u_t, u_x, u_xx, x, alpha):\n        " + ROW,

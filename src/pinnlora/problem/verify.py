@@ -14,6 +14,7 @@ from pinnlora.problem.agreement import agreeing_conditions
 from pinnlora.problem.base import Problem
 from pinnlora.problem.calls import guarded, rows_of, tensor_of
 from pinnlora.problem.exact import exact_meets, exact_solves
+from pinnlora.problem.mismatch import found_and_wanted, is_unknown
 from pinnlora.problem.posed import enough_conditions
 from pinnlora.problem.probe import POINTS, TASKS, Finding, Probe
 from pinnlora.problem.signature import Values, lookup
@@ -96,14 +97,20 @@ def _depends(row: Tensor, jet: Tensor) -> bool:
 
 
 def _conditions(probe: Probe) -> list[Finding]:
-    """Finite values on every face."""
+    """Finite values on every face, that are not made of what they are values of."""
     found = []
     for condition in probe.problem.bound_conditions:
         for face in condition.faces if condition.periodic is None else ():
-            coords = probe.coords(face)
-            targets = probe.targets(condition, coords, probe.jet(condition.channels))
+            coords, jet = probe.coords(face), probe.jet(condition.channels)
             where = probe.where(condition.signature.function.__name__)
-            found += probe.not_finite(where, targets, coords, "mend the formula there")
+            positive = probe.targets(condition, coords, jet.abs())
+            found += _finite(probe, where, coords, probe.targets(condition, coords, jet), positive)
+            both = found_and_wanted(probe.problem, condition, coords, probe.values, jet)
+            for name in (name for name in both if is_unknown(probe.problem, name)):
+                if not _depends(both[name][0] - both[name][1], jet):
+                    text = "cancels itself and asks for nothing"
+                    hint = f"return what {name} is there, or by a name of its own what is to vanish"
+                    found.append(Finding("error", f"{where}: {name!r} {text}; {hint}"))
     return found
 
 
