@@ -130,6 +130,16 @@ ERRORS = {
         'conditions = [Condition(ends, on=("x=0", "x=1"))]',
         ["Heat.conditions", "hold u_t", "1 condition in t but has 0", "on='t=0'"],
     ),
+    "no initial condition for a root of the field": (
+        BOTH,
+        'conditions = [Condition(ends, on=("x=0", "x=1"))]',
+        ["Heat.conditions", "hold u_t", "1 condition in t but has 0"],
+    ),
+    "one wall for a root of the field": (
+        BOTH,
+        'conditions = [Condition(start, on="t=0"), Condition(ends, on="x=0")]',
+        ["Heat.conditions", "hold u_xx", "none at x=1"],
+    ),
     "one wall": (
         BOTH,
         'conditions = [Condition(start, on="t=0"), Condition(ends, on="x=0")]',
@@ -227,7 +237,10 @@ ERRORS = {
         ["Heat.reference: line 27", "'beta'"],
     ),
 }  # fmt: skip
+ROOT = 'return {"heat": u_t - alpha * (torch.sqrt(u) * u_xx + u_x**2 / torch.sqrt(u) / 2)}'
 ALSO = {
+    "no initial condition for a root of the field": [(ROW, ROOT)],
+    "one wall for a root of the field": [(ROW, ROOT), ('"u": 0.0', '"u": 0.1')],
     "no condition at all": [(BOTH, "conditions = []")],
     "exact of an equation that divides by its field": [
         (ROW, 'return {"heat": u_t - alpha / u}'),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -51,17 +52,24 @@ def _effect(probe: Probe, *faces: Face, given: Sequence[Statement] = ()) -> Tens
     for g in given:
         if g.order in channels.orders:
             jet[:, channels.position(g.order), :, g.number] = g.at(probe)[1].detach()
-    rows = torch.stack(list(probe.residual(probe.coords(*faces), jet.requires_grad_()).values()))
+    coords = probe.coords(*faces)
+    effect, finite = _slopes(probe, coords, jet)
+    return effect if finite else torch.maximum(effect, _slopes(probe, coords, jet.abs())[0])
+
+
+def _slopes(probe: Probe, coords: Tensor, jet: Tensor) -> tuple[Tensor, bool]:
+    """The same for one jet, of all points where there is a slope; and whether the equations are finite at all."""
+    rows = torch.stack(list(probe.residual(coords, jet.requires_grad_()).values()))
     mix = torch.randn(rows.shape, generator=torch.Generator().manual_seed(2), dtype=rows.dtype)
     gradient = (
         torch.autograd.grad((rows * mix).sum(), jet)[0] if rows.requires_grad else torch.zeros_like(jet)
     )
-    return gradient.abs().amax((0, 2))
+    return gradient.abs().nan_to_num(nan=0.0, posinf=math.inf).amax((0, 2)), bool(rows.isfinite().all())
 
 
 def _order(probe: Probe, effect: Tensor, number: int, axis: int) -> int:
     """The highest derivative of an unknown along a coordinate that the equations depend on."""
-    felt = (effect[:, number] > 1e-12 * effect.max()).tolist()
+    felt = (effect[:, number] > 1e-12 * effect.where(effect.isfinite(), 0.0).max()).tolist()
     channels = probe.problem.residual_signature.channels
     in_space = [2 * felt[-1], 1 * any(felt[channels.rays])] if axis in channels.space else []
     plain = zip(channels.orders, felt, strict=False)
