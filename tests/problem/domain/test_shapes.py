@@ -218,7 +218,7 @@ def test_a_level_is_positive_inside_negative_outside_and_zero_on_the_boundary(na
 
 def test_what_does_not_fit_together_says_so():
     disk, box = Disk(x=0, y=0, radius=1), Box(x=(0, 1), y=(0, 1))
-    far = (box - Disk(x=3, y=3, radius=1)).over({})
+    far, late = (box - Disk(x=3, y=3, radius=1)).over({}), Box(x=(0, 1), y=(0, 1), t=(0, 1))
     for make, words in {
         lambda: Disk(x=0, y=0, z=0, radius=1): "expected 2 coordinates in space and a radius",
         lambda: Disk(x=0, t=0, radius=1): "expected 2 coordinates in space",
@@ -236,6 +236,9 @@ def test_what_does_not_fit_together_says_so():
         lambda: disk * box: r"\* joins different coordinates, both have x, y",
         lambda: disk & Box(t=(0, 1)): "no coordinate in common",
         lambda: disk - 1: "- 1: expected a domain",
+        lambda: late | late: r"both have t.*join them in space first.*\(\.\.\. \| \.\.\.\) \* Box\(t=",
+        lambda: late & late: "both have t",
+        lambda: late - late: "both have t",
         lambda: (box - disk.named("hole")).face("hol"): "expected one of x=0, boundary, x=1, y=0, y=1, hole",
         lambda: far.face("disk").over(far, {}): "nothing of it",
     }.items():

@@ -144,6 +144,11 @@ def combined(kind: str, first: Domain, second: Domain) -> Domain:
         raise TypeError(f"{text}: what is taken away has coordinates that the domain has not")
     if kind == "and" and not common:
         raise TypeError(f"{text}: no coordinate in common; join them by *")
+    if kind != "times" and "t" in common:
+        raise TypeError(
+            f"{text}: both have t, which would have no start: join them in space first, then time: "
+            f"(... {WORDS[kind]} ...) * Box(t=(0, 1))"
+        )
     if kind == "times":
         if common:
             raise TypeError(f"{text}: * joins different coordinates, both have {', '.join(sorted(common))}")
