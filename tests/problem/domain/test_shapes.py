@@ -336,6 +336,13 @@ def test_an_end_is_found_by_its_number_and_by_what_messages_call_it():
     for text in ("x=3.1416", "x=3.14", "x=", "x", "x=nan", "q=0"):
         with pytest.raises(TypeError, match=r"expected one of x=0, x=3\.14159, y=0, y=1"):
             wide.face(text)
+    far = Box(x=(1000000, 1000001), y=(0, 1)) - Disk(x=1000000.5, y=0.5, radius=0.1)
+    for end in (1000000, 1000001):
+        assert [wall.value for wall in far.face(f"x={end}").surfaces] == [end]
+    with pytest.raises(TypeError, match="expected one of"):
+        far.face("x=1000000.4")
+    joined = Box(x=(0, 0.3), y=(0, 1)) | Box(x=(0, 0.1 + 0.2), y=(1, 2))
+    assert len(joined.face("x=0.3").surfaces) == len(joined.face("x=0").surfaces) == 2
     odd = Box(x=(0, 1), y=(100, 100 + math.pi), t=(273.15, 300.1234))
     for domain in (odd, odd - disk):
         assert domain.face("t=300.123") == Face(2, 300.1234)

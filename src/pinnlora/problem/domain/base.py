@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from pinnlora.problem.domain.numbers import Values, constant
-from pinnlora.problem.domain.sides import Face, Side, accepted, end_at, tidy
-from pinnlora.problem.domain.surface import Surface
+from pinnlora.problem.domain.sides import SIX_DIGITS, Face, Side, accepted, end_at, tidy
+from pinnlora.problem.domain.surface import Flat, Surface
 
 RESERVED = ("method", "rank", "seed", "split", "task", "field", "sample")
 """Names that results use."""
@@ -114,7 +114,7 @@ class Domain(ABC):
             end = None
         if end is not None:
             return Face(self.names.index(axis), end)
-        found = tuple(surface for surface in self.surfaces() if name in surface.aliases)
+        found = _meant(name, value, [surface for surface in self.surfaces() if name in surface.aliases])
         if not found:
             raise TypeError(f"on={text!r}: expected one of {', '.join(self.parts())}")
         return Side(name, found)
@@ -180,6 +180,16 @@ class Shape(Domain):
         points = accepted(draw, count, self.fill)
         low, high = constant(self.low, points), constant(self.high, points)
         return (points - low) / (high - low)
+
+
+def _meant(name: str, value: str, found: list[Surface]) -> tuple[Surface, ...]:
+    """Of walls that messages write alike, 'x=1e+06', those at the end that `value` is, up to rounding."""
+    walls = [surface for surface in found if isinstance(surface, Flat) and surface.aliases[0] == name]
+    if len({wall.value for wall in walls}) < 2:
+        return tuple(found)
+    end = end_at(value, [wall.value for wall in walls])
+    near = SIX_DIGITS * min(wall.high[wall.axis] - wall.low[wall.axis] for wall in walls)
+    return tuple(wall for wall in walls if end is not None and abs(wall.value - end) <= near)
 
 
 def _combined(kind: str, first: Domain, second: Domain) -> Domain:
