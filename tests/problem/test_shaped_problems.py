@@ -84,11 +84,28 @@ def test_a_row_that_holds_a_field_fixes_its_constant():
     def steep(self, u_n):
         return {"level": u_n - 1}
 
+    def insulated(self):
+        return {"u_n": 0.0}
+
     square, walls = Box(x=(0, 1), y=(0, 1)), ("x=0", "x=1", "y=0", "y=1")
-    for condition, warned in ((level, False), (steep, True)):
-        parts = {"coords": square, "task": Annulus.task, "conditions": [Condition(condition, on=walls)]}
-        problem = changed(Cooling, residual=lambda self, u_xx, u_yy: {"laplace": u_xx + u_yy}, **parts)()
-        assert any("up to a constant" in found.text for found in verify_problem(problem)) == warned
+    for coords, parts in ((square, walls), (Disk(x=0, y=0, radius=1), "disk"), (Annulus.coords, "boundary")):
+        for condition, warned in ((level, False), (steep, True), (insulated, True)):
+            given = {"coords": coords, "task": Annulus.task, "conditions": [Condition(condition, on=parts)]}
+            problem = changed(Cooling, residual=lambda self, u_xx, u_yy: {"laplace": u_xx + u_yy}, **given)()
+            assert any("up to a constant" in found.text for found in verify_problem(problem)) == warned
+
+
+def test_two_slopes_along_the_normal_of_one_side_contradict_each_other():
+    def one(self):
+        return {"u_n": 1.0}
+
+    def two(self, inner):
+        return {"u_n": 1 + inner}
+
+    for other, wrong in ((two, True), (lambda self: {"u_n": 1.0}, False)):
+        conditions = [Condition(one, on="disk"), Condition(other, on="boundary", name="other")]
+        found = errors(changed(Annulus, conditions=conditions))
+        assert any("give u_n as" in text for text in found) == wrong
 
 
 def test_a_side_without_a_condition_is_an_error():

@@ -12,7 +12,7 @@ from pinnlora.problem.channels import Channels
 from pinnlora.problem.domain.sides import Face, Side
 from pinnlora.problem.pointwise import pointwise_jet
 from pinnlora.problem.probe import Finding, Probe
-from pinnlora.problem.statements import Statement, statements
+from pinnlora.problem.statements import NORMAL, Statement, statements
 
 AGREE = 1e-6
 """Relative difference up to which two conditions agree."""
@@ -43,7 +43,8 @@ def _compared(probe: Probe, one: Statement, other: Statement) -> list[Finding]:
     first, second = (one, other) if one.order == () else (other, one)
     if same and one.order != other.order:
         return []
-    if not same and (one.face.axis == other.face.axis or first.order or first.face.axis in second.order):
+    apart = one.face.axis == other.face.axis or NORMAL in (one.order, other.order)
+    if not same and (apart or first.order or first.face.axis in second.order):
         return []
     both_on = _common(one.face, other.face) if same else (first.face, second.face)
     coords, order = probe.coords(*both_on), () if same else second.order

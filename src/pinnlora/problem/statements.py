@@ -13,6 +13,9 @@ from pinnlora.problem.operators import operator
 from pinnlora.problem.probe import Probe
 from pinnlora.problem.signature import BoundCondition, parse, split
 
+NORMAL: Index = (-1,)
+"""The order of a slope along the normal of a side."""
+
 
 @dataclass(frozen=True)
 class Statement:
@@ -56,9 +59,9 @@ def statements(probe: Probe) -> list[Statement]:
             free = sorted(asked) if slope is None else [slope]
             own = {g.number for g in given if g.condition is condition}
             number = next((k for k in free if k not in own), free[0])
-            both = asked | {number}
-            given += [
-                Statement(condition, face, row, number, () if face.axis is None else (face.axis,), both)
-                for face in condition.faces
-            ]
+            for face in condition.faces:
+                order = NORMAL if face.axis is None else (face.axis,)
+                own_value = slope is not None and face.axis is None  # on faces the sign is that of the end
+                depends = asked if own_value else asked | {number}
+                given.append(Statement(condition, face, row, number, order, depends))
     return given
