@@ -130,6 +130,11 @@ ERRORS = {
         'conditions = [Condition(ends, on=("x=0", "x=1"))]',
         ["Heat.conditions", "hold u_t", "1 condition in t but has 0", "on='t=0'"],
     ),
+    "a velocity in place of the start": (
+        START,
+        'return {"u_t": 0.0}',
+        ["Heat.conditions", "hold u_t", "1 condition in t but has 0", "give u at the start"],
+    ),
     "no initial condition for a root of the field": (
         BOTH,
         'conditions = [Condition(ends, on=("x=0", "x=1"))]',

@@ -31,7 +31,11 @@ def enough_conditions(probe: Probe) -> list[Finding]:
         periodic = any(condition.periodic == axis for condition in problem.bound_conditions)
         for number in range(len(problem.unknowns)):
             order = _order(probe, effect, number, axis)
-            own = [(g.face, g.order.count(axis)) for g in here if g.number == number]
+            own = [
+                (g.face, g.order.count(axis))
+                for g in here
+                if g.number == number and not (axis == problem.coords.time and _is_no_start(g, axis, order))
+            ]
             have = {(face.value, order) for face, order in own if isinstance(face, Face)}
             short = 0 if periodic else max(0, _needed(probe, given, number, axis, order) - len(have))
             missing, spare = missing + short, spare + max(0, len(have) - order)
@@ -42,6 +46,11 @@ def enough_conditions(probe: Probe) -> list[Finding]:
     if not found and not problem.bound_conditions and effect[1:].any():
         found.append(f"{where}: there are none, so the solution is any of many")
     return [*(Finding("error", text) for text in found), *_constants(probe, effect, given)]
+
+
+def _is_no_start(given: Statement, axis: int, order: int) -> bool:
+    """Whether it prescribes what the equations give by themselves: a derivative in time of no lower order."""
+    return given.target in given.condition.targets and given.order.count(axis) >= order > 0
 
 
 def _effect(probe: Probe, *faces: Face, given: Sequence[Statement] = ()) -> Tensor:
