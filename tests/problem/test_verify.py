@@ -252,6 +252,15 @@ ALSO = {
         (START, 'return {"u": 1.0}'),
         (BOTH, 'conditions = [Condition(start, on="t=0")]'),
     ],
+    "all conditions at one end of a plate": [
+        (EXACT, ""),
+        ("def exact(self, x, t, alpha):", ""),
+        ("t=(0, 1))", "y=(0, 1))"),
+        ("u_t, u_x, u_xx, x, alpha):", "u_xx, u_yy, alpha):"),
+        (ROW, 'return {"heat": u_xx + alpha * u_yy}'),
+        ('"u": 0.0', '"u": 0.0, "u_x": 1.0'),
+    ],
+    "all conditions at one end of a rod": [(', on=("x=0", "x=1"))', ', on="x=1")')],
     "a pressure up to a constant": [
         (BOTH, 'conditions = [Condition(ends, on="x=0")]'),
         ('"u": 0.0', '"u_x": 0.0'),
@@ -291,6 +300,16 @@ WARNINGS = {
         f'{START}\n\n    def ends(self):\n        return {{"u": 0.0}}\n\n    {BOTH}',
         'return {"u": x}\n\n    conditions = [Condition(start, on="t=0"), Periodic("x")]',
         ["Heat.start, at both ends of the periodic x, give u as"],
+    ),
+    "all conditions at one end of a plate": (
+        BOTH,
+        'conditions = [Condition(start, on=("y=0", "y=1")), Condition(ends, on="x=0")]',
+        ["all conditions of u in x are at x=0", "hold u_yy too", "at the other end"],
+    ),
+    "all conditions at one end of a rod": (
+        'def ends(self):\n        return {"u": 0.0}',
+        'def ends(self):\n        return {"u": 0.0, "u_x": 1.0}',
+        ["all conditions of u in x are at x=1", "hold u_t too"],
     ),
     "a parameter without effect": (TASK, "task = Uniform(alpha=(0.1, 1), beta=(0, 1))", ["'beta'", "no effect"]),
     "fewer equations than fields": ('fields = ("u",)', 'fields = ("u", "v")', ["alone for u, v", "fewer"]),

@@ -24,7 +24,7 @@ def enough_conditions(probe: Probe) -> list[Finding]:
     what ties one field to another, as stress at an outflow does, counts for either.
     """
     problem, where = probe.problem, probe.where("conditions")
-    effect, given, found = _effect(probe), statements(probe), []
+    effect, given, found, judged = _effect(probe), statements(probe), [], []
     for axis in (problem.coords.names.index(name) for name in problem.coords.boxes()):
         here = [g for g in given if g.face.axis == axis]
         lacking, missing, spare = [], 0, sum(bool(g.asked - {g.number}) for g in here)
@@ -37,15 +37,34 @@ def enough_conditions(probe: Probe) -> list[Finding]:
                 if g.number == number and not (axis == problem.coords.time and _is_no_start(g, axis, order))
             ]
             have = {(face.value, order) for face, order in own if isinstance(face, Face)}
-            short = 0 if periodic else max(0, _needed(probe, given, number, axis, order) - len(have))
+            needed = 0 if periodic else _needed(probe, given, number, axis, order)
+            short = max(0, needed - len(have))
             missing, spare = missing + short, spare + max(0, len(have) - order)
             if short:
                 lacking.append(_lack(probe, problem.unknowns[number], axis, order, have))
+            elif needed == order > 1:
+                judged += _from_one_end(probe, effect, number, axis, {end for end, _ in have})
         found += [f"{where}: {words}" for words in lacking if missing > spare]
     found += [f"{where}: {words}" for words in bare_sides(probe, given, _orders(probe, effect))]
     if not found and not problem.bound_conditions and effect[1:].any():
         found.append(f"{where}: there are none, so the solution is any of many")
-    return [*(Finding("error", text) for text in found), *_constants(probe, effect, given)]
+    return [*(Finding("error", text) for text in found), *judged, *_constants(probe, effect, given)]
+
+
+def _from_one_end(probe: Probe, effect: Tensor, number: int, axis: int, ends: set[float]) -> list[Finding]:
+    """A warning where a field is only known at one end of a coordinate in space though others, or time, bend or move it
+    too, as in Hadamard's example."""
+    domain, unknown = probe.problem.coords, probe.problem.unknowns[number]
+    orders = {other: _order(probe, effect, number, other) for other in domain.looked_at if other != axis}
+    too = [(other,) * order for other, order in orders.items() if order > (0 if other == domain.time else 1)]
+    if axis == domain.time or len(ends) != 1 or not too:
+        return []
+    held, name = " and ".join(spelled(domain.names, unknown, order) for order in too), domain.names[axis]
+    text = (
+        f"all conditions of {unknown} in {name} are at {name}={min(ends):g}, but the equations hold {held} too: errors "
+        f"grow without bound from there, unless {name} runs like time; give one at the other end"
+    )
+    return [Finding("warning", f"{probe.where('conditions')}: {text}")]
 
 
 def _is_no_start(given: Statement, axis: int, order: int) -> bool:
