@@ -285,6 +285,22 @@ def test_a_solver_is_tried_and_right_axes_are_no_mistake(tmp_path):
     assert "Heat.reference: gives u of shape (101, 101) for each of 2 tasks" in [text for _, text in found]
 
 
+@pytest.mark.parametrize(
+    ("name", "term", "told"), [("T", "u_xx", True), ("tau", "u_x", True), ("s", "u_xx", True), ("s", "u_x", False)]
+)  # fmt: skip
+def test_time_by_another_name_is_taken_for_space(tmp_path, name, term, told):
+    changes = [
+        ("t=(0, 1)", f"{name}=(0, 1)"),
+        ("u_t, u_x, u_xx", f"u_{name}, u_x, u_xx"),
+        (ROW, f'return {{"heat": u_{name} - alpha * {term}}}'),
+        (BOTH, 'conditions = [Condition(ends, on=("x=0", "x=1"))]'),
+        ("x, t, alpha", f"x, {name}, alpha"),
+        ("* t)", f"* {name})"),
+    ]
+    words = f"Heat.coords: {name} is taken for space"
+    assert any(s == "note" and text.startswith(words) for s, text in findings(tmp_path, *changes)) == told
+
+
 WARNINGS = {
     "corners that disagree": (
         START,

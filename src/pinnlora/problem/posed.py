@@ -48,7 +48,8 @@ def enough_conditions(probe: Probe) -> list[Finding]:
     found += [f"{where}: {words}" for words in bare_sides(probe, given, _orders(probe, effect))]
     if not found and not problem.bound_conditions and effect[1:].any():
         found.append(f"{where}: there are none, so the solution is any of many")
-    return [*(Finding("error", text) for text in found), *judged, *_constants(probe, effect, given)]
+    judged += _constants(probe, effect, given) + _times(probe, effect)
+    return [*(Finding("error", text) for text in found), *judged]
 
 
 def _from_one_end(probe: Probe, effect: Tensor, number: int, axis: int, ends: set[float]) -> list[Finding]:
@@ -162,3 +163,18 @@ def _constants(probe: Probe, effect: Tensor, given: list[Statement]) -> list[Fin
             text = f"the equations hold derivatives of {name} only and no condition gives it: known up to a constant"
             found.append(Finding("warning", f"{probe.where('conditions')}: {text}; give its value"))
     return found
+
+
+def _times(probe: Probe, effect: Tensor) -> list[Finding]:
+    """A note where no coordinate is time, for one that is called like it, or the one along which no field is bent."""
+    domain, unknowns = probe.problem.coords, range(len(probe.problem.unknowns))
+    orders = {
+        domain.names[axis]: max(_order(probe, effect, number, axis) for number in unknowns)
+        for axis in domain.looked_at
+    }
+    straight = [name for name, order in orders.items() if order == 1 < max(orders.values())]
+    like = [name for name, order in orders.items() if order and name.lower() in ("t", "tau")]
+    found = like or (straight if len(straight) == 1 else [])
+    text = "is taken for space and needs no start; time is the coordinate named t"
+    where = probe.where("coords")
+    return [Finding("note", f"{where}: {name} {text}") for name in found if domain.time is None]
