@@ -125,6 +125,10 @@ def test_a_side_without_a_condition_is_an_error():
         ({"conditions": [Condition(Annulus.heated, on="hol")]}, "on='hol': expected one of disk, boundary, hole"),
         ({"residual": lambda self, u_xx, u_n: {"a": u_xx + u_n}}, "u_n is of the boundary's normal; only a condition"),
         ({"conditions": [Condition(lambda self, u: {"u_q": u}, on="disk")]}, "the unknown 'u_q'"),
+        (
+            {"conditions": [Condition(lambda self, u, u_n: {"heat_loss": u_n + u}, on="disk")]},
+            "returns 'heat_loss', which is no field.*a name of letters and digits.*write 'heatloss'",
+        ),
         ({"conditions": [Condition(lambda self, u: {"ux": u}, on="disk")]}, "'ux'. Did you mean 'u_x'"),
         ({"conditions": [Condition(lambda self, k: {"w": k}, on="disk")]}, "returns the unknown 'w'"),
         ({"coords": Disk(x=0, y=0, radius=1) - Disk(x=0, y=0, radius=2)}, "Changed.coords: the domain is empty"),

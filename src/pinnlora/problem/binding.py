@@ -146,6 +146,12 @@ def _is_row(cls: type[Problem], where: str, name: str, row: Tensor, jet: Tensor)
     if row.requires_grad:  # other rows may share its graph
         (slope,) = torch.autograd.grad(row.sum(), jet, retain_graph=True, allow_unused=True)
     known = [*cls.unknowns, *(spelled(cls.coords.names, u, (k,)) for u in cls.unknowns for k in space(cls))]
-    if slope is None or "_" in name or nearest(name, known, cutoff=0.75):
+    close = nearest(name, known, cutoff=0.75)
+    if slope is not None and "_" in name and not close and name.partition("_")[0] not in cls.unknowns:
+        raise TypeError(
+            f"{where}: returns {name!r}, which is no field or derivative; a row of its own has a name of letters and "
+            f"digits, for derivatives come after an underscore; write {name.replace('_', '')!r}"
+        )
+    if slope is None or "_" in name or close:
         raise TypeError(unknown(cls, where, name).replace("unknown argument", "returns the unknown"))
     return True
