@@ -45,6 +45,8 @@ WRONG = {
     "a condition's numpy number": (START, 'return {"u": np.float64(1)[None]}', "start: 'u' is a ndarray"),
     "a condition's text": (START, 'return {"u": "zero"}', "start: 'u' is a str"),
     "a condition's truth": (START, 'return {"u": True}', "start: 'u' is the number True"),
+    "a condition's truth at points": (START, 'return {"u": x > 0.5}', "start: 'u' is true or false...torch.where"),
+    "a row's truth at points": (ROW, 'return {"heat": u_t > u_xx}', "residual: 'heat' is true or false"),
     "a condition's shape": (START, 'return {"u": torch.ones(7)}', "start: 'u' has shape (7,)"),
     "a condition's NaN": (START, 'return {"u": torch.log(x - 2)}', "start: 'u' is NaN or infinite"),
     "a condition's exception": (START, "raise KeyError('gone')", "start...line 19...'gone'"),

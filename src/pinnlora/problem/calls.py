@@ -57,6 +57,8 @@ def tensor_of(where: str, value: Any, shape: tuple[int, int], full: bool = False
                 f"{where} is {kind}; expected a tensor computed from the arguments, one value a point"
             )
         value = torch.tensor(float(value), dtype=torch.float64)
+    if value.dtype == torch.bool:
+        raise UserError(f"{where} is true or false; expected numbers, such as torch.where(x > 0.5, 1.0, 0.0)")
     if value.shape != shape and (full or not _spreads(value, shape)):
         raise UserError(
             f"{where} has shape {tuple(value.shape)}; expected {shape} for {shape[0]} tasks and {shape[1]} points: "
