@@ -58,7 +58,7 @@ def bind(cls: type[Problem], condition: Condition | Periodic) -> BoundCondition:
             condition.name, ends, Signature(lambda problem: {}, (), channels), channels, axis
         )
     signature = resolve(cls, _own(cls, condition.function), boundary=True)
-    faces = tuple(_found(cls, text) for text in condition.faces)
+    faces = tuple(dict.fromkeys(part for text in condition.faces for part in _found(cls, text)))
     targets, rows = _returned(cls, signature, faces)
     orders = [*signature.channels.orders, *(parse(cls, name)[1] for name in targets)]
     orders += [order for name in rows for order in needed(cls, name)]
@@ -86,12 +86,14 @@ def _own(cls: type[Problem], function: Callable[..., Any]) -> Callable[..., Any]
     return getattr(cls, name) if inherited else function
 
 
-def _found(cls: type[Problem], text: str) -> Face | Side:
-    """The part of the boundary with this name, as it is for the problem's tasks."""
-    part = cls.coords.face(text)
-    if not isinstance(part, Side) or cls.coords.vectors:  # a boundary of one surface is all there
-        return part
-    return part.over(cls.coords, extreme_tasks_of(cls))
+def _found(cls: type[Problem], text: str) -> list[Face | Side]:
+    """The parts of the boundary with this name, as they are for the problem's tasks."""
+    found: list[Face | Side] = []
+    for part in cls.coords.faces(text):
+        if isinstance(part, Side) and not cls.coords.vectors:  # else one surface, which is all there
+            part = part.over(cls.coords, extreme_tasks_of(cls))
+        found.append(part)
+    return found
 
 
 def tasks_of(cls: type[Problem], count: int = 256) -> dict[str, Tensor]:

@@ -119,6 +119,18 @@ class Domain(ABC):
             raise TypeError(f"on={text!r}: expected one of {', '.join(self.parts())}")
         return Side(name, found)
 
+    def faces(self, text: str) -> tuple[Face | Side, ...]:
+        """The same, taken apart: the flat ends of a cylinder, all of a box, are faces of their own."""
+        part, ends, rest = self.face(text), [], []
+        if isinstance(part, Face):
+            return (part,)
+        for surface in part.surfaces:
+            if isinstance(surface, Flat) and (name := surface.names[surface.axis]) in self.boxes():
+                ends.append(Face(self.names.index(name), surface.value))
+            else:
+                rest.append(surface)
+        return (*ends, replace(part, surfaces=tuple(rest))) if rest else tuple(ends)
+
     def parts(self) -> tuple[str, ...]:
         """All that `face` knows."""
         flat = [f"{n}={end:g}" for n, ends in self.boxes().items() if n not in self.cycles for end in ends]

@@ -94,23 +94,20 @@ class Box(Domain):
         return {name: (low, high) for axis, (name, low, high) in ends if axis not in many}
 
     def face(self, text: str) -> Face | Side:
-        """Read 't=0': a coordinate held at one end of its interval; with a vector there is a 'boundary' too."""
-        if self.vectors and text.strip() in (self.alias or "boundary", "boundary"):
+        """Read 't=0': a coordinate held at one end of its interval; 'boundary', or its own name, is all in space."""
+        if self._walled() and text.strip() in (self.alias or "boundary", "boundary"):
             return Side(text.strip(), self.surfaces())
         name, _, value = (part.strip() for part in text.partition("="))
-        ends = ", ".join(
-            f"{n}={end:g}" for n, pair in self.boxes().items() for end in pair if n not in self.cycles
-        )
-        ends = f"boundary, {ends}" if self.vectors else ends
+        known = ", ".join(self.parts())
         if name in self.cycles:
-            raise TypeError(f"on={text!r}: {name} is a Cycle and has no ends; expected one of {ends}")
+            raise TypeError(f"on={text!r}: {name} is a Cycle and has no ends; expected one of {known}")
         try:
             axis = self.names.index(name)
             end = end_at(value, (self.low[axis], self.high[axis]))
         except ValueError:
             end = None
         if end is None:
-            raise TypeError(f"on={text!r}: expected one of {ends}")
+            raise TypeError(f"on={text!r}: expected one of {known}")
         return Face(axis, end)
 
     def contains(self, coords: Tensor, values: Values, slack: float = 0.0) -> Tensor:
