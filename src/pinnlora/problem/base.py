@@ -18,7 +18,7 @@ from pinnlora.errors import UserError
 from pinnlora.problem.calls import rows_of
 from pinnlora.problem.channels import Channels
 from pinnlora.problem.declare import declare
-from pinnlora.problem.domain.base import Domain, Shape
+from pinnlora.problem.domain.base import Domain, Shape, seeded
 from pinnlora.problem.interpolate import fourier, spline
 from pinnlora.problem.signature import BoundCondition, Condition, Periodic, Signature, Values, lookup
 
@@ -150,12 +150,7 @@ class Problem:
 
     def _scattered(self, count: int) -> np.ndarray:
         """Uniform in the domain, always the same."""
-        generator, dim = torch.Generator().manual_seed(0), len(self.coords.names)
-
-        def unit(many: int) -> Tensor:
-            return torch.rand(1, many, dim, generator=generator, dtype=torch.float64)
-
-        return self.coords.scale(self.coords.uniform(unit, count, {}))[0].numpy()
+        return self.coords.scale(self.coords.uniform(seeded(self.coords, 1), count, {}))[0].numpy()
 
     def _exact_on(self, points: np.ndarray, values: Values) -> dict[str, np.ndarray]:
         coords = torch.from_numpy(points)

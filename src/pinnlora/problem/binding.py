@@ -13,7 +13,7 @@ from torch import Tensor
 from pinnlora.errors import UserError, nearest
 from pinnlora.problem.calls import rows_of
 from pinnlora.problem.channels import Channels
-from pinnlora.problem.domain.base import Shape
+from pinnlora.problem.domain.base import Shape, seeded
 from pinnlora.problem.domain.sides import Face, Side
 from pinnlora.problem.normal import component, derived, space
 from pinnlora.problem.signature import (
@@ -120,10 +120,7 @@ def _returned(
     problem, where = cls(), f"{cls.__name__}.{signature.function.__name__}"
     sample = cls.task.sample(3, np.random.default_rng(0))
     values = {name: torch.as_tensor(value) for name, value in sample.items()}
-    generator, dim = torch.Generator().manual_seed(0), len(cls.coords.names)
-    coords = parts[0].place(
-        cls.coords, lambda many: torch.rand(3, many, dim, generator=generator).double(), 4, values
-    )
+    coords = parts[0].place(cls.coords, seeded(cls.coords, 3), 4, values)
     coords, values = coords.requires_grad_(), {name: v.requires_grad_() for name, v in values.items()}
     jet = torch.ones(3, len(signature.channels), 4, len(cls.unknowns)).double().requires_grad_()
     find = lookup(problem, coords, values, jet, signature.channels, parts)

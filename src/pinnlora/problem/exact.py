@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pinnlora.problem.base import Problem
 from pinnlora.problem.channels import Channels
+from pinnlora.problem.domain.base import seeded
 from pinnlora.problem.mismatch import found_and_wanted
 from pinnlora.problem.pointwise import jet_in_space, pointwise_jet
 from pinnlora.problem.probe import TASKS, Finding, Probe
@@ -40,13 +41,8 @@ def residual_of_exact(problem: Problem, values: Values) -> dict[str, tuple[float
     The size is the largest change of the residual when one derivative or field is set to zero, or halved, for a row may
     divide by it.
     """
-    generator = torch.Generator().manual_seed(0)
     tasks, domain = len(next(iter(values.values()))), problem.coords
-
-    def unit(many: int) -> Tensor:
-        return torch.rand(tasks, many, len(domain.names), generator=generator, dtype=torch.float64)
-
-    coords = domain.scale(domain.uniform(unit, FEW if domain.vectors else POINTS, values))
+    coords = domain.scale(domain.uniform(seeded(domain, tasks), FEW if domain.vectors else POINTS, values))
     channels = problem.residual_signature.channels
     jet = exact_jet(problem, coords, values, channels)
 

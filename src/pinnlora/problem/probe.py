@@ -11,6 +11,7 @@ from torch import Tensor
 from pinnlora.problem.base import Problem
 from pinnlora.problem.calls import rows_of
 from pinnlora.problem.channels import Channels
+from pinnlora.problem.domain.base import seeded
 from pinnlora.problem.domain.sides import Face, Side
 from pinnlora.problem.mismatch import prescribed
 from pinnlora.problem.signature import BoundCondition, Values, lookup
@@ -45,12 +46,8 @@ class Probe:
 
     def coords(self, *faces: Face | Side) -> Tensor:
         """Points (task, point, dim) in the domain, on a part of its boundary, or where a face meets another part."""
-        domain, generator = self.problem.coords, _generator()
-        values = {name: value.detach() for name, value in self.values.items()}
-
-        def unit(many: int) -> Tensor:
-            return torch.rand(TASKS, many, len(domain.names), generator=generator, dtype=torch.float64)
-
+        domain = self.problem.coords
+        values, unit = {name: value.detach() for name, value in self.values.items()}, seeded(domain, TASKS)
         sides = [part for part in faces if isinstance(part, Side)]
         if sides:
             coords = sides[0].place(domain, unit, POINTS, values)
@@ -63,7 +60,8 @@ class Probe:
     def jet(self, channels: Channels) -> Tensor:
         """What a network might give, (task, channel, point, unknown): standard normal."""
         shape = (TASKS, len(channels), POINTS, len(self.problem.unknowns))
-        return torch.randn(shape, generator=_generator(1), dtype=torch.float64).requires_grad_()
+        generator = torch.Generator().manual_seed(1)
+        return torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_()
 
     def residual(self, coords: Tensor, jet: Tensor, values: Values | None = None) -> dict[str, Tensor]:
         """The equations' rows (task, point); UserError for what is none."""
@@ -102,7 +100,3 @@ class Probe:
                 place = self.example(coords, bad)
                 found.append(Finding("error", f"{where}: {name!r} is NaN or infinite at {place}; {hint}"))
         return found
-
-
-def _generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)

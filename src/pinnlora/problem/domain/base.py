@@ -210,6 +210,12 @@ def _combined(kind: str, first: Domain, second: Domain) -> Domain:
     return combined(kind, first, second)
 
 
+def seeded(domain: Domain, tasks: int) -> Unit:
+    """Random points for so many tasks, always the same."""
+    generator, dim = torch.Generator().manual_seed(0), len(domain.names)
+    return lambda many: torch.rand(tasks, many, dim, generator=generator, dtype=torch.float64)
+
+
 def check_coordinates(names: Iterable[str]) -> None:
     """TypeError for a coordinate's name that means something else."""
     names = tuple(names)
