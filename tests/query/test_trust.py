@@ -16,8 +16,9 @@ from pinnlora.loss.measure import physics_errors
 from pinnlora.query.calibration import LEVEL, Calibration
 from pinnlora.query.load import load
 from pinnlora.query.refine import improved
-from pinnlora.query.score import score
+from pinnlora.query.score import Score, score
 from pinnlora.query.trust import calibrate, coverage, error_map, root_mean_square, some_points, trust
+from pinnlora.train.single import TaskFits
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +115,51 @@ def test_the_refined_estimate_brings_a_map_of_the_error(surrogate):
         assert (
             found[f"estimated_error_{name}"].shape == (20,) and (found[f"estimated_error_{name}"] >= 0).all()
         )
+
+
+@pytest.fixture
+def the_start_is_preferred(monkeypatch):
+    """Held-out points that no step helps at, as happens by chance where a network is nearly as good as it can be."""
+    monkeypatch.setattr(TaskFits, "validate", lambda self: torch.ones(len(self.tasks)))
+
+
+@pytest.mark.usefixtures("the_start_is_preferred")
+def test_what_held_out_points_do_not_like_is_an_error_all_the_same(surrogate):
+    networks = surrogate.networks(re=[30.0, 60.0])
+    torch.testing.assert_close(improved(networks, 3, 300).theta, networks.theta)
+    unsure = replace(networks, calibration=Calibration({"residual": [1.0] * 20, "refined": [1.0] * 20}))
+    grid, _ = some_points(surrogate.problem)
+    exact = surrogate.problem.exact_at(torch.from_numpy(grid), {"re": torch.tensor([[30.0], [60.0]])[:, 0]})
+    error = root_mean_square((networks.fields(grid) - torch.stack(list(exact.values()), -1)).numpy())
+    found = trust(unsure, "refined")
+    assert (found.estimate > 0.2 * error).all() and (found.low > 0).all() and np.isfinite(found.high).all()
+    assert (root_mean_square(error_map(unsure, grid, found.moved)) == found.estimate).all()
+
+
+@pytest.mark.usefixtures("the_start_is_preferred")
+def test_a_prediction_that_came_out_as_the_best_is_no_measure_of_itself(tmp_path):
+    (tmp_path / "heat.py").write_text(textwrap.dedent(OWN))
+    plain = bundle(tmp_path / "bundle", f"{tmp_path / 'heat.py'}:Heat", 2, "float32")
+    values = plain.problem.task.sample(3, np.random.default_rng(1))
+    assert calibrate(plain, values, unknown(plain, 3), np.random.default_rng(2), seconds=0.0) is None
+
+
+def test_steps_that_were_not_taken_are_no_estimate_but_a_residual_of_nothing_is(surrogate, monkeypatch):
+    monkeypatch.setattr(TaskFits, "step", lambda self, step: {})
+    networks = surrogate.networks(re=60.0)
+    found = trust(networks, "refined")
+    assert np.isnan(found.estimate[0]) and (found.low[0], found.high[0]) == (0, np.inf)
+    exact = trust(networks, "residual", Score(*np.zeros((3, 1))))
+    assert exact.estimate[0] == 0 and exact.high[0] < 1e-300
+
+
+def test_a_task_is_refined_once_for_its_estimate_and_its_map(surrogate, monkeypatch):
+    calls = []
+    monkeypatch.setattr(
+        "pinnlora.query.trust.improved", lambda *args, **more: calls.append(1) or improved(*args, **more)
+    )
+    surrogate.predict(re=60.0, at={"x": 0.5, "y": 0.5}, estimate="refined")
+    assert calls == [1]
 
 
 @pytest.fixture(scope="module")

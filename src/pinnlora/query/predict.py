@@ -57,12 +57,14 @@ def predicted(
     out = xr.Dataset(found, places.coords | _of_tasks(networks), {"problem": problem.name})
     if estimate == "none":
         return out
-    add_trust(out, networks, trust(networks, estimate))
+    known = trust(networks, estimate)
+    add_trust(out, networks, known)
     if estimate == "refined":
-        for k, moved in enumerate(np.moveaxis(error_map(networks, places.points), -1, 0)):
-            name, moved = problem.fields[k], moved if inside is True else np.where(inside, moved, np.nan)
+        sizes = error_map(networks, places.points, known.moved)
+        sizes = sizes if inside is True else np.where(inside[..., None], sizes, np.nan)
+        for k, name in enumerate(problem.fields):
             text = f"estimated size of the error of {name}"
-            out[f"estimated_error_{name}"] = _variable(networks, moved, text, places)
+            out[f"estimated_error_{name}"] = _variable(networks, sizes[..., k], text, places)
     return out
 
 

@@ -53,8 +53,9 @@ def enough_points(problem: Problem) -> int:
     return MANY if problem.task.functions else POINTS
 
 
-def improved(networks: Networks, steps: int, points: int, seed: int = 0) -> Networks:
-    """At most `steps` Levenberg-Marquardt steps in float64, the state of the smallest loss at held-out points."""
+def improved(networks: Networks, steps: int, points: int, seed: int = 0, judged: bool = True) -> Networks:
+    """At most `steps` Levenberg-Marquardt steps in float64: the state of the smallest loss at held-out points, which
+    may be the start, or, if they are not `judged`, the last one."""
     if networks.parametrisation.network.smoothing:
         raise UserError(
             "a smoothed network (network.smoothing) cannot be refined: that needs its exact slopes"
@@ -66,7 +67,11 @@ def improved(networks: Networks, steps: int, points: int, seed: int = 0) -> Netw
         part = networks.take(some)
         draw = draw_of(seed, "refine", part.theta.device, torch.float64)
         learner = TaskFits(part.problem, part.parametrisation, part.tasks, part.theta, stage, draw)
-        train(learner, stage.report_every, quiet=True)
+        if judged:
+            train(learner, stage.report_every, quiet=True)
+        else:
+            for step in range(steps):
+                learner.step(step)
         theta.append(learner.theta.detach())
     return replace(networks, theta=torch.cat(theta))
 

@@ -35,7 +35,8 @@ GROUP = 5
 
 @dataclass(frozen=True)
 class Trust:
-    """What is known of predictions, (task,) each: root mean squares over grid and fields, in the fields' units."""
+    """What is known of predictions, (task,) each: root mean squares over grid and fields, in the fields' units; nan is
+    an estimate that is not known. `moved` are the networks that the refined one compares with."""
 
     scores: Score
     inside: np.ndarray
@@ -43,6 +44,7 @@ class Trust:
     low: np.ndarray
     high: np.ndarray
     kind: str
+    moved: Networks | None = None
 
 
 def trust(networks: Networks, kind: str = "auto", scores: Score | None = None) -> Trust:
@@ -64,29 +66,47 @@ def trust(networks: Networks, kind: str = "auto", scores: Score | None = None) -
         raise UserError(
             f"estimate = {kind!r} was not calibrated for this bundle; take {calibration.default!r}"
         )
-    values = found.loss if kind == "residual" else distance(networks)
+    values, moved = found.loss, None
+    if kind == "refined":
+        moved = stepped(networks)
+        change = distance(networks, moved)
+        values = np.where((change > 0) | (values == 0), change, np.nan)  # steps not taken tell nothing
     low, high = calibration.interval(kind, values)
     known = inside & (not networks.refined)
     low, high = np.where(known, low, 0.0), np.where(known, high, np.inf)
-    return Trust(found, inside, calibration.estimate(kind, values), low, high, kind)
+    return Trust(found, inside, calibration.estimate(kind, values), low, high, kind, moved)
 
 
-def distance(networks: Networks) -> np.ndarray:
-    """Root mean square, over grid and fields, of what SHORT refining steps change: (task,)."""
+def stepped(networks: Networks) -> Networks:
+    """The networks after SHORT refining steps, whatever held-out points say of them: these may prefer the start, and
+    would take the error for none."""
+    return improved(networks, SHORT, POINTS, judged=False)
+
+
+def distance(networks: Networks, moved: Networks | None = None) -> np.ndarray:
+    """Root mean square, over grid and fields, of what SHORT refining steps change, to the networks `moved` where they
+    are known: (task,)."""
     grid = some_points(networks.problem)[0]
-    moved = _fields(improved(networks, SHORT, POINTS), grid) - _fields(networks, grid)
-    return root_mean_square(moved, in_domain(networks.problem, grid, networks.given))
+    return root_mean_square(
+        _changed(networks, grid, moved), in_domain(networks.problem, grid, networks.given)
+    )
 
 
-def error_map(networks: Networks, points: np.ndarray) -> np.ndarray:
+def error_map(networks: Networks, points: np.ndarray, moved: Networks | None = None) -> np.ndarray:
     """The estimated error at points (1 or task, point, dim) for every field: (task, point, field), not negative.
 
-    What SHORT refining steps change, times the median ratio of error to change.
+    What SHORT refining steps change, as for `distance`, times the median ratio of error to change.
     """
-    moved = np.abs(_fields(improved(networks, SHORT, POINTS), points) - _fields(networks, points))
+    change = np.abs(_changed(networks, points, moved))
     if networks.calibration is None or "refined" not in networks.calibration.ratios:
-        return moved
-    return networks.calibration.estimate("refined", moved)
+        return change
+    return networks.calibration.estimate("refined", change)
+
+
+def _changed(networks: Networks, points: np.ndarray, moved: Networks | None) -> np.ndarray:
+    """Fields of the moved networks less those of the networks, both in float64."""
+    moved = stepped(networks) if moved is None else moved
+    return _fields(moved, points) - _fields(networks.double(), points)
 
 
 def calibrate(
@@ -117,7 +137,7 @@ def calibrate(
     else:
         drawn = problem.task.sample(max(0, UNKNOWN - len(known)), rng)
         joined = {name: np.concatenate([value, drawn[name]]) for name, value in values.items()}
-        return _against_refined(surrogate.networks(**joined), grid, began, seconds)
+        return _against_refined(surrogate.networks(**joined), began, seconds)
     error = _error(networks, grid, target)
     sound = np.flatnonzero(np.isfinite(error))
     if len(sound) < len(error):  # what cannot be measured is no measure
@@ -126,24 +146,25 @@ def calibrate(
         return None
     ratios = {"residual": _ratios(error, score(networks).loss)}
     count = min(REFINED, len(networks)) if refinable(networks) else 0
-    moved = _while(lambda some: distance(networks.take(some)), count, began, seconds)
-    if len(moved) >= LEAST:
-        ratios["refined"] = _ratios(error[: len(moved)], moved)
+    changes = _while(lambda some: distance(networks.take(some)), count, began, seconds)
+    if len(changes) >= LEAST:
+        ratios["refined"] = _ratios(error[: len(changes)], changes)
     return Calibration(ratios, "reference")
 
 
-def _against_refined(networks: Networks, grid: np.ndarray, began: float, seconds: float) -> Calibration:
+def _against_refined(networks: Networks, began: float, seconds: float) -> Calibration | None:
     def measured(some: np.ndarray) -> np.ndarray:
         part = networks.take(some)
-        here, far = _fields(part, grid), _fields(improved(part, STEPS, enough_points(part.problem)), grid)
-        near = _fields(improved(part, SHORT, POINTS), grid)
-        where = in_domain(part.problem, grid, part.given)
-        return np.stack([root_mean_square(far - here, where), root_mean_square(near - here, where)], -1)
+        far = improved(part, STEPS, enough_points(part.problem))
+        return np.stack([distance(part, far), distance(part)], -1)
 
     found = _while(measured, len(networks), began, seconds)
-    scores = score(networks).loss[: len(found)]
-    ratios = {"residual": _ratios(found[:, 0], scores), "refined": _ratios(found[:, 0], found[:, 1])}
-    return Calibration(ratios, "refined")
+    sound = found[:, 0] != 0  # else the prediction itself came out as the best, and is no measure of itself
+    if not sound.any():
+        return None
+    error, change = found[sound].T
+    scores = score(networks).loss[: len(found)][sound]
+    return Calibration({"residual": _ratios(error, scores), "refined": _ratios(error, change)}, "refined")
 
 
 def coverage(networks: Networks, reference: np.ndarray) -> float:

@@ -95,7 +95,7 @@ def _told(dataset: xr.Dataset) -> str:
     if not dataset["in_range"]:
         known = "outside the range that was trained: the error is not known"
     elif np.isnan(error):
-        known = "never calibrated: the error is not known"
+        known = "the error is not known"
     else:
         known = f"estimated error {error:.1e}, 90 % interval {low:.1e} to {high:.1e}"
     return "; ".join([*task, known])
