@@ -187,6 +187,22 @@ def test_the_error_of_the_surrogate_widens_the_interval(kovasznay):
     assert careful.re_high - careful.re_low > 2 * (plain.re_high - plain.re_low)
 
 
+def test_the_error_is_estimated_as_predict_does(kovasznay):
+    """By refining steps where the residual says little: here its ratios are too small by far."""
+    data = measured(kovasznay, {"re": np.array([40.0])}, 30, 0.0).isel(task=0)
+    plain = kovasznay.invert(data, noise=1e-3)
+    ratios = {"residual": list(np.geomspace(1e-9, 1e-6, 21)), "refined": [1.0] * 21}
+    careful = replace(kovasznay, calibration=Calibration(ratios)).invert(data, noise=1e-3)
+    assert careful.re_high - careful.re_low > 2 * (plain.re_high - plain.re_low)
+    assert careful.attrs["calibration"].startswith("21 tasks, against reference solutions")
+
+
+def test_without_a_calibration_intervals_hold_the_noise_alone_and_it_is_said(kovasznay):
+    data = measured(kovasznay, {"re": np.array([40.0])}, 30, 0.0).isel(task=0)
+    found = kovasznay.invert(data, noise=1e-3)
+    assert found.attrs["calibration"].startswith("none: intervals hold the noise alone")
+
+
 def test_more_measurements_do_not_average_out_the_error_of_the_surrogate(kovasznay):
     sure = replace(kovasznay, calibration=Calibration({"residual": [1e-2] * 20}))
 
@@ -256,6 +272,7 @@ def test_on_the_command_line(run, kovasznay, tmp_path):
     )
     assert status == 0, error
     assert "re = 40" in said or "re = 39.9" in said
+    assert "warning: intervals hold the noise alone" in said
     assert read_netcdf(tmp_path / "out.nc").re == pytest.approx(40, abs=0.5)
     status, _, error = run(
         "invert", tmp_path / "bundle", tmp_path / "data.csv", "-o", tmp_path / "out.csv", "--noise", "little"

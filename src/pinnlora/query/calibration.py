@@ -69,3 +69,14 @@ class Calibration:
         """As JSON."""
         ratios = {name: [float(f"{ratio:.6g}") for ratio in values] for name, values in self.ratios.items()}
         return {"truth": self.truth, "ratios": ratios}
+
+
+def described(calibration: Calibration | None, without: str, score: str = "") -> str:
+    """What estimates rest on, those of `score` or of the default; `without` a calibration, what that means."""
+    if calibration is None:
+        return f"none: {without}, as this bundle's errors were never measured"
+    score = score or calibration.default
+    of, spread = len(calibration.ratios[score]), calibration.varies(score)
+    return (
+        f"{of} tasks, against {calibration.truth} solutions; error / score varies by a factor of {spread:.2g}"
+    )

@@ -22,8 +22,8 @@ from pinnlora.query.calibration import LEVEL
 from pinnlora.query.observations import Observations
 from pinnlora.query.posterior import Fit, covariance, fit_unknowns, learned, precision, search_unknowns
 from pinnlora.query.refine import check_counts
-from pinnlora.query.score import score
 from pinnlora.query.slopes import slopes
+from pinnlora.query.trust import trust
 
 if TYPE_CHECKING:
     from pinnlora.query.surrogate import Surrogate
@@ -168,13 +168,12 @@ class _Search:
         )
 
     def error_at(self, z: Tensor) -> Tensor:
-        """The surrogate's estimated error at the tasks z, (set,), 0 if it does not know it."""
-        calibration = self.surrogate.calibration
-        if calibration is None or "residual" not in calibration.ratios:
+        """The surrogate's estimated error at the tasks z, (set,), as `predict` has it; 0 if it does not know it."""
+        if self.surrogate.calibration is None:
             return z.new_zeros(len(z))
         values = self.surrogate.problem.task.decode(self.all_unknowns(z))
         networks = self.surrogate.networks(**{name: value.numpy() for name, value in values.items()})
-        return torch.from_numpy(calibration.estimate("residual", score(networks).loss))
+        return torch.from_numpy(np.nan_to_num(trust(networks).estimate, nan=0.0, posinf=np.inf))
 
     def with_error(self, error: Tensor) -> _Search:
         """With an error of the surrogate (set,) beside the noise."""

@@ -10,7 +10,7 @@ import xarray as xr
 
 from pinnlora.errors import UserError
 from pinnlora.problem.base import Problem
-from pinnlora.query.calibration import LEVEL
+from pinnlora.query.calibration import LEVEL, described
 from pinnlora.query.derivatives import read_order, task_directions
 from pinnlora.query.networks import Networks
 from pinnlora.query.places import Places, in_domain, places_of
@@ -146,14 +146,8 @@ def add_trust(out: xr.Dataset, networks: Networks, found: Trust) -> None:
         in_range=found.inside.astype(np.int8), estimated_error=found.estimate,
         estimated_error_low=found.low, estimated_error_high=found.high,
     )  # fmt: skip
-    calibration = networks.calibration
     out.attrs["estimate"] = found.kind
-    if calibration is None:
-        out.attrs["calibration"] = "none: this bundle's errors were never measured"
-    else:
-        of, spread = len(calibration.ratios[found.kind]), calibration.varies(found.kind)
-        text = f"{of} tasks, against {calibration.truth} solutions; error / score varies by a factor of {spread:.2g}"
-        out.attrs["calibration"] = text
+    out.attrs["calibration"] = described(networks.calibration, "the error is not known", found.kind)
 
 
 def _of_tasks(networks: Networks) -> dict[str, xr.Variable]:

@@ -10,6 +10,7 @@ from typing import Any
 import xarray as xr
 
 from pinnlora.query.answer import inverted_dataset
+from pinnlora.query.calibration import described
 from pinnlora.query.export import SolutionModule
 from pinnlora.query.family import Family
 from pinnlora.query.invert import inverted
@@ -103,7 +104,8 @@ class Surrogate(Family):
         observations: fields over `point` with coordinates (nan: not measured), or a dict of arrays; with a dimension
         `task`, many sets at once. noise: their standard deviation, or one for each field. The answer has `re`, `re_low`
         and `re_high` of the 90 % interval, the covariance, the misfit (about 1) and a warning, empty where all is well.
+        The attribute `calibration` says what the surrogate's own error, which intervals hold too, rests on.
         """
         data = read_observations(self.problem, observations)
-        found = inverted(self, data, noise, seed)
-        return inverted_dataset(self.problem, found, data)
+        out = inverted_dataset(self.problem, inverted(self, data, noise, seed), data)
+        return out.assign_attrs(calibration=described(self.calibration, "intervals hold the noise alone"))

@@ -31,6 +31,8 @@ def run(bundle: Path, data: Path, output: Path, noise: str, device: str, trust: 
     for text in dict.fromkeys(np.atleast_1d(found["warning"].values).astype(str)):
         if text:
             print(f"warning: {text}")
+    if surrogate.calibration is None:
+        print(f"warning: {found.attrs['calibration'].removeprefix('none: ')}")
     print(f"wrote {output}")
 
 
