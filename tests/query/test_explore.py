@@ -18,6 +18,7 @@ from test_surrogate import KINDS, OWN, bundle
 from pinnlora.query import explore
 from pinnlora.query.calibration import Calibration
 from pinnlora.query.places import in_domain
+from pinnlora.query.score import Score
 from pinnlora.query.trust import trust
 
 PAGE = Path(explore.__file__).parent / "page"
@@ -181,6 +182,23 @@ def test_a_score_that_is_no_graph_is_interpolated(browser, surrogates, tmp_path,
         found = trust(surrogate.networks(**task_at(surrogate, [place])), "residual")
         assert estimate["error"] == pytest.approx(found.estimate[0], rel=tolerance)
     assert "interpolated between 17 values" in page.inner_text("#how")
+
+
+def test_scores_of_nothing_and_none_at_all_open_too(browser, surrogates, tmp_path, monkeypatch):
+    """Conditions that are held exactly are missed by 0, whose logarithm is infinite; without any there is no number."""
+    surrogate, _ = surrogates("kovasznay")
+    graphs = explore.page_graphs(surrogate)
+    graphs["graphs"].pop("score")
+    monkeypatch.setattr(explore, "page_graphs", lambda _: graphs)
+    for mismatch, words in ((0.0, "conditions missed by 1.0e-300"), (np.nan, "residual 2.0e+0")):
+        monkeypatch.setattr(
+            explore, "score", lambda networks, m=mismatch: Score(*np.full((3, 17), [[2.0], [m], [3.0]]))
+        )
+        surrogate.explore(tmp_path / "page.html")
+        page = opened(browser, tmp_path / "page.html")
+        assert page.inner_text("#trust").endswith(words)
+        *_, estimate = asked(page, [1.05], scattered(surrogate, 5))  # a table has no numbers beyond its ends
+        assert estimate == {"known": False}
 
 
 def test_without_webassembly_the_numbers_are_the_same(browser, surrogates):

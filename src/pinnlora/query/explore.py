@@ -34,6 +34,9 @@ BEYOND = 1.1
 NODES = 17
 """Nodes for each number of the table of scores, where a score cannot be computed in the page."""
 
+LEAST = 1e-300
+"""What the logarithm of 0 is taken of there."""
+
 
 def write_page(surrogate: Surrogate, output: Path) -> None:
     """One HTML file that needs neither a network nor this package.
@@ -54,7 +57,7 @@ def write_page(surrogate: Surrogate, output: Path) -> None:
     text = Template(page.joinpath("page.html").read_text(encoding="utf-8")).substitute(
         title=html.escape(f"{problem.name}: {problem.title}"),
         aspect=_aspect(problem),
-        surrogate=json.dumps(about, separators=(",", ":")).replace("</", "<\\/"),
+        surrogate=json.dumps(about, separators=(",", ":"), allow_nan=False).replace("</", "<\\/"),
         scripts="\n".join(scripts),
     )
     with atomic(output) as temporary:
@@ -138,7 +141,8 @@ def _how(calibration: Calibration | None, exact: bool, table: bool) -> str:
 
 
 def _table(surrogate: Surrogate) -> dict[str, Any] | None:
-    """Logarithms of residual, mismatch and loss of tasks in range, for one or two numbers; None for more."""
+    """Logarithms of residual, mismatch and loss of tasks in range, for one or two numbers, None where there are none;
+    None for more numbers."""
     task = surrogate.problem.task
     count = len(task.bounded)
     if count > 2 or task.functions:
@@ -146,8 +150,11 @@ def _table(surrogate: Surrogate) -> dict[str, Any] | None:
     nodes = np.array(list(itertools.product(np.linspace(-1, 1, NODES), repeat=count)))
     values = {name: value.numpy() for name, value in task.decode(torch.from_numpy(nodes)).items()}
     found = score(surrogate.networks(**values))
-    scores = np.stack([found.residual, found.mismatch, found.loss])
-    return {"nodes": NODES, "logs": np.log(np.nan_to_num(scores, nan=1e-300)).tolist()}
+    logs = np.log(np.maximum(np.stack([found.residual, found.mismatch, found.loss]), LEAST))
+    return {
+        "nodes": NODES,
+        "logs": [[each if math.isfinite(each) else None for each in row] for row in logs.tolist()],
+    }
 
 
 def _aspect(problem: Problem) -> str:

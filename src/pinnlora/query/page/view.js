@@ -42,14 +42,14 @@ function score(unknowns) {
   return about.table ? interpolated(about.table, unknowns) : null;
 }
 
-// Between the nodes of a table of logarithms, linear in each unknown.
+// Between the nodes of a table of logarithms, linear in each unknown; NaN beside one that the table does not have.
 function interpolated({nodes, logs}, unknowns) {
   let corners = [[0, 1]];
   for (const z of unknowns) {
     const place = (Math.min(Math.max(z, -1), 1) + 1) / 2 * (nodes - 1), low = Math.min(Math.floor(place), nodes - 2);
     corners = corners.flatMap(([k, w]) => [[k * nodes + low, w * (low + 1 - place)], [k * nodes + low + 1, w * (place - low)]]);
   }
-  return logs.map((log) => Math.exp(corners.reduce((sum, [k, w]) => sum + w * log[k], 0)));
+  return logs.map((log) => Math.exp(corners.reduce((sum, [k, w]) => sum + (w && w * (log[k] ?? NaN)), 0)));
 }
 
 // Whether the task is one that was trained on.
@@ -68,7 +68,8 @@ function inRange(unknowns) {
 }
 
 function estimate(unknowns) {
-  const scores = score(unknowns), known = inRange(unknowns), {calibration} = about;
+  const known = inRange(unknowns), {calibration} = about;
+  const scores = about.table && !known ? null : score(unknowns); // beyond its ends a table says nothing
   if (!scores) return {known};
   const [residual, mismatch, loss] = scores, found = {known, residual, mismatch, loss};
   if (!calibration) return found;
