@@ -221,14 +221,18 @@ def test_memory_is_bounded_and_chunks_change_nothing(surrogates, monkeypatch):
     found = networks_module.Networks._at
 
     def watched(self, points, orders):
-        largest.append(len(self) * points.shape[1])
+        largest.append((len(self) * points.shape[1], len(self)))
         return found(self, points, orders)
 
-    monkeypatch.setattr(networks_module, "ROWS", 8)
     monkeypatch.setattr(networks_module.Networks, "_at", watched)
-    parts = surrogate.predict(at=at, fields=["u", "u_x"], **task)
-    assert max(largest) <= 8
-    xr.testing.assert_allclose(whole, parts, rtol=1e-9)
+    for bound, most in (("ROWS", 8), ("NUMBERS", 3 * surrogate.parametrisation.network.size)):
+        largest.clear()
+        with monkeypatch.context() as bounded:
+            bounded.setattr(networks_module, bound, most)
+            parts = surrogate.predict(at=at, fields=["u", "u_x"], **task)
+        rows, tasks = np.max(largest, 0)
+        assert rows <= 8 if bound == "ROWS" else tasks == 3
+        xr.testing.assert_allclose(whole, parts, rtol=1e-9)
 
 
 def test_one_function_serves_many_numbers(tmp_path):

@@ -21,8 +21,8 @@ from pinnlora.query.calibration import Calibration
 from pinnlora.query.derivatives import Order, derivative, task_directions
 from pinnlora.train.data import TaskSet, task_set
 
-ROWS = 2**16
-"""Points of all tasks together that are evaluated at once: what bounds the memory."""
+ROWS, NUMBERS = 2**16, 2**24
+"""Points, and weights, of all tasks together that are evaluated at once: what bounds the memory."""
 
 
 def in_precision(
@@ -93,7 +93,8 @@ class Networks:
         points = torch.as_tensor(points).to(self.theta)
         orders = orders or [(k, ()) for k in range(len(self.problem.fields))]
         chunk = max(1, ROWS >> max(len(names) for _, names in orders))
-        count, together = points.shape[1], max(1, chunk // max(1, points.shape[1]))
+        count, weights = points.shape[1], NUMBERS // self.parametrisation.network.size
+        together = max(1, min(chunk // max(1, count), weights))
         out = points.new_empty(len(self), count, len(orders))
         for first in range(0, len(self), together):
             some = slice(first, first + together)
