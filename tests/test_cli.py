@@ -2,6 +2,7 @@
 
 import json
 import textwrap
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,9 @@ from test_surrogate import KINDS, OWN, bundle, task_of
 
 import pinnlora
 from pinnlora.files import read_netcdf
+from pinnlora.query.calibration import Calibration
 from pinnlora.study.jobs.query import write_dataset
+from pinnlora.study.told import told
 
 WRONG = (
     OWN
@@ -34,7 +37,10 @@ def bundles(tmp_path_factory):
 
 def test_a_prediction_is_written_with_its_origin(run, bundles, tmp_path):
     status, said, _ = run("predict", bundles / "kovasznay", "--set", "re=42", "-o", tmp_path / "out.nc")
-    assert (status, said) == (0, f"wrote {tmp_path / 'out.nc'}\n")  # an estimate needs a calibration
+    assert status == 0 and said.splitlines() == [
+        "warning: the error is not known, as this bundle's errors were never measured",
+        f"wrote {tmp_path / 'out.nc'}",
+    ]
     fields = read_netcdf(tmp_path / "out.nc")
     assert fields.attrs["Conventions"].startswith("CF-")
     assert fields.attrs["title"] == "kovasznay, predicted fields"
@@ -52,6 +58,20 @@ def test_out_of_range_is_a_warning(run, bundles, tmp_path):
     assert read_netcdf(tmp_path / "out.nc").in_range == 0
     said = run("refine", bundles / "kovasznay", "--set", "re=500", "-o", tmp_path / "out.nc", "--steps", 1)[1]
     assert "outside the range" in said and "pinnlora refine" not in said
+
+
+def test_an_error_that_is_not_known_hides_no_other(bundles):
+    calibrated = replace(
+        pinnlora.load(bundles / "kovasznay"), calibration=Calibration({"residual": [1.0] * 20})
+    )
+    dataset = calibrated.predict(re=[30.0, 42.0, 60.0, 500.0], at={"x": 0.5, "y": 0.5})
+    dataset["estimated_error"][:2] = [np.inf, np.nan]
+    known = f"{float(dataset['estimated_error'][2]):.1e}"
+    assert told(dataset, False)[1:] == [
+        "warning: the error of 2 of 3 tasks in range is not known",
+        f"estimated error of the worst task in range: {known} (90 %: {known} to {known})",
+    ]
+    assert told(dataset.isel(task=0), True) == ["warning: the error is not known"]
 
 
 def test_refined_fields_are_written(run, bundles, tmp_path):

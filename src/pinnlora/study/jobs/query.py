@@ -16,6 +16,7 @@ from pinnlora.errors import UserError
 from pinnlora.files import atomic, read_netcdf, refuse_foreign, write_netcdf
 from pinnlora.query.load import load
 from pinnlora.query.solved import Solved
+from pinnlora.study.told import told
 
 ENDINGS = (".nc", ".csv", ".npz")
 
@@ -60,55 +61,6 @@ def run(
     for line in told(dataset, refined=refinement is not None):
         print(line)
     print(f"wrote {output}")
-
-
-def told(dataset: xr.Dataset, refined: bool) -> list[str]:
-    """What a user should know of the tasks: warnings first, then the estimated error."""
-    if "in_range" not in dataset:
-        return []
-    if "window" in dataset.dims:
-        return _told_of_windows(dataset)
-    lines, inside = [], np.atleast_1d(dataset["in_range"].values).astype(bool)
-    advice = "" if refined else "; try `pinnlora refine`"
-    if not inside.all():
-        which = "the task lies" if len(inside) == 1 else f"{(~inside).sum()} of {len(inside)} tasks lie"
-        lines.append(
-            f"warning: {which} outside the range the hypernetwork was trained on: the error is not known{advice}"
-        )
-    low, error, high = (
-        np.atleast_1d(dataset[f"estimated_error{end}"].values)[inside] for end in ("_low", "", "_high")
-    )
-    if len(error) and np.isfinite(error).all():
-        k = int(error.argmax())
-        of = "" if len(inside) == 1 else " of the worst task in range"
-        bounds = "" if np.isinf(high[k]) else f" (90 %: {low[k]:.1e} to {high[k]:.1e})"
-        lines.append(f"estimated error{of}: {error[k]:.1e}{bounds}")
-    if "refinement" in dataset:
-        ends = np.atleast_1d(dataset["refinement"].values).astype(str)
-        lines += [f"{(ends == end).sum()} of {len(ends)}: {end}" for end in dict.fromkeys(ends)]
-    return lines
-
-
-def _told_of_windows(dataset: xr.Dataset) -> list[str]:
-    """From when on states are none that training drew from, and the accumulated error at the end."""
-    inside = np.atleast_2d(dataset["in_range"].values).astype(bool)
-    begins, left = dataset["window"].values, ~inside.all(0)
-    lines = []
-    if left.any():
-        which = f"the state at t = {begins[left.argmax()]:g} lies" if len(inside) == 1 else (
-            f"states of {(~inside.all(1)).sum()} of {len(inside)} tasks lie, from t = {begins[left.argmax()]:g} on,"
-        )  # fmt: skip
-        lines.append(
-            f"warning: {which} outside the range the hypernetwork was trained on: from there on the error is not known"
-        )
-    each = np.atleast_2d(dataset["estimated_error"].values)[inside.all(1)]
-    if each.size and np.isfinite(each).all():
-        of = "" if len(inside) == 1 else " of the worst task in range"
-        worst = each[each.sum(1).argmax()]
-        lines.append(
-            f"estimated error{of}: {worst.max():.1e} in a window, {worst.sum():.1e} in all {len(worst)}"
-        )
-    return lines
 
 
 def check_output(output: Path, *inputs: Path | None) -> None:
