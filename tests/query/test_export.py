@@ -49,6 +49,20 @@ def test_onnx_is_the_prediction(run, tmp_path):
         np.testing.assert_allclose(found, predicted_at(surrogate, points, nu=nu), rtol=0, atol=1e-6)
 
 
+def test_a_task_out_of_range_is_a_warning(run, tmp_path):
+    bundle(tmp_path / "bundle").refine(re=500.0, steps=1, points=20, save=tmp_path / "solved")
+    warning = (
+        "warning: the task lies outside the range the hypernetwork was trained on: the error is not known"
+    )
+    for name, more, told in (
+        ("bundle", ["--set", "re=500"], f"{warning}; try `pinnlora refine --save`\n"),
+        ("solved", [], f"{warning}\n"),
+        ("bundle", ["--set", "re=50"], ""),
+    ):
+        status, said, error = run("export", tmp_path / name, "-o", tmp_path / "out.onnx", *more)
+        assert status == 0 and said.startswith(f"{told}wrote "), error
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("kind", ["burgers1d", "burgers1d, potential"])
 def test_onnx_of_tasks_that_are_functions_and_of_potentials(run, tmp_path, kind, dtype):

@@ -41,7 +41,8 @@ class Solved:
         return predicted(self.networks, at, fields, estimate)
 
     def module(self) -> SolutionModule:
-        """A plain torch module of the one task, coordinates (point, dim) -> fields (point, field)."""
+        """A plain torch module of the one task, coordinates (point, dim) -> fields (point, field); numbers alone, as
+        `Surrogate.module` has them."""
         return SolutionModule(self.networks)
 
 

@@ -90,7 +90,11 @@ class Surrogate(Family):
         write_page(self, Path(output))
 
     def module(self, **task: Any) -> SolutionModule:
-        """One task's solution as a plain torch module: coordinates (point, dim) -> fields (point, field)."""
+        """One task's solution as a plain torch module: coordinates (point, dim) -> fields (point, field).
+
+        It says nothing of the task's range and error, which `predict` does, and gives numbers at all points, those
+        outside of the domain included.
+        """
         return SolutionModule(self.networks(**task))
 
     def invert(

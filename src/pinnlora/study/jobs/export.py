@@ -10,6 +10,7 @@ from pinnlora.query.export import FamilyModule, SolutionModule, write_onnx
 from pinnlora.query.load import load
 from pinnlora.query.solved import Solved
 from pinnlora.study.jobs.query import assigned
+from pinnlora.study.told import told_of_range
 
 
 def run(bundle: Path, output: Path, assignments: list[str], trust: bool = False) -> None:
@@ -19,15 +20,17 @@ def run(bundle: Path, output: Path, assignments: list[str], trust: bool = False)
         raise UserError(f"{output}: the ending says the format; expected .onnx")
     surrogate, task = load(bundle, "cpu", trust), assigned(assignments)
     module: SolutionModule | FamilyModule
-    if isinstance(surrogate, Solved):
-        if task:
-            raise UserError(f"{bundle} is refined networks of given tasks: export without --set")
-        module, inputs = surrogate.module(), "coords"
-    elif task:
-        module, inputs = surrogate.module(**task), "coords"
+    if isinstance(surrogate, Solved) and task:
+        raise UserError(f"{bundle} is refined networks of given tasks: export without --set")
+    if isinstance(surrogate, Solved) or task:
+        networks = surrogate.networks if isinstance(surrogate, Solved) else surrogate.networks(**task)
+        module, inputs = SolutionModule(networks), "coords"
+        said = told_of_range(networks.inside, "" if networks.refined else "; try `pinnlora refine --save`")
     else:
-        module = FamilyModule(surrogate)
+        module, said = FamilyModule(surrogate), []
         numbers = f"task ({', '.join(module.names)})"
         inputs = ", ".join(["coords", *(numbers if name == "task" else name for name in module.inputs)])
     write_onnx(module, output)
+    for line in said:
+        print(line)
     print(f"wrote {output}: inputs {inputs}; output fields ({', '.join(module.problem.fields)})")
