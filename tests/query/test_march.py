@@ -108,6 +108,16 @@ def test_marching_is_predicting_from_the_end_of_a_prediction(burgers):
     np.testing.assert_allclose(both.accumulated_error[:, 3:], total[:, None].repeat(2, 1), rtol=1e-6)
 
 
+def test_times_of_single_precision_end_where_the_march_does(burgers):
+    """In float32 1.2 is a little more than it is."""
+    u0 = states(burgers, 1)["u0"][0]
+    single, double = (
+        burgers.march(until=1.2, times=np.array([0.5, 1.2], dtype), u0=u0) for dtype in ("f4", "f8")
+    )
+    assert float(single.t[-1]) > 1.2 and single.sizes["window"] == 2
+    np.testing.assert_allclose(single["u"], double["u"], atol=1e-5)
+
+
 def test_points_come_back_in_the_order_asked_for(burgers):
     u0 = states(burgers)["u0"][0]
     x, t = np.array([0.1, 0.7, 0.3, 0.9, 0.5]), np.array([1.7, 0.2, 2.5, 1.0, 0.0])

@@ -146,6 +146,23 @@ def test_a_field_that_does_not_exist_is_one_line(surrogates, text):
         surrogates["kovasznay"].predict(re=42.0, fields=[text])
 
 
+def test_points_of_single_precision_lie_in_a_domain_whose_ends_it_lacks(tmp_path):
+    """In float32 2.2 and 0.1 are a little more than they are."""
+    text = textwrap.dedent(OWN).replace("x=(0, 1), t=(0, 1)", "x=(0, 2.2), t=(0, 0.1)")
+    (tmp_path / "own.py").write_text(text.replace('"x=1"', '"x=2.2"'))
+    surrogate = bundle(tmp_path / "bundle", f"{tmp_path / 'own.py'}:Heat", 2, "float64")
+    at = {"x": torch.linspace(0, 2.2, 5), "t": np.float32(0.1)}
+    found = surrogate.predict(alpha=0.5, at=at)
+    assert float(found.x[-1]) == float(at["x"][-1]) > 2.2
+    assert float(found.u[-1]) == pytest.approx(
+        float(surrogate.predict(alpha=0.5, at={"x": 2.2, "t": 0.1}).u), 1e-12
+    )
+    with pytest.raises(
+        UserError, match=r"1 of 1 points lie outside the domain, x = 2\.200005; expected 0 to"
+    ):
+        surrogate.predict(alpha=0.5, at={"x": 2.200005, "t": 0.1})
+
+
 def test_a_coordinate_that_closes_on_itself_may_be_asked_for_beyond_its_ends(tmp_path):
     """Its conditions are in the loss, and nothing but the training would make the network periodic."""
     surrogate, task = bundle(tmp_path / "bundle", *KINDS["burgers1d, plain"]), task_of("burgers1d")

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 from pinnlora.errors import UserError
 from pinnlora.loss.points import draw_points
+from pinnlora.problem.base import EDGE
 from pinnlora.problem.domain.base import Shape
 from pinnlora.query.derivatives import fields_of_tasks, plain_jet
 from pinnlora.query.export import some_coords, traced
-from pinnlora.query.places import SLACK
 from pinnlora.query.score import EACH, FEW, FRESH, INTERIOR, costly, fixed_draw, measured
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class PageFields(nn.Module):
         )  # fmt: skip
         inside = torch.ones_like(coords[None, :, 0])
         if isinstance(problem.coords, Shape):
-            within = problem.coords.contains(coords.unsqueeze(0), given, SLACK * problem.coords.size)
+            within = problem.coords.contains(coords.unsqueeze(0), given, EDGE * problem.coords.size)
             inside = inside * within.to(inside.dtype)
         return found[0], inside, *(given[name] + 0 for name in problem.task.names)
 

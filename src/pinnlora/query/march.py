@@ -14,12 +14,12 @@ import numpy as np
 import xarray as xr
 
 from pinnlora.errors import UserError
-from pinnlora.problem.base import Problem
+from pinnlora.problem.base import EDGE, Problem
 from pinnlora.problem.distributions import reals
 from pinnlora.problem.initial_state import initial_states
 from pinnlora.query.derivatives import read_order
 from pinnlora.query.networks import Networks
-from pinnlora.query.places import SLACK, coordinates_of
+from pinnlora.query.places import coordinates_of
 from pinnlora.query.predict import inward_of, predicted
 
 MOST = 10_000
@@ -59,7 +59,7 @@ def marched(
             f"march: no derivative in {inward[0]}: later windows start from states that depend on it"
         )
     along, asked = str(where["t"].dims[0]), where["t"].values
-    window = np.clip(np.ceil((asked - first) / length - SLACK) - 1, 0, count - 1).astype(int)
+    window = np.clip(np.ceil((asked - first) / length - EDGE) - 1, 0, count - 1).astype(int)
     parts: list[xr.Dataset] = []
     for k in range(count):
         here = np.flatnonzero(window == k)
@@ -84,7 +84,7 @@ def _windows(until: float, first: float, last: float) -> int:
     until = float(until)
     if not first < until < math.inf:
         raise UserError(f"until = {until:g}; expected a time after {first:g}")
-    count = math.ceil((until - first) / (last - first) - SLACK)
+    count = math.ceil((until - first) / (last - first) - EDGE)
     if count > MOST:
         raise UserError(
             f"until = {until:g} takes {count} windows of length {last - first:g}; at most {MOST} are marched"
@@ -97,7 +97,7 @@ def _times(problem: Problem, until: float, count: int) -> np.ndarray:
     first, last = problem.coords.boxes()["t"]
     turns = (problem.axes()["t"] - first) / (last - first) + np.arange(count)[:, None]
     own = first + (last - first) * np.unique(np.round(turns, 12))
-    return np.append(own[own < until - SLACK * (last - first)], until)
+    return np.append(own[own < until - EDGE * (last - first)], until)
 
 
 def _places(
@@ -119,7 +119,7 @@ def _places(
         raise UserError(
             f"at: t has dimensions {', '.join(map(str, t.dims))}; expected times that all tasks share"
         )
-    reach = SLACK * (last - first)
+    reach = EDGE * (last - first)
     outside = t.values[(t.values < first - reach) | (t.values > until + reach)]
     if outside.size:
         raise UserError(

@@ -12,10 +12,10 @@ import xarray as xr
 from torch import Tensor
 
 from pinnlora.errors import UserError
-from pinnlora.problem.base import Problem
+from pinnlora.problem.base import EDGE, Problem
 from pinnlora.problem.distributions import reals
 from pinnlora.problem.domain.base import Shape
-from pinnlora.query.places import SLACK, check_labels, places_of
+from pinnlora.query.places import check_labels, places_of
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def _check_domain(problem: Problem, found: Observations) -> None:
     domain = problem.coords
     if not isinstance(domain, Shape) or domain.asked():
         return
-    outside = ~domain.contains(found.points, {}, SLACK * domain.size) & found.measured.any(-1)
+    outside = ~domain.contains(found.points, {}, EDGE * domain.size) & found.measured.any(-1)
     if bool(outside.any()):
         example = ", ".join(
             f"{n} = {x:g}" for n, x in zip(domain.names, found.points[outside][0], strict=True)

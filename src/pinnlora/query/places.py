@@ -11,13 +11,10 @@ import torch
 import xarray as xr
 
 from pinnlora.errors import UserError, did_you_mean
-from pinnlora.problem.base import Problem
+from pinnlora.problem.base import EDGE, Problem
 from pinnlora.problem.distributions import reals
 from pinnlora.problem.domain.base import Shape
 from pinnlora.query.scattered import scattered_places
-
-SLACK = 1e-9
-"""How far outside a point may lie, in units of the domain's extent: rounding."""
 
 
 @dataclass(frozen=True)
@@ -126,18 +123,19 @@ def in_domain(
     if not isinstance(domain, Shape):
         return True
     values = {name: torch.as_tensor(value) for name, value in given.items()}
-    inside = domain.contains(torch.as_tensor(points), values, SLACK * domain.size).numpy()
+    inside = domain.contains(torch.as_tensor(points), values, EDGE * domain.size).numpy()
     return np.broadcast_to(inside, (len(next(iter(given.values()))), inside.shape[1]))
 
 
 def _inside(problem: Problem, points: np.ndarray) -> np.ndarray:
     """The points (1 or task, point, dim), moved by whole turns where a coordinate closes on itself and they lie beyond
-    its ends, as networks need not be periodic there; UserError for points beyond the ends of others."""
+    its ends, as networks need not be periodic there; at the ends of others where they lie beyond by rounding alone, as
+    those of float32 may, UserError for points further out."""
     box, points = problem.coords, points.copy()
     closed = {condition.periodic for condition in problem.bound_conditions}
     closed |= {box.names.index(name) for name in box.cycles}
     for axis, (name, low, high) in enumerate(zip(box.names, box.low, box.high, strict=True)):
-        reach = SLACK * (high - low)
+        reach = EDGE * (high - low)
         beyond = (points[..., axis] < low - reach) | (points[..., axis] > high + reach)
         if axis in closed:
             turned = low + (points[..., axis] - low) % (high - low)
@@ -146,6 +144,8 @@ def _inside(problem: Problem, points: np.ndarray) -> np.ndarray:
             example = points[..., axis][beyond][0]
             raise UserError(
                 f"at: {beyond.sum()} of {beyond.size} points lie outside the domain, "
-                f"{name} = {example:g}; expected {low:g} to {high:g}"
+                f"{name} = {example:.9g}; expected {low:g} to {high:g}"
             )
+        else:
+            points[..., axis] = points[..., axis].clip(low, high)
     return points
