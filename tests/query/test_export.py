@@ -31,6 +31,20 @@ def test_a_module_is_the_prediction(tmp_path, kind):
         surrogate.module(**{name: np.stack([value, value]) for name, value in task_of(kind).items()})
 
 
+@pytest.mark.parametrize("kind", ["kovasznay, rank 2", "burgers1d"])
+def test_a_module_moves_as_modules_do(tmp_path, kind):
+    """To another precision, another device, and by what it says of its state; with a symmetry too."""
+    surrogate = bundle(tmp_path / "bundle", *KINDS[kind])
+    module, places = surrogate.module(**task_of(kind)), torch.rand(9, 2)
+    before = module(places)
+    again = surrogate.module(**{name: 1.1 * value for name, value in task_of(kind).items()})
+    again.load_state_dict(module.state_dict())
+    torch.testing.assert_close(again(places), before)
+    torch.testing.assert_close(module.double()(places.double()).float(), before, rtol=0, atol=1e-4)
+    found = module.to("meta")(places.double().to("meta"))
+    assert found.device.type == "meta" and found.dtype == torch.float64 and found.shape == before.shape
+
+
 def predicted_at(surrogate, points, **task):
     at = dict(zip(surrogate.problem.coords.names, points.T, strict=True))
     fields = surrogate.predict(at=at, estimate="none", **task)

@@ -21,6 +21,7 @@ from pinnlora.problem.base import Problem
 from pinnlora.query.derivatives import fields_of_tasks, plain_fields, task_directions
 from pinnlora.query.double import LACKING, in_double, scalars_in_double
 from pinnlora.query.networks import Networks
+from pinnlora.train.data import TaskSet
 
 if TYPE_CHECKING:
     from pinnlora.query.surrogate import Surrogate
@@ -36,8 +37,21 @@ class SolutionModule(nn.Module):
                 f"a module holds one task, got {len(networks)}: give one, or export with the task as input"
             )
         merged = networks.full()
-        self.problem, self.parametrisation, self.tasks = merged.problem, merged.parametrisation, merged.tasks
+        self.problem, self.parametrisation = merged.problem, merged.parametrisation
         self.theta = nn.Parameter(merged.theta.detach().clone())
+        for part in ("values", "move"):
+            for name, value in (getattr(merged.tasks, part) or {}).items():
+                self.register_buffer(f"{part}_{name}", value)
+
+    @property
+    def tasks(self) -> TaskSet:
+        """The task, on the device and in the precision that the module has been brought to."""
+        found = dict(self.named_buffers())
+        values, move = (
+            {name.removeprefix(part): value for name, value in found.items() if name.startswith(part)}
+            for part in ("values_", "move_")
+        )
+        return TaskSet(self.problem, values, move or None)
 
     def forward(self, coords: Tensor) -> Tensor:
         """(point, dim) -> (point, field)."""
