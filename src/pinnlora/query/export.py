@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from pinnlora.errors import UserError
 from pinnlora.files import atomic
-from pinnlora.nets.adapters import LowRank, Parametrisation
+from pinnlora.nets.adapters import Parametrisation
 from pinnlora.problem.base import Problem
 from pinnlora.query.derivatives import fields_of_tasks, plain_fields, task_directions
 from pinnlora.query.double import LACKING, in_double, scalars_in_double
@@ -71,10 +71,6 @@ class FamilyModule(nn.Module):
         self.parametrisation: Parametrisation = surrogate.parametrisation
         self.body, self.embed = copy.deepcopy(surrogate.hypernetwork), surrogate.embed
         self.symmetry = surrogate.symmetry
-        if isinstance(self.parametrisation, LowRank):
-            self.base = nn.ParameterList(
-                [*self.parametrisation.base.matrices, *self.parametrisation.base.biases]
-            )
 
     @property
     def inputs(self) -> list[str]:
