@@ -95,6 +95,22 @@ def test_onnx_of_tasks_that_are_functions_and_of_potentials(run, tmp_path, kind,
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 if dtype == "float32" else 1e-12)
 
 
+@pytest.mark.parametrize("kind", ["burgers1d, plain", "burgers1d, potential"])
+def test_beyond_ends_that_close_fields_are_those_of_the_prediction(run, tmp_path, kind):
+    """Of a network that is periodic by nothing but its training, and of one that is by its waves."""
+    surrogate, u0 = bundle(tmp_path / "bundle", *KINDS[kind]), task_of(kind)["u0"]
+    points = np.random.default_rng(1).random((30, 2)) * [5, 1] - [2, 0]
+    points[0, 0] = 1.0  # the end itself
+    expected = predicted_at(surrogate, points, u0=u0)
+    found = surrogate.module(u0=u0)(torch.from_numpy(points)).detach()
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+    status, _, error = run("export", tmp_path / "bundle", "-o", tmp_path / "out.onnx")
+    assert status == 0, error
+    inputs = {"coords": points, "u0": u0}
+    (found,) = onnxruntime.InferenceSession(tmp_path / "out.onnx").run(["fields"], inputs)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-11)
+
+
 class Angles(torch.nn.Module):
     """Every function that onnxruntime has in single precision only."""
 

@@ -17,10 +17,11 @@ from torch import Tensor, nn
 from pinnlora.errors import UserError
 from pinnlora.files import atomic
 from pinnlora.nets.adapters import Parametrisation
-from pinnlora.problem.base import Problem
+from pinnlora.problem.base import EDGE, Problem
 from pinnlora.query.derivatives import fields_of_tasks, plain_fields, task_directions
 from pinnlora.query.double import LACKING, in_double, scalars_in_double
 from pinnlora.query.networks import Networks
+from pinnlora.query.places import closed_axes
 from pinnlora.train.data import TaskSet
 
 if TYPE_CHECKING:
@@ -55,9 +56,8 @@ class SolutionModule(nn.Module):
 
     def forward(self, coords: Tensor) -> Tensor:
         """(point, dim) -> (point, field)."""
-        return plain_fields(self.problem, self.parametrisation, self.theta, self.tasks, coords.unsqueeze(0))[
-            0
-        ]
+        places = turned(self.problem, coords).unsqueeze(0)
+        return plain_fields(self.problem, self.parametrisation, self.theta, self.tasks, places)[0]
 
 
 class FamilyModule(nn.Module):
@@ -85,7 +85,7 @@ class FamilyModule(nn.Module):
             given[name] = asked[name].unsqueeze(0) if number is None else asked["task"][number : number + 1]
         return fields_of_tasks(
             self.problem, self.parametrisation, lambda values: self.body(self.embed(values)), self.symmetry, given,
-            coords.unsqueeze(0),
+            turned(self.problem, coords).unsqueeze(0),
         )[0]  # fmt: skip
 
     def example(self) -> dict[str, Tensor]:
@@ -94,6 +94,19 @@ class FamilyModule(nn.Module):
         middle = task.decode(torch.zeros(1, len(task.bounded), dtype=dtype))
         out = {"task": torch.cat([middle[name] for name in self.names])} if self.names else {}
         return out | {name: middle[name][0] for name in task.functions}
+
+
+def turned(problem: Problem, coords: Tensor) -> Tensor:
+    """Points (point, dim) moved by whole turns where they lie beyond the ends of a coordinate that closes on itself, as
+    `predict` moves them."""
+    if not (closed := closed_axes(problem)):
+        return coords
+    box, columns = problem.coords, list(coords.unbind(-1))
+    for axis in closed:
+        x, low, size = columns[axis], box.low[axis], box.high[axis] - box.low[axis]
+        beyond = torch.abs(x - low - size / 2) > (0.5 + EDGE) * size
+        columns[axis] = torch.where(beyond, x - torch.floor((x - low) / size) * size, x)
+    return torch.stack(columns, -1)
 
 
 def write_onnx(module: SolutionModule | FamilyModule, output: Path) -> None:

@@ -127,13 +127,17 @@ def in_domain(
     return np.broadcast_to(inside, (len(next(iter(given.values()))), inside.shape[1]))
 
 
+def closed_axes(problem: Problem) -> set[int]:
+    """The coordinates that close on themselves, by their number."""
+    conditions = {each.periodic for each in problem.bound_conditions if each.periodic is not None}
+    return conditions | {problem.coords.names.index(name) for name in problem.coords.cycles}
+
+
 def _inside(problem: Problem, points: np.ndarray) -> np.ndarray:
     """The points (1 or task, point, dim), moved by whole turns where a coordinate closes on itself and they lie beyond
     its ends, as networks need not be periodic there; at the ends of others where they lie beyond by rounding alone, as
     those of float32 may, UserError for points further out."""
-    box, points = problem.coords, points.copy()
-    closed = {condition.periodic for condition in problem.bound_conditions}
-    closed |= {box.names.index(name) for name in box.cycles}
+    box, points, closed = problem.coords, points.copy(), closed_axes(problem)
     for axis, (name, low, high) in enumerate(zip(box.names, box.low, box.high, strict=True)):
         reach = EDGE * (high - low)
         beyond = (points[..., axis] < low - reach) | (points[..., axis] > high + reach)
