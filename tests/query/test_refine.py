@@ -13,6 +13,7 @@ from pinnlora.nets.adapters import Full
 from pinnlora.query.calibration import Calibration
 from pinnlora.query.refine import refine
 from pinnlora.query.solved import Solved
+from pinnlora.train.single import TaskFits
 
 CALIBRATION = Calibration({"residual": list(np.linspace(0.05, 0.2, 31))})
 
@@ -59,6 +60,14 @@ def test_nothing_gets_worse(surrogate):
         assert (found.after.loss <= found.before.loss).all()
         same = found.after.loss == found.before.loss
         torch.testing.assert_close(found.networks.theta[same], networks.theta[same].double())
+
+
+def test_a_task_that_no_step_helps_is_said_to_be_as_it_was(surrogate, monkeypatch):
+    monkeypatch.setattr(
+        TaskFits, "validate", lambda self: torch.ones(len(self.tasks))
+    )  # the start is as good
+    found = refine(surrogate.networks(re=[30.0, 60.0]), steps=2, points=60)
+    assert found.ends == ["none of 2 steps helped: as it was predicted; give more points"] * 2
 
 
 def test_what_is_refined_tells_before_and_after(surrogate):

@@ -109,12 +109,13 @@ def refine(
         state.advance(
             active, min(every, most - int(state.steps.max())), points, seed + int(state.steps.max())
         )
-    ends = [end or (f"all {most} steps taken" if tolerance is None else _late(most)) for end in state.ends]
+    last = f"all {most} steps taken" if tolerance is None else (
+        f"tolerance not reached in {most} steps, which still helped: allow more"
+    )  # fmt: skip
+    none = f"none of {most} steps helped: as it was predicted; give more points"
+    helped = state.score.loss < before.loss
+    ends = [end or (last if better else none) for end, better in zip(state.ends, helped, strict=True)]
     return Refined(state.networks, before, state.score, state.steps, ends)
-
-
-def _late(most: int) -> str:
-    return f"tolerance not reached in {most} steps, which still helped: allow more"
 
 
 def check_counts(**counts: int | None) -> None:
