@@ -1,5 +1,6 @@
 """Inversion: the task comes back, intervals hold as often as they say, and what is not identifiable is said."""
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -232,6 +233,10 @@ def test_values_may_be_missing_and_on_a_grid(kovasznay):
     grid["u"][0, 1] = np.nan
     found = kovasznay.invert(grid[["u", "v"]], noise=1e-4)
     assert float(found.re) == pytest.approx(42, abs=0.5) and found.re.dims == ()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FutureWarning)  # what xarray will refuse
+        listed = kovasznay.invert(grid[["u", "v"]].stack(point=("x", "y")), noise=1e-4)
+    assert float(listed.re) == pytest.approx(float(found.re))
 
 
 @pytest.mark.parametrize(

@@ -77,8 +77,7 @@ def read_observations(problem: Problem, given: xr.Dataset | Mapping[str, Any]) -
 
 def _spread(measured: xr.DataArray, name: str, template: xr.DataArray) -> np.ndarray:
     """Values of a field, for all sets and places of `template`; UserError for another shape."""
-    array = measured.reset_coords(drop=True).drop_vars(measured.dims, errors="ignore")
-    for dim, size in array.sizes.items():
+    for dim, size in measured.sizes.items():
         if dim not in template.dims:
             raise UserError(
                 f"observations: {name} has the dimension {str(dim)!r}, the coordinates have {template.dims[1:]}"
@@ -87,7 +86,7 @@ def _spread(measured: xr.DataArray, name: str, template: xr.DataArray) -> np.nda
             raise UserError(
                 f"observations: {name} has {size} values along {dim}, the coordinates have {template.sizes[dim]}"
             )
-    array = array.copy(data=reals(f"observations: {name}", array.values))
+    array = xr.DataArray(reals(f"observations: {name}", measured.values), dims=measured.dims)
     return array.broadcast_like(template).transpose(*template.dims).values
 
 
