@@ -35,7 +35,7 @@ Forward = Callable[[MLP, Weights, Tensor, Channels], Tensor]
 @dataclass(frozen=True)
 class Score:
     """Root mean squares (task,): of the equations' residuals, of the conditions' mismatches (nan without conditions),
-    and the root of the `loss`, both together as training weighs them."""
+    and the root of the `loss`, both together as training weighs them, without `balance`."""
 
     residual: np.ndarray
     mismatch: np.ndarray
