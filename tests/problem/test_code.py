@@ -161,19 +161,18 @@ def interpreters() -> list[Path]:
     return list(found.values())
 
 
-def test_it_is_the_same_under_every_python():
-    """ast.unparse and ast.dump are not."""
+def test_it_is_the_same_under_every_python(tmp_path):
+    """Of all code of the package, and of what ast.unparse and ast.dump are known to print otherwise."""
+    (tmp_path / "cut.py").write_text(CUT)
     ask = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; from hashlib import sha256; "
-        "from pinnlora.problem.canonical import canonical_text as text_of, running_code; "
-        "files = [path.read_text(encoding='utf-8') for path in sorted(Path(sys.argv[1]).rglob('*.py'))]; "
-        "texts = [text_of(running_code(text, '')) for text in (*files, sys.argv[2])]; "
-        "print([sha256(text.encode()).hexdigest() for text in texts])"
+        "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; "
+        "from pinnlora.problem.code import fingerprint; "
+        "print(fingerprint(*Path(sys.argv[1]).rglob('*.py'), Path(sys.argv[2])))"
     )
     pythons = interpreters()
     if len(pythons) < 2:
         pytest.skip("there is one version of Python here")
-    words = ("-IB", "-c", ask, module.PACKAGE.parent, CUT)
+    words = ("-IB", "-c", ask, module.PACKAGE.parent, tmp_path / "cut.py")
     done = [
         subprocess.run([python, *words], capture_output=True, text=True, check=True) for python in pythons
     ]
