@@ -92,6 +92,20 @@ def test_only_the_modes_that_learn_from_teachers_read_them():
         ]
 
 
+@pytest.mark.parametrize(
+    ("methods", "fits"),
+    [
+        (["lora"], ["fits/lora/rank2", "fits/lora/rank4"]),
+        (["finetuned", "pinn"], ["fits/finetuned/rankfull", "fits/pinn/rankfull"]),
+        ([], []),
+    ],
+)
+def test_only_the_methods_that_are_asked_for_fit_single_tasks(methods, fits):
+    settings = load_settings({"problems": ["kovasznay"], "methods": methods, "lora_ranks": [2, 4]})
+    read = [job.outputs()[0] for job in inputs(settings, EVALUATION)["fit"]]
+    assert read == [f"kovasznay/{fit}" for fit in fits]
+
+
 def test_the_other_seeds_of_a_hypernetwork_are_jobs_of_their_own_on_the_same_base():
     settings = load_settings(
         {"problems": ["kovasznay"], "seed": 5, "hypernetwork_seeds": 2, "modes": ["data"]}

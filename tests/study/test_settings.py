@@ -54,6 +54,11 @@ def stage(name: str, **keys) -> dict:
         ({"problems": ["kovaszny"]}, "problems[0]: no problem 'kovaszny', did you mean 'kovasznay'?"),
         ({"problems": ["gone.py:Heat"]}, "problems[0]: gone.py:Heat: no file gone.py"),
         ({"modes": ["phyiscs"]}, "modes[0]: 'phyiscs' is not one of data, weights, distilled, physics; "),
+        (
+            {"methods": ["pin"]},
+            "methods[0]: 'pin' is not one of pinn, finetuned, lora; did you mean 'pinn'?",
+        ),
+        ({"methods": ["lora", "lora"]}, "methods: lora stands there twice"),
         ({"device": "gpu"}, "device: 'gpu' is not one of auto, cpu, cuda; did you mean 'cpu'?"),
         ({"study": "a/b"}, "study: 'a/b' may only hold letters"),
         (

@@ -57,6 +57,11 @@ def test_figures_show_a_rank_that_is_there(lora, hypernetworks, asked, shown, of
     assert (told["figure_rank"], told["lora_rank"]) == (shown, of_lora)
 
 
+def test_figures_show_no_rank_of_a_method_that_is_left_out():
+    told = {"methods": ["pinn"], "lora_ranks": [4], "hypernetwork_ranks": [2, 8]}
+    assert job_settings(load_settings(told), "kovasznay", "evaluate")["evaluation"]["figure_rank"] == 8
+
+
 @pytest.mark.parametrize("name", ["config", "smoke", "paper"])
 def test_the_studies_are_valid(name):
     settings = load_settings(CONFIG / f"{name}.yaml")

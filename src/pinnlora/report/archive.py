@@ -23,8 +23,7 @@ from pinnlora.report.summaries import (
     rows,
 )
 from pinnlora.study.graph import RESUMED, Job
-from pinnlora.study.names import PER_TASK
-from pinnlora.train.settings import FROM_TEACHERS
+from pinnlora.train.settings import FROM_TEACHERS, PER_TASK
 
 ARCHIVE = "study.nc"
 PACKAGES = ("pinnlora", "torch", "numpy", "scipy", "xarray", "netcdf4", "snakemake")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from pinnlora.report.style import method_label, problem_label, rank_label, row_label
 from pinnlora.report.summaries import Row, is_hypernetwork, problem
-from pinnlora.study.names import PER_TASK
+from pinnlora.train.settings import PER_TASK
 
 OPTIMISERS = {
     "adam": "Adam",

@@ -18,7 +18,8 @@ import xarray as xr
 
 from pinnlora.errors import UserError
 from pinnlora.files import read_netcdf
-from pinnlora.study.names import BASELINES, METHODS, PER_TASK, rank_value
+from pinnlora.study.names import BASELINES, METHODS, rank_value
+from pinnlora.train.settings import PER_TASK
 
 PREREQUISITES = ("seconds_base", "seconds_reference", "seconds_teachers")
 

@@ -77,8 +77,13 @@ def _own_part(chosen: ProblemSettings, stage: str, rank: int | str, mode: str) -
             return {"mode": mode, "hypernetwork": shape} | trained(mode, rank)
     evaluation = chosen.evaluation.model_dump(mode="json")
     shown = figure_rank(chosen)
-    lora = shown if shown in chosen.lora_ranks else min(chosen.lora_ranks, default=shown)
+    ranks = _lora_ranks(chosen)
+    lora = shown if shown in ranks else min(ranks, default=shown)
     return {"evaluation": evaluation | {"figure_rank": shown, "lora_rank": lora}}
+
+
+def _lora_ranks(chosen: ProblemSettings) -> list[int]:
+    return [int(rank) for method, rank in chosen.fits() if method == "lora"]
 
 
 def figure_rank(chosen: ProblemSettings) -> int | str:
@@ -88,7 +93,7 @@ def figure_rank(chosen: ProblemSettings) -> int | str:
     the largest of the hypernetworks; without any, of lora, which is shown at its lowest where it has not this one.
     """
     wanted = chosen.evaluation.figure_rank
-    lora: set[int | str] = set(chosen.lora_ranks)
+    lora: set[int | str] = set(_lora_ranks(chosen))
     hypernetworks = set(chosen.hypernetwork_ranks if chosen.modes else ())
     present = (lora & hypernetworks) or hypernetworks or lora
     if wanted in present or not present:

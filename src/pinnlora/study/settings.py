@@ -17,7 +17,9 @@ from pinnlora.train.kinds import AdapterRank, Count, PartOf, Positive, PositiveR
 from pinnlora.train.settings import (
     FROM_TEACHERS,
     MODES,
+    PER_TASK,
     HypernetworkSettings,
+    Method,
     Mode,
     NetworkSettings,
     StageSettings,
@@ -25,7 +27,6 @@ from pinnlora.train.settings import (
 )
 
 REFERENCES = ("auto", "none", "refined")
-FITS_OF_FULL_RANK = ("pinn", "finetuned")
 
 
 class Tasks(Strict):
@@ -58,6 +59,7 @@ class Overridable(Strict):
     """What a problem may have otherwise than the study."""
 
     reference: Annotated[str, PlainValidator(_reference)] = "auto"
+    methods: tuple[Method, ...] = PER_TASK
     lora_ranks: tuple[AdapterRank, ...] = (1, 2, 4, 8, 16, 32, 64)
     hypernetwork_ranks: tuple[Rank, ...] = (1, 2, 4, 8, "full")
     hypernetwork_seeds: Positive = 1
@@ -70,7 +72,7 @@ class Overridable(Strict):
 
     @model_validator(mode="after")
     def _once(self) -> Self:
-        for key in ("lora_ranks", "hypernetwork_ranks", "modes", "problems"):
+        for key in ("methods", "lora_ranks", "hypernetwork_ranks", "modes", "problems"):
             values = getattr(self, key, ())
             values = [problem_name(spec) for spec in values] if key == "problems" else values
             twice = sorted({str(value) for value in values if values.count(value) > 1})
@@ -94,9 +96,8 @@ class ProblemSettings(Overridable):
 
     def fits(self) -> list[tuple[str, int | str]]:
         """(method, rank) of the fits of single tasks."""
-        return [(method, "full") for method in FITS_OF_FULL_RANK] + [
-            ("lora", rank) for rank in self.lora_ranks
-        ]
+        ranks = {"lora": self.lora_ranks}
+        return [(method, rank) for method in self.methods for rank in ranks.get(method, ("full",))]
 
     def surrogates(self) -> list[tuple[str, int | str]]:
         """(mode, rank) of the hypernetworks; those that learn from teachers have their ranks, and find none."""
@@ -136,10 +137,7 @@ class Settings(Overridable):
 
 
 def load_settings(*sources: Mapping | str | Path) -> Settings:
-    """Settings from mappings and YAML files, later ones over earlier ones.
-
-    Raises UserError with one line for each thing that is wrong.
-    """
+    """Settings from mappings and YAML files, later ones over earlier ones; UserError with a line for each mistake."""
     merged: dict = {}
     for source in sources:
         merged = _merge(merged, source if isinstance(source, Mapping) else read_config(Path(source)))
@@ -158,7 +156,7 @@ def load_study(*sources: Mapping | str | Path) -> Settings:
     settings = load_settings(*sources)
     for spec in settings.problems:
         problem = settings.problem(spec)
-        for rank in (*problem.lora_ranks, *(problem.hypernetwork_ranks if problem.modes else ())):
+        for _, rank in (*problem.fits(), *problem.surrogates()):
             check_rank(rank, problem)
         own = problem.reference == "auto" and has_reference(spec)
         if "data" in problem.modes and problem.reference in REFERENCES and not own:

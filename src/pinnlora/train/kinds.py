@@ -72,7 +72,7 @@ def adapter_rank(value: Any) -> int:
     if value == "auto":
         raise ValueError("'auto' finds ranks over many tasks: it is for hypernetwork_ranks")
     if value == "full":
-        raise ValueError("'full' has no adapter; the fits of full rank, pinn and finetuned, are always made")
+        raise ValueError("'full' has no adapter; fits of full rank are the methods pinn and finetuned")
     return positive_rank(value)
 
 

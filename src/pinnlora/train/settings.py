@@ -11,6 +11,8 @@ from pinnlora.train.kinds import Count, Integer, PartOf, Positive, PositiveReal,
 
 Mode = Literal["data", "weights", "distilled", "physics"]
 MODES: tuple[Mode, ...] = get_args(Mode)
+Method = Literal["pinn", "finetuned", "lora"]
+PER_TASK: tuple[Method, ...] = get_args(Method)
 FROM_TEACHERS: tuple[Mode, ...] = ("weights", "distilled")
 
 

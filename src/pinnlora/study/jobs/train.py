@@ -35,6 +35,7 @@ OF_STUDIES = (
     "results",
     "problems",
     "modes",
+    "methods",
     "lora_ranks",
     "hypernetwork_ranks",
     "hypernetwork_seeds",
