@@ -13,7 +13,8 @@ from pinnlora.study.settings import load_settings
 from pinnlora.train import budget, loop, progress
 from pinnlora.train.budget import paced, settings_within, suited, train_within
 from pinnlora.train.loop import train
-from pinnlora.train.settings import HypernetworkStage, PerTaskStage, StageSettings
+from pinnlora.train.settings import HypernetworkStage, NetworkSettings, PerTaskStage, StageSettings
+from pinnlora.train.setup import network_of
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ("cylinder.py:Cylinder", "poisson.py:Poisson")
@@ -47,6 +48,13 @@ def test_settings_are_those_of_a_study_and_their_shares_fit(name, minutes):
     )
     assert rows < physics.rows
     assert problem.network.conditions == "auto" and physics.horizon == "auto"
+
+
+def test_a_formulation_that_a_problem_offers_is_taken_with_all_that_it_needs():
+    network = settings_within(load_problem("burgers1d"), 5)["network"]
+    assert (network["formulation"], network["symmetry"], network["lift"]) == ("potential", True, True)
+    network_of(load_problem("burgers1d").formulated("potential"), NetworkSettings(**network))
+    assert settings_within(load_problem("kovasznay"), 5)["network"]["formulation"] == "default"
 
 
 @dataclass

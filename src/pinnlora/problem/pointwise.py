@@ -14,8 +14,9 @@ from pinnlora.problem.domain.base import Domain
 
 LINE, ROUGH = 2001, 0.05
 """Points on a line, and how far a function may be from the integral of its derivative, relative to its rise."""
-LEAP, SUSPECTS = 1e-5, 8
-"""How far it may leap within a LINE-th of an interval, relative to its size, and how many intervals are looked at."""
+LEAP, SUSPECTS, CLOSER = 1e-5, 8, 501
+"""How far it may leap from one point to the next in an interval that is looked at with CLOSER points, relative to its
+size, and how many intervals are."""
 
 Jets = dict[str, dict[Index, Tensor]]
 
@@ -152,7 +153,7 @@ def is_smooth(function, name: str, points: Tensor, axis: int, order: int) -> boo
     `order`; whether neither leaps.
 
     It is not with a jump, with a kink where the order is two, nor where torch cannot see a slope. A leap is what is
-    left of a small interval that is looked at LINE times closer, where the integral was furthest from the function.
+    left of a small interval that is looked at more closely, where the integral was furthest from the function.
     """
 
     def rows(where: Tensor, highest: int) -> list[Tensor]:
@@ -168,12 +169,12 @@ def is_smooth(function, name: str, points: Tensor, axis: int, order: int) -> boo
         if not bool((error <= ROUGH * size + 1e-9 * (1 + value.abs().amax(-1))).all()):
             return False
         gaps = _gaps(value, slope, x).topk(SUSPECTS, -1).indices
-        closer = torch.linspace(0, 1, LINE, dtype=x.dtype, device=x.device)
+        closer = torch.linspace(0, 1, CLOSER, dtype=x.dtype, device=x.device)
         ends = x.gather(-1, gaps).unsqueeze(-1), x.gather(-1, gaps + 1).unsqueeze(-1)
-        near = points[:, :1].expand(-1, SUSPECTS * LINE, -1).clone()
+        near = points[:, :1].expand(-1, SUSPECTS * CLOSER, -1).clone()
         near[..., axis] = torch.lerp(*ends, closer).flatten(1)
         close = rows(near, level + 1)[-2:]
-        shape = (SUSPECTS, LINE)
+        shape = (SUSPECTS, CLOSER)
         leaps = _gaps(*(row.unflatten(-1, shape) for row in (*close, near[..., axis])))
         if not bool((leaps.amax((-1, -2)) <= LEAP * value.abs().amax(-1)).all()):
             return False

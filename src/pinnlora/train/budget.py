@@ -71,6 +71,8 @@ def settings_within(problem: Problem, minutes: float) -> dict[str, Any]:
 
     Points and tasks are upper bounds: `paced` finds out what there is time for.
     """
+    network = _network(problem)
+    problem = problem.formulated(network["formulation"])
     function, fields = bool(problem.task.functions), len(problem.unknowns)
     tasks = min(32, 8 + 4 * problem.task.size)
     points = max(16, ROWS // (tasks * fields))
@@ -97,7 +99,7 @@ def settings_within(problem: Problem, minutes: float) -> dict[str, Any]:
         base |= MANY | {"points": 400}
         physics |= MANY | {"points": 64, "tasks_per_step": 8}
     large = minutes >= 10
-    network = _network(problem) | {"width": 64 if large else 40, "hidden_layers": 6 if large else 4}
+    network |= {"width": 64 if large else 40, "hidden_layers": 6 if large else 4}
     return {
         "modes": ["physics"],
         "tasks": {"train": 4, "validation": 20, "test": 20},
@@ -111,9 +113,14 @@ def settings_within(problem: Problem, minutes: float) -> dict[str, Any]:
 
 
 def _network(problem: Problem) -> dict[str, Any]:
-    """A problem's own ansatz and symmetry where it has them."""
+    """A problem's own formulation (the first, of several), ansatz and symmetry where it has them."""
+    formulation = next(iter(problem.formulations), "default")
+    problem = problem.formulated(formulation)
     own = {"lift": "lift", "symmetry": "canonical"}
-    network = {key: getattr(type(problem), name) is not getattr(Problem, name) for key, name in own.items()}
+    network: dict[str, Any] = {
+        key: getattr(type(problem), name) is not getattr(Problem, name) for key, name in own.items()
+    }
+    network |= {"symmetry": network["symmetry"] or problem.needs_symmetry, "formulation": formulation}
     periodic = any(condition.periodic is not None for condition in problem.bound_conditions)
     return network | ({"input_map": "periodic", "modes": 4} if periodic else {})
 
