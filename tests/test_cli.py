@@ -213,6 +213,11 @@ def test_a_bad_problem_is_one_line(run, tmp_path, old, new, words):
     [
         ("study.jobs.reference", [], "job study.jobs.reference: missing a required argument: 'tasks'"),
         ("study.jobs.tasks", ["--device", "cpu"], "job study.jobs.tasks: got an unexpected keyword argument"),
+        (
+            "study.jobs.tasks",
+            ["--checkpoint-minutes", "0"],
+            "job study.jobs.tasks: got an unexpected keyword argument",
+        ),
         ("study.jobs.tasks", ["--provenance", "0" * 16], "code or inputs of this job changed after it was"),
     ],
 )

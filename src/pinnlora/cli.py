@@ -103,7 +103,7 @@ def job(
     files += [path for paths in several.values() for path in paths or []]
     outputs: dict[str, Any] = {"output": output, "markdown": markdown, "pdf": pdf}
     outputs |= {"device": device and device.value, "checkpoint_minutes": checkpoint_minutes}
-    given = {option: value for option, value in (single | several | outputs).items() if value}
+    given = {option: value for option, value in (single | several | outputs).items() if value is not None}
     with own_card(device):  # before it is found out what will run, for a card can take hours to be free
         module, provenance = begin(name, own, files, asked)
         arguments = {"settings": own, "provenance": provenance} | given

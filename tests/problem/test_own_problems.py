@@ -281,3 +281,17 @@ def test_what_cannot_be_loaded_is_one_line(tmp_path, spec, text, words):
     assert "\n" not in str(caught.value)
     for word in words:
         assert word.lower() in str(caught.value).lower()
+
+
+@pytest.mark.parametrize("failing", ["raise ValueError('unfinished')", "raise SystemExit(3)"])
+def test_after_a_file_has_failed_its_helpers_are_read_anew(tmp_path, failing):
+    folders = [tmp_path / name for name in ("first", "second")]
+    for folder, rate in zip(folders, (2, 5), strict=True):
+        folder.mkdir()
+        (folder / "rates_of_decay.py").write_text(f"HIGHEST = {rate}\n")
+    own = "from rates_of_decay import HIGHEST\n" + textwrap.dedent(OWN).replace("(1, 2)", "(1, HIGHEST)")
+    write(folders[0], f"import rates_of_decay\n{failing}\n")
+    write(folders[1], own)
+    with pytest.raises(UserError):
+        load_problem(f"{folders[0] / 'own.py'}:Decay")
+    assert load_problem(f"{folders[1] / 'own.py'}:Decay").task.ranges == (("rate", 1.0, 5.0),)

@@ -198,7 +198,8 @@ def _run(path: Path, module: ModuleType) -> dict[str, Exception]:
 
 @contextmanager
 def _beside(folder: Path) -> Iterator[None]:
-    """Modules beside a problem's file can be imported by it, also where another folder has some of the same names."""
+    """Modules beside a problem's file can be imported by it, also where another folder has some of the same names; of a
+    file that fails none stays, so that it can be mended and loaded again."""
     theirs = {path.stem for path in folder.glob("*.py")} | {
         path.parent.name for path in folder.glob("*/__init__.py")
     }
@@ -211,8 +212,14 @@ def _beside(folder: Path) -> Iterator[None]:
         ]
         if Path(getattr(sys.modules[name], "__file__", None) or "/") in places:
             del sys.modules[name]
+    before = set(sys.modules)
     sys.path.insert(0, str(folder))
     try:
         yield
+    except (Exception, SystemExit):
+        for name in set(sys.modules) - before:
+            if name.partition(".")[0] in theirs:
+                del sys.modules[name]
+        raise
     finally:
         sys.path.remove(str(folder))
