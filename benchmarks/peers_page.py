@@ -44,8 +44,9 @@ L2 error of the worst field; mean and worst over the tasks.
 GIVEN = {
     "burgers1d": """What each was given:
 
-- **pinnlora**: `pinnlora train burgers1d`, without a config: low-rank adapters; the problem's class brings its ansatz
-  (the heat flow of the initial state, and what the network adds to it) and its symmetries.
+- **pinnlora**: `pinnlora train burgers1d`, without a config: low-rank adapters; the problem's class brings the
+  unknown that is trained (a potential whose slope is u), its ansatz (the heat flow of the initial state, and what the
+  network adds to it) and its symmetries.
 - **PI-DeepONet**: DeepXDE's, its trunk exactly periodic as in its example of advection, derivatives by zero coordinate
   shift, functions and points drawn anew every few steps, Adam with a cosine rate; the initial state as a weighted term
   of the loss, or held exactly.
@@ -53,7 +54,7 @@ GIVEN = {
 - **FNO**: neuraloperator's, from the initial state to the solution, by the relative L2 error, AdamW with a cosine
   rate; in x with a channel for each time, or in x and t.
 
-Sizes and batches: benchmarks/peers_operators.py. None of the operator networks is told of the heat flow or of all
+Sizes and batches: benchmarks/peers_operators.py. None of the operator networks is told of the potential, the heat flow or all
 symmetries, for their libraries know nothing of the kind; both kinds of FNO commute with translations in x.""",
     "kovasznay": """What each was given:
 
