@@ -1,23 +1,20 @@
-"""Fewer directions for a trained hypernetwork's adapters: those that contribute least, of all maps together, are cut.
+"""Fewer directions for the adapters of many tasks: those that contribute least, of all maps together, are cut.
 
 B A is a sum over R directions, of which any invertible matrix makes others: B A = (B Q) (P A) with P Q = 1. What one
 residual row changes by when W changes by B X A is linear in X, the sum over q and s of T[q, s] X[q, s], and with the
 Gramians of T over rows and tasks, as if its two indices were independent, the best P and Q are those of balanced
 truncation (Moore 1981, eq. 21 onwards): the directions come in order, each with the sum of squares that its loss is.
-A and B are linear in the last hidden layer, so that P and Q go into the hypernetwork's head.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pinnlora.nets.adapters import LowRank
-from pinnlora.nets.hypernetwork import Hypernetwork
 
 FLOOR = 1e-15
 """Eigenvalues of Gramians below this share of the largest are rounding."""
@@ -89,28 +86,12 @@ def _root(gram: Tensor) -> Tensor:
 
 
 def truncated(
-    hypernetwork: Hypernetwork,
-    parametrisation: LowRank,
-    directions: AdapterDirections,
-    ranks: tuple[int, ...],
-) -> tuple[Hypernetwork, LowRank]:
-    """Both with the first `ranks` directions of each adapted map only."""
-    head = hypernetwork.head
-    every = torch.cat((head.weight, head.bias.unsqueeze(1)), 1).detach().mT  # (hidden + 1, outputs)
+    theta: Tensor, parametrisation: LowRank, directions: AdapterDirections, ranks: tuple[int, ...]
+) -> tuple[Tensor, LowRank]:
+    """Adapters theta (task, size) with the first `ranks` directions of each adapted map only."""
     parts = []
     chosen = zip(directions.down, directions.up, ranks, strict=True)
-    for (down, up), (p, q, rank) in zip(parametrisation.factors(every), chosen, strict=True):
-        p, q = p[:rank].to(every), q[:, :rank].to(every)
+    for (down, up), (p, q, rank) in zip(parametrisation.factors(theta), chosen, strict=True):
+        p, q = p[:rank].to(theta), q[:, :rank].to(theta)
         parts += [(p @ down).flatten(1), (up @ q).flatten(1)]
-    outputs = torch.cat(parts, 1).mT
-    return with_head(hypernetwork, outputs), replace(parametrisation, rank=ranks)
-
-
-def with_head(hypernetwork: Hypernetwork, outputs: Tensor) -> Hypernetwork:
-    """The same body with another head: outputs (output, hidden + 1), the biases in the last column."""
-    other = copy.deepcopy(hypernetwork)
-    other.head = nn.Linear(outputs.shape[1] - 1, len(outputs)).to(outputs)
-    with torch.no_grad():
-        other.head.weight.copy_(outputs[:, :-1])
-        other.head.bias.copy_(outputs[:, -1])
-    return other
+    return torch.cat(parts, 1), replace(parametrisation, rank=ranks)

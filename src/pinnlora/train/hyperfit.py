@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from pinnlora.train.checkpoint import Checkpoint
 from pinnlora.train.data import Monitor, Solutions, of_split, read_reference, task_set
 from pinnlora.train.hyperlearner import Hyperlearner
 from pinnlora.train.progress import History
-from pinnlora.train.ranks import train_cutting
+from pinnlora.train.ranks import tolerance_of, train_cutting
 from pinnlora.train.settings import FROM_TEACHERS, HypernetworkSettings, NetworkSettings, StageSettings
 from pinnlora.train.setup import (
     announce,
@@ -65,20 +65,20 @@ def fit_hypernetwork(
     training, taught = _taught(mode, solutions("train"), teachers, where, dtype)
     embed, start = embedding_of(problem, shape.embedding), _start(parametrisation, settings, base, taught)
     title, inputs = f"{problem.name} {mode}", embed(training.tasks.values).shape[1]
-    hypernetwork = _new(settings, shape, inputs, start).to(where, dtype)
-    announce(f"{title} rank {rank}", where, dtype, network, **_counts(parametrisation, hypernetwork, stage))
+    new = partial(_new, settings, shape, inputs, where, dtype)
+    announce(f"{title} rank {rank}", where, dtype, network, **_counts(parametrisation, new(start), stage))
     watched, validation = Monitor.of(solutions("test")), solutions("validation")
     origin = task_set(problem, of_split(values, splits, "base"), own.symmetry, where, dtype).values
 
-    def learner_of(of: Parametrisation, start: Hypernetwork, stage: StageSettings) -> Hyperlearner:
+    def learner_of(of: Parametrisation, first: Tensor, stage: StageSettings) -> Hyperlearner:
         return Hyperlearner(
-            problem, of, deepcopy(start), mode, training, validation, stage,
+            problem, of, new(first), mode, training, validation, stage,
             draw_of(seed, f"{mode} {rank} points", where, dtype), numpy_generator(seed, f"{mode} {rank} tasks"),
             embed, taught, own.symmetry, watched, origin,
         )  # fmt: skip
 
-    began, tolerance = (parametrisation, hypernetwork), shape.tolerance if rank == "auto" else None
-    learner, history = train_cutting(stage, learner_of, began, tolerance, title, checkpoint)
+    tolerance = tolerance_of(problem, shape.tolerance) if rank == "auto" else None
+    learner, history = train_cutting(stage, learner_of, parametrisation, start, tolerance, title, checkpoint)
     return _sound(learner, history, title).hypernetwork, learner.parametrisation, history
 
 
@@ -122,9 +122,16 @@ def _taught(
     return training.take(there.to(device)), teachers[there].to(device, dtype)
 
 
-def _new(settings: dict[str, Any], shape: HypernetworkSettings, inputs: int, start: Tensor) -> Hypernetwork:
+def _new(
+    settings: dict[str, Any],
+    shape: HypernetworkSettings,
+    inputs: int,
+    device: torch.device,
+    dtype: torch.dtype,
+    start: Tensor,
+) -> Hypernetwork:
     generator = torch_generator(settings["seed"], f"{settings['mode']} {settings['rank']} body")
-    return Hypernetwork(inputs, shape.body, start, shape.activation, generator)
+    return Hypernetwork(inputs, shape.body, start, shape.activation, generator).to(device, dtype)
 
 
 def _counts(
