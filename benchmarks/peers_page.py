@@ -54,8 +54,8 @@ GIVEN = {
 - **FNO**: neuraloperator's, from the initial state to the solution, by the relative L2 error, AdamW with a cosine
   rate; in x with a channel for each time, or in x and t.
 
-Sizes and batches: benchmarks/peers_operators.py. None of the operator networks is told of the potential, the heat flow or all
-symmetries, for their libraries know nothing of the kind; both kinds of FNO commute with translations in x.""",
+Sizes and batches: benchmarks/peers_operators.py. None of the operator networks is told of the potential, the heat flow
+or all symmetries, for their libraries know nothing of the kind; both kinds of FNO commute with translations in x.""",
     "kovasznay": """What each was given:
 
 - **pinnlora**: `pinnlora train kovasznay`, without a config: low-rank adapters, Gauss-Newton.

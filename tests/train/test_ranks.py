@@ -10,7 +10,6 @@ import pinnlora
 from pinnlora.errors import UserError
 from pinnlora.files import read_netcdf
 from pinnlora.nets.adapters import LowRank
-from pinnlora.problem.load import load_problem
 from pinnlora.query.refine import improved
 from pinnlora.report.summaries import rows
 from pinnlora.study.job_settings import job_settings
@@ -18,7 +17,7 @@ from pinnlora.study.jobs import evaluate, fit, hypernetwork, reference, tasks
 from pinnlora.study.settings import load_settings
 from pinnlora.train import ranks
 from pinnlora.train.budget import train_within
-from pinnlora.train.ranks import FUNCTIONS, LEAST, NUMBERS, SHARE, _part, tolerance_of
+from pinnlora.train.ranks import LEAST, SHARE, _part
 from pinnlora.train.settings import HypernetworkStage
 
 NEWTON = {"optimiser": "gauss_newton", "dtype": "float64", "steps": 40, "points": 24, "tasks_per_step": 4}
@@ -128,12 +127,6 @@ def test_an_evaluation_has_a_row_for_ranks_that_were_found(made, tmp_path):
     row = next(row for row in rows(dataset) if row.rank == "auto")
     assert row.number("parameters") == found["outputs"] and row.trained("ranks") == found["ranks"]
     assert row.mse() == pytest.approx(found["test_mse"], rel=1e-6)
-
-
-@pytest.mark.parametrize(("name", "auto"), [("kovasznay", NUMBERS), ("burgers1d", FUNCTIONS)])
-def test_the_tolerance_suits_the_tasks_unless_it_is_given(name, auto):
-    assert tolerance_of(load_problem(name), "auto") == auto
-    assert tolerance_of(load_problem(name), 0.02) == 0.02
 
 
 @pytest.mark.parametrize(("steps", "way"), [(101, 100), (120, 115), (1000, 996), (40, 16)])

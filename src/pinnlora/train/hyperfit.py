@@ -19,7 +19,7 @@ from pinnlora.train.checkpoint import Checkpoint
 from pinnlora.train.data import Monitor, Solutions, of_split, read_reference, task_set
 from pinnlora.train.hyperlearner import Hyperlearner
 from pinnlora.train.progress import History
-from pinnlora.train.ranks import tolerance_of, train_cutting
+from pinnlora.train.ranks import train_cutting
 from pinnlora.train.settings import FROM_TEACHERS, HypernetworkSettings, NetworkSettings, StageSettings
 from pinnlora.train.setup import (
     announce,
@@ -77,7 +77,7 @@ def fit_hypernetwork(
             embed, taught, own.symmetry, watched, origin,
         )  # fmt: skip
 
-    tolerance = tolerance_of(problem, shape.tolerance) if rank == "auto" else None
+    tolerance = shape.tolerance if rank == "auto" else None
     learner, history = train_cutting(stage, learner_of, parametrisation, start, tolerance, title, checkpoint)
     return _sound(learner, history, title).hypernetwork, learner.parametrisation, history
 

@@ -46,16 +46,6 @@ def start(value: Any) -> float | str:
     return float(value)
 
 
-def tolerance(value: Any) -> float | str:
-    """A share between 0 and 1, or 'auto'."""
-    value = _number(value)
-    if value == "auto":
-        return "auto"
-    if not (isinstance(value, int | float) and 0 < value < 1):
-        raise ValueError(f"{value!r} is neither a number between 0 and 1 nor auto")
-    return float(value)
-
-
 NAMED_RANKS = ("auto", "full")
 """Those that are no numbers: ranks found by training, and whole networks."""
 
@@ -95,13 +85,6 @@ Start = Annotated[
     float | Literal["base"],
     PlainValidator(start),
     WithJsonSchema({"anyOf": [{"type": "number"}, {"const": "base"}]}),
-]
-Tolerance = Annotated[
-    float | Literal["auto"],
-    PlainValidator(tolerance),
-    WithJsonSchema(
-        {"anyOf": [{"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}, {"const": "auto"}]}
-    ),
 ]
 Integer = Annotated[int, BeforeValidator(_number)]
 Real = Annotated[float, BeforeValidator(_number)]

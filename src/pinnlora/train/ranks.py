@@ -15,7 +15,6 @@ from pinnlora.loss.points import inside
 from pinnlora.loss.terms import supervised
 from pinnlora.nets.adapters import LowRank, Parametrisation
 from pinnlora.nets.truncation import ranked_directions, truncated
-from pinnlora.problem.base import Problem
 from pinnlora.train.budget import train_within
 from pinnlora.train.checkpoint import Checkpoint
 from pinnlora.train.hyperlearner import Hyperlearner
@@ -24,19 +23,10 @@ from pinnlora.train.settings import StageSettings
 
 SHARE, LEAST = 0.1, 10
 """Of the steps and seconds, with all directions, before the cut; and steps that it should be, up to half of all."""
-NUMBERS, FUNCTIONS = 0.01, 1e-3
-"""Tolerances where tasks are numbers, and where they hold functions, which need more directions."""
 POINTS, SEED = 100, 4
 """Where fields are compared, of each validation task; the points are a fixed set of their own."""
 
 LearnerOf = Callable[[Parametrisation, Tensor, StageSettings], Hyperlearner]
-
-
-def tolerance_of(problem: Problem, tolerance: float | str) -> float:
-    """The tolerance, or for `auto` the one that suits the problem."""
-    if isinstance(tolerance, float):
-        return tolerance
-    return FUNCTIONS if problem.task.functions else NUMBERS
 
 
 @dataclass(frozen=True)

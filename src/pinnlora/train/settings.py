@@ -7,18 +7,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from pinnlora.train.kinds import (
-    Count,
-    Integer,
-    PartOf,
-    Positive,
-    PositiveReal,
-    Rank,
-    Real,
-    Start,
-    Strict,
-    Tolerance,
-)
+from pinnlora.train.kinds import Count, Integer, PartOf, Positive, PositiveReal, Rank, Real, Start, Strict
 
 Mode = Literal["data", "weights", "distilled", "physics"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -212,4 +201,4 @@ class HypernetworkSettings(Strict):
     activation: Literal["tanh", "silu", "relu"] = "silu"
     embedding: Literal["default", "raw"] = "default"
     largest_rank: Positive = 8
-    tolerance: Tolerance = "auto"
+    tolerance: Annotated[Real, Field(gt=0, lt=1)] = 0.001
