@@ -86,6 +86,20 @@ def test_the_papers_protocol():
     assert not paper.training.physics.fresh_tasks
 
 
+def test_the_slice_has_the_papers_protocol_and_the_default_study_beside_it():
+    both = load_settings(CONFIG / "paper.yaml", CONFIG / "slice.yaml")
+    faithful, ours = (both.problem(spec) for spec in both.problems)
+    paper, default = (
+        load_settings(CONFIG / f"{name}.yaml").problem("kovasznay") for name in ("paper", "config")
+    )
+    for beside, of in ((faithful, paper), (ours, default)):
+        assert (beside.network, beside.hypernetwork, beside.tasks) == (of.network, of.hypernetwork, of.tasks)
+        for name in ("base", "lora", "physics"):
+            unused = {"decay_start", "decay_every"} if beside is ours else set()  # of a cosine
+            own, wanted = (each.stage(name, 4).model_dump(exclude=unused) for each in (beside, of))
+            assert own == wanted
+
+
 def keys_of(model) -> set[str]:
     found = set()
     for name, field in model.model_fields.items():
