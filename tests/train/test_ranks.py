@@ -73,6 +73,24 @@ def test_the_history_is_of_both_parts(made, tmp_path):
     assert history.attrs["seconds"] == config["seconds"] >= history["seconds"].values[-1]
 
 
+def test_what_is_left_begins_at_the_mean_of_what_was_found(made, tmp_path, monkeypatch):
+    begun, found = [], []
+
+    def within(stage, learner_of, *others):
+        parametrisation, start = learner_of.args
+        learner, history = train_within(stage, learner_of, *others)
+        theta = learner.hypernetwork(learner.embed(learner.validation.tasks.values)).detach()
+        begun.append(parametrisation.weights(start[None].double()).flat())
+        found.append(parametrisation.weights(theta.mean(0, keepdim=True)).flat())
+        return learner, history
+
+    monkeypatch.setattr(ranks, "train_within", within)
+    trained(made, tmp_path / "auto", tolerance=1e-9)
+    first, second = begun
+    moved = float((found[0] - first).norm())
+    assert float((second - found[0]).norm()) < 1e-2 * moved
+
+
 def test_more_tolerance_leaves_fewer_numbers(made, tmp_path):
     sizes = [
         trained(made, tmp_path / str(tolerance), steps=20, tolerance=tolerance)[1]["outputs"]

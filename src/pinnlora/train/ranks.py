@@ -61,8 +61,6 @@ def train_cutting(
     all directions of the adapters, of which those are cut that make up a share of at most `tolerance` of what
     adapters change in the fields; then a new hypernetwork is trained, from the mean of what that one predicts. A
     budget of seconds holds both parts. UserError for a smoothed network, whose fields have no exact derivatives.
-
-    Training on after the cut errs as much (1D Burgers 6.7e-6 and 6.5e-6), and would cut the head's weights too.
     """
     if tolerance is None:
         return train_within(stage, partial(learner_of, parametrisation, start), title, checkpoint)
